@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Channels as devices see them, and the interface a device implements.
+ *
+ * Everything here runs on the channel's owner loop, unless it says otherwise.
+ */
+#ifndef HOST_INCLUDE_HVH_HVH_CHANNEL_H
+#define HOST_INCLUDE_HVH_HVH_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hvp_vmbus.h"
+#include "hvw_ring.h"
+
+struct hvh_channel;
+struct hvh_device;
+struct hvh_server;
+struct hvh_state_reader;
+struct hvh_state_writer;
+
+struct hvh_device_ops {
+	/* The guest opened the channel; the rings are ready. Negative errno: refuse. */
+	int (*open)(struct hvh_device *device, struct hvh_channel *channel);
+
+	/* The guest signalled: packets to read, or room for blocked sends, or neither. */
+	void (*notify)(struct hvh_device *device, struct hvh_channel *channel);
+
+	/* Stop using the channel; say hvh_channel_stopped() when no I/O and no pin is left, now or later. */
+	void (*close)(struct hvh_device *device, struct hvh_channel *channel);
+
+	/* The time given to hvh_device_arm() has come. NULL: the device has no timer. */
+	void (*expire)(struct hvh_device *device, uint64_t now_ns);
+
+	/* State that outlives a save: negotiated versions, requests under way. */
+	void (*save)(const struct hvh_device *device, struct hvh_state_writer *w);
+	int (*load)(struct hvh_device *device, struct hvh_state_reader *r);
+};
+
+/* Embedded at the start of each device. */
+struct hvh_device {
+	const char *name; /* for people: "heartbeat"; (c) */
+	const struct hvh_device_ops *ops; /* (c) */
+	struct hvp_guid class_id; /* (c) */
+	struct hvp_guid instance_id; /* (c) */
+	uint16_t offer_flags; /* (c) */
+	uint8_t user_data[HVP_USER_DATA_MAX]; /* (c) */
+
+	/* Private to the server, set by hvh_server_add(). */
+	struct hvh_server *server;
+	struct hvh_channel *channel;
+	uint64_t deadline_ns; /* the device's own timer; 0: none */
+	uint64_t retry_ns; /* when to try a blocked send again; 0: nothing blocked */
+};
+
+/* --- for devices ---------------------------------------------------------------------------- */
+
+/*
+ * The next packet: 0, -EAGAIN (none; the guest will signal), -EPROTO (the ring is broken: the device
+ * gets no more notifications, and waits for its close()).
+ */
+int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet) HVW_MUST_CHECK;
+
+/* Copy from a packet just received; valid until the next hvh_channel_recv(). -EPROTO: beyond its end. */
+int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *packet, uint32_t offset, void *dst,
+		     uint32_t len) HVW_MUST_CHECK;
+
+/*
+ * Send an in-band packet and signal the guest if it must be. -EAGAIN: no room; the device gets a
+ * notification when there is (also on a timer for guests that never tell). -EMSGSIZE, -EPROTO.
+ */
+int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id, const void *payload,
+		     uint32_t len) HVW_MUST_CHECK;
+
+/* The peer broke the device's protocol: one line to the log, a counter, and no more from this channel. */
+void hvh_channel_fail(struct hvh_channel *channel, const char *why);
+
+/* Answer to hvh_device_ops.close. */
+void hvh_channel_stopped(struct hvh_channel *channel);
+
+/* Have hvh_device_ops.expire called at `deadline_ns` of hvh_device_now(); 0: never. */
+void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns);
+uint64_t hvh_device_now(const struct hvh_device *device);
+
+/* --- for the embedder ----------------------------------------------------------------------- */
+
+/* See hvh_server.h. hvh_channel_start() returns the device's answer, for hvh_server_started(). */
+int hvh_channel_start(struct hvh_channel *channel) HVW_MUST_CHECK;
+void hvh_channel_stop(struct hvh_channel *channel);
+void hvh_channel_notify(struct hvh_channel *channel);
+void hvh_device_expire(struct hvh_device *device, uint64_t now_ns);
+
+/* What the channel is, for people. Control loop. */
+struct hvh_channel_info {
+	uint32_t id;
+	uint32_t connection_id;
+	uint32_t subchannel_index;
+	uint32_t target_vp;
+	const char *state; /* "offered", "open", … */
+	bool open;
+	bool broken;
+	uint64_t packets_in;
+	uint64_t packets_out;
+	uint64_t signals_in;
+	uint64_t signals_out;
+	const struct hvh_device *device;
+};
+void hvh_channel_info(const struct hvh_channel *channel, struct hvh_channel_info *info);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Integration service devices: heartbeat and shutdown.
+ *
+ * Status and requests are called on the device's owner loop.
+ */
+#ifndef HOST_INCLUDE_HVH_HVH_IC_H
+#define HOST_INCLUDE_HVH_HVH_IC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hvp_ic.h"
+#include "hvw_error.h"
+
+struct hvh_device;
+
+enum hvh_ic_state {
+	HVH_IC_CLOSED, /* the guest has not opened the channel */
+	HVH_IC_NEGOTIATING, /* our versions are with the guest */
+	HVH_IC_READY,
+	HVH_IC_UNUSABLE, /* no version in common, until the channel is opened anew */
+};
+
+/* What every integration service can tell. */
+struct hvh_ic_status {
+	enum hvh_ic_state state;
+	struct hvp_ic_version framework; /* when ready */
+	struct hvp_ic_version message;
+	uint64_t requests; /* sent */
+	uint64_t replies; /* accepted */
+	uint64_t violations; /* packets from the guest that made no sense */
+};
+
+/* "closed", "negotiating", "ready", "unusable". */
+const char *hvh_ic_state_name(enum hvh_ic_state state);
+
+/* --- heartbeat: one request every 2 seconds --------------------------------------------------- */
+
+enum hvh_heartbeat_verdict {
+	HVH_HEARTBEAT_NONE, /* no reply since the channel was opened */
+	HVH_HEARTBEAT_OK, /* the last reply is recent */
+	HVH_HEARTBEAT_LOST, /* there were replies, and none for several periods */
+};
+
+struct hvh_heartbeat_status {
+	struct hvh_ic_status ic;
+	enum hvh_heartbeat_verdict verdict;
+	uint32_t guest_state; /* HVP_HEARTBEAT_*, as last reported */
+	uint64_t sequence; /* of the last request */
+	uint64_t last_reply_ns; /* hvh_device_now() at the last reply; 0: none */
+};
+
+int hvh_heartbeat_create(struct hvh_device **device) HVW_MUST_CHECK;
+void hvh_heartbeat_destroy(struct hvh_device *device);
+void hvh_heartbeat_status(const struct hvh_device *device, struct hvh_heartbeat_status *status);
+const char *hvh_heartbeat_verdict_name(enum hvh_heartbeat_verdict verdict);
+
+/* --- shutdown --------------------------------------------------------------------------------- */
+
+/*
+ * How a request ended. `result` 0: the guest answered with `status`, HVP_IC_SUCCESS = it will do so.
+ * -ENOTCONN: the channel closed first; -ETIMEDOUT: no answer within HVH_SHUTDOWN_TIMEOUT_MS. Owner loop.
+ */
+typedef void (*hvh_shutdown_done)(void *ctx, int result, uint32_t status);
+
+#define HVH_SHUTDOWN_TIMEOUT_MS 30000
+
+int hvh_shutdown_create(struct hvh_device **device) HVW_MUST_CHECK;
+void hvh_shutdown_destroy(struct hvh_device *device);
+void hvh_shutdown_status(const struct hvh_device *device, struct hvh_ic_status *status);
+
+/*
+ * Ask the guest to shut down. `flags`: HVP_SHUTDOWN_*. `text`: shown to its user, ASCII, may be NULL.
+ * `done` is called once after a return of 0. An answer says that the guest accepts, not that it is
+ * done: that is seen on the virtual machine itself.
+ * -ENOTCONN: no driver in the guest answers (closed, negotiating or unusable); -EBUSY: a request is
+ * under way; -EOPNOTSUPP: the negotiated version cannot carry these flags; -EAGAIN: no room.
+ */
+int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *text, hvh_shutdown_done done,
+			 void *ctx) HVW_MUST_CHECK;
+
+#endif

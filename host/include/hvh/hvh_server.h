@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The VMBus server: an I/O-free state machine. The embedder (a monitor, a test) feeds it the guest's
+ * messages and carries out the actions in struct hvh_server_ops; it owns threads, clock and
+ * descriptors.
+ *
+ * Threads: every function here is called on one control loop. Each open channel has exactly one owner
+ * loop, chosen by the embedder (it may be the control loop); only that one runs the functions of
+ * hvh_channel.h on it. The hand-over is explicit:
+ *
+ *   open   server: ops->channel_start(channel)    embedder, on the owner loop: hvh_channel_start()
+ *          embedder, on the control loop: hvh_server_started(channel, result); then, if the result
+ *          was 0, on the owner loop: hvh_channel_notify() once, because devices may write to the ring
+ *          only after the guest was told that it is open
+ *   close  server: ops->channel_stop(channel)     embedder, on the owner loop: hvh_channel_stop();
+ *          the device drains its I/O, drops its pins and says hvh_channel_stopped(), which calls
+ *          ops->channel_drained(); embedder, on the control loop: hvh_server_stopped(channel)
+ *
+ * The server answers the guest (OPEN_RESULT, GPADL_TORNDOWN, UNLOAD_RESPONSE, …) only after that, so
+ * no answer goes out while anybody may still touch the guest's memory. Actions may call back into the
+ * server from within the call.
+ */
+#ifndef HOST_INCLUDE_HVH_HVH_SERVER_H
+#define HOST_INCLUDE_HVH_HVH_SERVER_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hvp_vmbus.h"
+#include "hvw_error.h"
+
+struct hvh_channel;
+struct hvh_device;
+struct hvh_mem;
+struct hvh_server;
+struct hvh_state_reader;
+struct hvh_state_writer;
+
+enum hvh_log_level { HVH_LOG_ERROR, HVH_LOG_WARNING, HVH_LOG_INFO, HVH_LOG_DEBUG };
+
+/* What the server and the devices need of the embedder. All on the control loop unless it says otherwise. */
+struct hvh_server_ops {
+	/* Queue a message to the guest. False: no room now; call hvh_server_flush() when there is. */
+	bool (*post_message)(void *ctx, uint32_t vp, uint32_t sint, const void *bytes, size_t len);
+
+	/* Set event flag `flag` of `sint` on virtual processor `vp` and interrupt it. Any thread. */
+	void (*signal)(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag);
+
+	/*
+	 * Give the channel to an owner loop, which calls hvh_channel_notify() whenever the guest signals
+	 * `connection_id`; the doorbell must be live before hvh_server_started(). Negative errno: cannot.
+	 */
+	int (*channel_start)(void *ctx, struct hvh_channel *channel, uint32_t connection_id);
+
+	/* Have the owner loop call hvh_channel_stop(). */
+	void (*channel_stop)(void *ctx, struct hvh_channel *channel);
+
+	/* The owner loop is done with it; see above. Called on the owner loop. */
+	void (*channel_drained)(void *ctx, struct hvh_channel *channel);
+
+	/* Call hvh_device_expire() on the owner loop at `deadline_ns`; a later call replaces it, 0 cancels. Owner loop. */
+	void (*timer)(void *ctx, struct hvh_device *device, uint64_t deadline_ns);
+
+	/* Monotonic clock. Any thread. */
+	uint64_t (*now_ns)(void *ctx);
+
+	/* One line without a newline; what guests can repeat is rate-limited already. Any thread. */
+	void (*log)(void *ctx, enum hvh_log_level level, const char *line);
+};
+
+/* What the guest did, for people and tests. */
+struct hvh_server_stats {
+	uint64_t messages_in;
+	uint64_t messages_out;
+	uint64_t violations; /* messages dropped because they broke the protocol */
+	unsigned gpadls;
+	unsigned gpadl_pages;
+	unsigned channels_open;
+};
+
+struct hvh_server_config {
+	uint32_t version_max; /* newest version to accept: HVP_VERSION_2_4 … HVP_VERSION_5_3 */
+	uint32_t vps; /* virtual processors: a target VP must be below this */
+};
+
+int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config, const struct hvh_server_ops *ops,
+		      void *ctx, struct hvh_server **server) HVW_MUST_CHECK;
+
+/* All channels must be stopped: hvh_server_reset() and its drained channels first. Devices are the caller's. */
+void hvh_server_destroy(struct hvh_server *server);
+
+/*
+ * Offer a device. Before the guest connects. The server borrows the device until hvh_server_destroy().
+ * -ENOSPC: no channel id is left; -EEXIST: that instance is offered already.
+ */
+int hvh_server_add(struct hvh_server *server, struct hvh_device *device) HVW_MUST_CHECK;
+
+/*
+ * The guest posted a message (hypercall POST_MESSAGE): private copy. Returns the hypercall's status
+ * (HVP_STATUS_*): INSUFFICIENT_BUFFERS while too many answers wait to be read, so that the guest tries again.
+ */
+uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint32_t type, const void *payload,
+			 size_t len);
+
+/* The way to the guest's message slot is free again: post what waits. */
+void hvh_server_flush(struct hvh_server *server);
+
+/* The virtual machine was reset: forget the guest. Channels stop; the way back is as after create. */
+void hvh_server_reset(struct hvh_server *server);
+
+/* The embedder's answers; see above. `result`: 0 or negative errno. */
+void hvh_server_started(struct hvh_server *server, struct hvh_channel *channel, int result);
+void hvh_server_stopped(struct hvh_server *server, struct hvh_channel *channel);
+
+/* True when the guest is connected; *version gets the negotiated version. */
+bool hvh_server_connected(const struct hvh_server *server, uint32_t *version);
+
+/* Channel `index` in the order of offering, NULL behind the last. */
+struct hvh_channel *hvh_server_channel(struct hvh_server *server, unsigned index);
+
+void hvh_server_stats(const struct hvh_server *server, struct hvh_server_stats *stats);
+
+/*
+ * Save the server, its channels and their devices; the embedder has stopped the owner loops and the
+ * guest. -EBUSY: a channel is just being opened or closed, let the owner loops finish that first.
+ * Load into a server to which the same devices were added in the same order: open channels are
+ * handed to the embedder by ops->channel_start as if the guest had opened them, but their devices
+ * continue where they were. -EPROTO: damaged or foreign state; then only hvh_server_reset() and destroy
+ * are left.
+ */
+int hvh_server_save(struct hvh_server *server, struct hvh_state_writer *w) HVW_MUST_CHECK;
+int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r) HVW_MUST_CHECK;
+
+#endif

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * GPADLs: lists of guest pages that the guest shares under a handle of its choice. They are assembled
+ * from several messages in private memory and checked as a whole before the guest hears "created".
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "server_priv.h"
+
+#include "hvw_pkt.h"
+
+#define STATE_TAG     HVH_STATE_TAG('G', 'P', 'A', 'D')
+#define STATE_VERSION 1
+
+struct gpadl *gpadl_find(struct hvh_server *server, uint32_t handle)
+{
+	struct gpadl *gpadl = server->gpadls;
+
+	while (gpadl && gpadl->handle != handle)
+		gpadl = gpadl->next;
+	return gpadl;
+}
+
+static void send_created(struct hvh_server *server, uint32_t channel_id, uint32_t handle, int32_t status)
+{
+	struct hvp_msg_gpadl_created created = {
+		.h.type = HVP_MSG_GPADL_CREATED,
+		.channel_id = channel_id,
+		.gpadl = handle,
+		.status = status,
+	};
+
+	server_send(server, &created, sizeof(created));
+}
+
+static void book(struct hvh_server *server, struct gpadl *gpadl)
+{
+	gpadl->next = server->gpadls;
+	server->gpadls = gpadl;
+	server->stats.gpadls++;
+	server->stats.gpadl_pages += gpadl->pages;
+}
+
+static void drop(struct hvh_server *server, struct gpadl *gpadl)
+{
+	struct gpadl **link = &server->gpadls;
+
+	while (*link != gpadl)
+		link = &(*link)->next;
+	*link = gpadl->next;
+	server->stats.gpadls--;
+	server->stats.gpadl_pages -= gpadl->pages;
+	free(gpadl);
+}
+
+/* All declared ranges are there and every page is RAM. */
+static int check_ranges(struct hvh_server *server, const struct gpadl *gpadl)
+{
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	uint32_t i;
+	int err;
+
+	hvw_gpa_iter_init(&iter, gpadl->ranges, gpadl->bytes, gpadl->range_count);
+	while (!(err = hvw_gpa_iter_next(&iter, &range))) {
+		for (i = 0; i < range.page_count; i++) {
+			uint64_t gpn = hvw_gpa_page(&range, i);
+
+			if (gpn > UINT64_MAX >> HVP_PAGE_SHIFT ||
+			    !hvh_mem_contains(server->mem, gpn << HVP_PAGE_SHIFT, HVP_PAGE_SIZE))
+				return -EFAULT;
+		}
+	}
+	return err == -EAGAIN ? 0 : err;
+}
+
+/* More of the range bytes; when it is complete the guest gets its answer. */
+static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *bytes, uint32_t len)
+{
+	uint32_t missing = gpadl->bytes - gpadl->filled;
+	int err;
+
+	/* Firmware sends more than it declared. */
+	if (len > missing)
+		len = missing;
+	memcpy(gpadl->ranges + gpadl->filled, bytes, len);
+	gpadl->filled += len;
+	if (gpadl->filled < gpadl->bytes)
+		return;
+
+	err = check_ranges(server, gpadl);
+	if (err) {
+		server_violation(server, "GPADL 0x%x of channel %u: %s", gpadl->handle, gpadl->channel_id,
+				 err == -EFAULT ? "a page is not RAM" : "malformed ranges");
+		send_created(server, gpadl->channel_id, gpadl->handle, HVP_GPADL_FAILED);
+		drop(server, gpadl);
+		return;
+	}
+	gpadl->state = GPADL_READY;
+	send_created(server, gpadl->channel_id, gpadl->handle, HVP_GPADL_SUCCESS);
+}
+
+static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg_gpadl_header *h, uint32_t pages)
+{
+	if (!server_find_channel(server, h->channel_id))
+		return "no such channel";
+	if (!h->gpadl || gpadl_find(server, h->gpadl))
+		return "the handle is in use or 0";
+	if (!h->range_count || h->range_bytes < h->range_count * sizeof(struct hvp_gpa_range) ||
+	    h->range_bytes % sizeof(uint64_t))
+		return "impossible size";
+	if (server->stats.gpadls >= GPADL_MAX || pages > GPADL_PAGES_MAX - server->stats.gpadl_pages)
+		return "too much shared memory";
+	return NULL;
+}
+
+void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
+{
+	const struct hvp_msg_gpadl_header *h = &msg->u.GPADL_HEADER;
+	uint32_t pages = h->range_bytes / sizeof(uint64_t) - h->range_count;
+	const char *reason = refuse_reason(server, h, pages);
+	struct gpadl *gpadl;
+
+	if (reason) {
+		server_violation(server, "GPADL 0x%x of channel %u refused: %s", h->gpadl, h->channel_id, reason);
+		send_created(server, h->channel_id, h->gpadl, HVP_GPADL_FAILED);
+		return;
+	}
+	gpadl = calloc(1, sizeof(*gpadl) + h->range_bytes);
+	if (!gpadl) {
+		send_created(server, h->channel_id, h->gpadl, HVP_GPADL_FAILED);
+		return;
+	}
+	gpadl->handle = h->gpadl;
+	gpadl->channel_id = h->channel_id;
+	gpadl->state = GPADL_ASSEMBLING;
+	gpadl->range_count = h->range_count;
+	gpadl->bytes = h->range_bytes;
+	gpadl->pages = pages;
+	book(server, gpadl);
+	fill(server, gpadl, msg->u.bytes + sizeof(*h), msg->len - (uint32_t)sizeof(*h));
+}
+
+void gpadl_body(struct hvh_server *server, const struct hvw_msg *msg)
+{
+	const struct hvp_msg_gpadl_body *body = &msg->u.GPADL_BODY;
+	struct gpadl *gpadl = gpadl_find(server, body->gpadl);
+
+	if (!gpadl || gpadl->state != GPADL_ASSEMBLING) {
+		server_violation(server, "GPADL_BODY for 0x%x, which is not being assembled", body->gpadl);
+		return;
+	}
+	fill(server, gpadl, msg->u.bytes + sizeof(*body), msg->len - (uint32_t)sizeof(*body));
+}
+
+static void send_torndown(struct hvh_server *server, uint32_t handle)
+{
+	struct hvp_msg_gpadl_torndown torndown = { .h.type = HVP_MSG_GPADL_TORNDOWN, .gpadl = handle };
+
+	server_send(server, &torndown, sizeof(torndown));
+}
+
+static bool ring_in_use(struct hvh_server *server, uint32_t handle)
+{
+	unsigned i;
+
+	for (i = 0; i < server->channel_count; i++)
+		if (server->channels[i]->ring_gpadl == handle)
+			return true;
+	return false;
+}
+
+void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg)
+{
+	struct gpadl *gpadl = gpadl_find(server, msg->gpadl);
+
+	if (!gpadl || gpadl->channel_id != msg->channel_id || gpadl->state == GPADL_TEARING_DOWN) {
+		server_violation(server, "GPADL_TEARDOWN of 0x%x on channel %u, which has none", msg->gpadl,
+				 msg->channel_id);
+		return;
+	}
+	if (ring_in_use(server, gpadl->handle)) {
+		gpadl->state = GPADL_TEARING_DOWN;
+		return;
+	}
+	drop(server, gpadl);
+	send_torndown(server, msg->gpadl);
+}
+
+int gpadl_map_ring(struct hvh_server *server, uint32_t channel_id, uint32_t handle, struct hvh_mapping *ring)
+{
+	struct gpadl *gpadl = gpadl_find(server, handle);
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	uint64_t *gpns;
+	uint32_t i;
+	int err;
+
+	if (!gpadl || gpadl->state != GPADL_READY || gpadl->channel_id != channel_id || gpadl->range_count != 1)
+		return -EINVAL;
+	hvw_gpa_iter_init(&iter, gpadl->ranges, gpadl->bytes, 1);
+	err = hvw_gpa_iter_next(&iter, &range);
+	if (err || range.byte_offset || range.byte_count % HVP_PAGE_SIZE)
+		return -EINVAL;
+	gpns = malloc(range.page_count * sizeof(*gpns));
+	if (!gpns)
+		return -ENOMEM;
+	for (i = 0; i < range.page_count; i++)
+		gpns[i] = hvw_gpa_page(&range, i);
+	err = hvh_mem_map(server->mem, gpns, range.page_count, ring);
+	free(gpns);
+	return err;
+}
+
+void gpadl_ring_unused(struct hvh_server *server, uint32_t handle)
+{
+	struct gpadl *gpadl = gpadl_find(server, handle);
+
+	if (gpadl && gpadl->state == GPADL_TEARING_DOWN) {
+		drop(server, gpadl);
+		send_torndown(server, handle);
+	}
+}
+
+void gpadl_drop_all(struct hvh_server *server)
+{
+	while (server->gpadls)
+		drop(server, server->gpadls);
+}
+
+void gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w)
+{
+	const struct gpadl *gpadl;
+
+	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
+	hvh_state_put_u32(w, server->stats.gpadls);
+	for (gpadl = server->gpadls; gpadl; gpadl = gpadl->next) {
+		hvh_state_put_u32(w, gpadl->handle);
+		hvh_state_put_u32(w, gpadl->channel_id);
+		hvh_state_put_u32(w, gpadl->state);
+		hvh_state_put_u32(w, gpadl->range_count);
+		hvh_state_put_u32(w, gpadl->bytes);
+		hvh_state_put_u32(w, gpadl->filled);
+		hvh_state_put_bytes(w, gpadl->ranges, gpadl->filled);
+	}
+	hvh_state_end(w);
+}
+
+static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
+{
+	uint32_t handle = hvh_state_get_u32(r);
+	uint32_t channel_id = hvh_state_get_u32(r);
+	uint32_t state = hvh_state_get_u32(r);
+	uint32_t range_count = hvh_state_get_u32(r);
+	uint32_t bytes = hvh_state_get_u32(r);
+	uint32_t filled = hvh_state_get_u32(r);
+	struct hvp_msg_gpadl_header h = { .gpadl = handle, .channel_id = channel_id };
+	struct gpadl *gpadl;
+	uint32_t pages;
+
+	h.range_count = (uint16_t)range_count;
+	h.range_bytes = (uint16_t)bytes;
+	pages = h.range_bytes / (uint32_t)sizeof(uint64_t) - h.range_count;
+	if (r->err || range_count > UINT16_MAX || bytes > UINT16_MAX || filled > bytes || state > GPADL_TEARING_DOWN ||
+	    (state == GPADL_ASSEMBLING) != (filled < bytes) || refuse_reason(server, &h, pages)) {
+		hvh_state_refuse(r);
+		return;
+	}
+	gpadl = calloc(1, sizeof(*gpadl) + bytes);
+	if (!gpadl) {
+		hvh_state_refuse(r);
+		return;
+	}
+	gpadl->handle = handle;
+	gpadl->channel_id = channel_id;
+	gpadl->state = state;
+	gpadl->range_count = range_count;
+	gpadl->bytes = bytes;
+	gpadl->filled = filled;
+	gpadl->pages = pages;
+	hvh_state_get_bytes(r, gpadl->ranges, filled);
+	book(server, gpadl);
+	if (state != GPADL_ASSEMBLING && check_ranges(server, gpadl))
+		hvh_state_refuse(r);
+}
+
+void gpadl_load(struct hvh_server *server, struct hvh_state_reader *r)
+{
+	uint32_t count;
+
+	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
+	for (count = hvh_state_get_u32(r); count && !r->err; count--)
+		load_one(server, r);
+	hvh_state_leave(r);
+}

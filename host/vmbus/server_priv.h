@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The server's own state: connection, channels, GPADLs.
+ */
+#ifndef HOST_VMBUS_SERVER_PRIV_H
+#define HOST_VMBUS_SERVER_PRIV_H
+
+#include <stdatomic.h>
+
+#include <hvh/hvh_channel.h>
+#include <hvh/hvh_mem.h>
+#include <hvh/hvh_server.h>
+#include <hvh/hvh_state.h>
+
+#include "hvp_hv.h"
+#include "hvw_msg.h"
+#include "hvw_ring.h"
+
+/* Event connection ids: VTL 0, SINT 2, channel id. KVM looks up ids below 2^24 only. */
+#define CONNECTION_ID_EVENT(channel_id) (0x2000u | (channel_id))
+
+/* What one guest may make us keep. */
+#define GPADL_MAX	     4096u
+#define GPADL_PAGES_MAX	     327680u /* 1280 MiB, as Windows Server 2019 */
+#define MESSAGES_WAITING_MAX 64u /* answers waiting to be read before new messages are put off */
+
+/* Lines about the guest's violations: so many in a window, then only counted. */
+#define LOG_WINDOW_NS  5000000000ull
+#define LOG_WINDOW_MAX 10u
+
+/* A blocked send is tried again this often, for guests that never signal room. */
+#define SEND_RETRY_NS 10000000ull
+
+enum channel_state {
+	CHANNEL_RELEASED, /* not known to the guest */
+	CHANNEL_OFFERED, /* known, not open */
+	CHANNEL_OPENING, /* with the owner loop; the guest waits for OPEN_RESULT */
+	CHANNEL_OPEN,
+	CHANNEL_CLOSING, /* the device drains */
+	CHANNEL_CLOSING_REOPEN, /* the same, and the guest has sent the next OPEN */
+	CHANNEL_CLOSING_RELEASE, /* the same, and the guest is leaving */
+	CHANNEL_OPENING_RELEASE, /* the guest left while the owner loop was opening */
+	CHANNEL_STATES,
+};
+
+/* Key: (c) const after hvh_server_add; (s) control loop; (o) owner loop while it has the channel; (a) atomic. */
+struct hvh_channel {
+	struct hvh_server *server; /* (c) */
+	struct hvh_device *device; /* (c) */
+	uint32_t id; /* (c) */
+	uint32_t connection_id; /* (c) */
+	enum channel_state state; /* (s) */
+	struct hvp_msg_open_channel request; /* (s) of the open under way, or the queued one */
+	uint32_t ring_gpadl; /* (s) 0: none */
+	_Atomic uint32_t target_vp; /* (a) */
+	struct hvh_mapping ring; /* (s) */
+	bool restored; /* (s) comes from a saved state: the device is open already */
+	struct hvw_rx rx; /* (o) guest to host */
+	struct hvw_tx tx; /* (o) host to guest */
+	bool running; /* (o) between start and stop */
+	_Atomic bool broken; /* (a) no more from this guest until it opens anew */
+	_Atomic uint64_t packets_in, packets_out, signals_in, signals_out; /* (a) */
+};
+
+enum gpadl_state {
+	GPADL_ASSEMBLING, /* bodies are missing */
+	GPADL_READY,
+	GPADL_TEARING_DOWN, /* the guest wants it back; a ring still uses it */
+};
+
+/* All (s). */
+struct gpadl {
+	struct gpadl *next;
+	uint32_t handle;
+	uint32_t channel_id;
+	enum gpadl_state state;
+	uint32_t range_count;
+	uint32_t bytes; /* of all ranges */
+	uint32_t filled;
+	uint32_t pages; /* booked: (bytes - ranges) / 8 */
+	uint8_t ranges[]; /* `bytes` of them, private copy */
+};
+
+struct waiting_message {
+	uint32_t len;
+	uint8_t bytes[HVP_MESSAGE_PAYLOAD_MAX];
+};
+
+enum connection_state {
+	CONNECTION_NONE,
+	CONNECTION_READY,
+	CONNECTION_LEAVING, /* channels stop; then `after_leaving` */
+};
+
+enum after_leaving {
+	AFTER_NOTHING, /* reset of the virtual machine */
+	AFTER_UNLOAD, /* UNLOAD_RESPONSE */
+	AFTER_CONTACT, /* negotiate `contact` */
+};
+
+/* All (s). */
+struct hvh_server {
+	struct hvh_mem *mem;
+	struct hvh_server_config config;
+	const struct hvh_server_ops *ops;
+	void *ctx;
+	enum connection_state state;
+	enum after_leaving after_leaving;
+	struct hvp_msg_initiate_contact contact;
+	uint32_t version; /* 0: not negotiated */
+	uint32_t message_vp;
+	uint32_t message_sint;
+	bool offers_requested;
+	struct hvh_channel **channels;
+	unsigned channel_count;
+	struct gpadl *gpadls;
+	struct waiting_message *waiting; /* a FIFO: waiting_count from waiting_first on, wrapping */
+	unsigned waiting_first, waiting_count, waiting_capacity;
+	struct hvh_server_stats stats;
+	uint64_t log_window_ns;
+	unsigned log_window_lines;
+};
+
+/* server.c */
+void server_send(struct hvh_server *server, const void *message, size_t len);
+void server_violation(struct hvh_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void server_log(struct hvh_server *server, enum hvh_log_level level, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void server_left(struct hvh_server *server);
+struct hvh_channel *server_find_channel(struct hvh_server *server, uint32_t id);
+
+/* channel.c: the control loop's side. `msg` is checked for type and length. */
+int channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel);
+void channel_destroy(struct hvh_channel *channel);
+void channel_offer(struct hvh_channel *channel);
+void channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg);
+void channel_close(struct hvh_channel *channel);
+void channel_modify(struct hvh_channel *channel, uint32_t target_vp);
+void channel_guest_released(struct hvh_channel *channel);
+void channel_release(struct hvh_channel *channel);
+bool channel_in_transition(const struct hvh_channel *channel);
+void channel_save(struct hvh_channel *channel, struct hvh_state_writer *w);
+void channel_load(struct hvh_channel *channel, struct hvh_state_reader *r);
+int channel_resume(struct hvh_channel *channel);
+
+/* gpadl.c */
+void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
+void gpadl_body(struct hvh_server *server, const struct hvw_msg *msg);
+void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg);
+struct gpadl *gpadl_find(struct hvh_server *server, uint32_t handle);
+int gpadl_map_ring(struct hvh_server *server, uint32_t channel_id, uint32_t handle, struct hvh_mapping *ring);
+void gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
+void gpadl_drop_all(struct hvh_server *server);
+void gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w);
+void gpadl_load(struct hvh_server *server, struct hvh_state_reader *r);
+
+#endif
