@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The arguments of hvhost's subcommands. Options are spelled in full, "--cpus 2" or "--cpus=2"; the
+ * last one counts; "--" ends them.
+ */
+#ifndef VMM_CMDLINE_H
+#define VMM_CMDLINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vmm/config.h"
+
+enum vmm_cmdline_result {
+	VMM_CMDLINE_OK,
+	VMM_CMDLINE_HELP, /* --help was among them */
+	VMM_CMDLINE_ERROR, /* `error` holds one line: which argument, and what is right */
+};
+
+/* The options that all the subcommands which talk to a running VM may have. */
+struct vmm_query {
+	const char *name; /* of the VM; NULL where the subcommand takes none */
+	bool json;
+	bool force;
+	bool reboot;
+	bool hibernate;
+	unsigned timeout_seconds;
+};
+
+/* Which of them a subcommand has. */
+enum vmm_query_takes {
+	VMM_TAKES_NAME = 1 << 0,
+	VMM_TAKES_JSON = 1 << 1,
+	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --timeout */
+};
+
+/* `argv`: what follows the subcommand's name. Strings of `config` and `query` are borrowed from it. */
+enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_config *config, char *error,
+					size_t error_size);
+enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes, struct vmm_query *query,
+					  char *error, size_t error_size);
+
+/* A VM's name: 1 to 64 of A-Z a-z 0-9 . _ -, the first one no dot and no minus. It becomes part of a file name. */
+#define VMM_NAME_MAX 64
+bool vmm_name_is_valid(const char *name);
+
+/*
+ * The arguments from which vmm_cmdline_run() makes the same config; NULL at the end. To replace
+ * paths change a copy of the config first. To be freed with one free(); NULL: no memory.
+ */
+char **vmm_config_to_argv(const struct vmm_config *config);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What `hvhost run` was asked to do.
+ */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vmm_accel { VMM_ACCEL_AUTO, VMM_ACCEL_KVM, VMM_ACCEL_NESTED };
+
+enum vmm_serial_kind { VMM_SERIAL_STDIO, VMM_SERIAL_FILE, VMM_SERIAL_NONE };
+
+/* Integration services that can be left out with --no-service: bit, name. */
+#define VMM_SERVICE_LIST(X)                                                                                            \
+	X(0, heartbeat)                                                                                                \
+	X(1, shutdown)
+
+enum vmm_service {
+#define VMM_SERVICE_ENUM(bit, name) VMM_SERVICE_##name = 1 << (bit),
+	VMM_SERVICE_LIST(VMM_SERVICE_ENUM)
+#undef VMM_SERVICE_ENUM
+};
+
+#define VMM_CPUS_MAX	   64
+#define VMM_MEMORY_MIN	   (64ull << 20)
+#define VMM_MEMORY_DEFAULT (512ull << 20)
+
+/* Strings are borrowed from the command line. */
+struct vmm_config {
+	const char *name;
+	unsigned cpus;
+	uint64_t memory_bytes;
+	const char *kernel;
+	const char *initrd; /* or NULL */
+	const char *append; /* or NULL */
+	enum vmm_serial_kind serial;
+	const char *serial_path; /* for VMM_SERIAL_FILE */
+	enum vmm_accel accel;
+	uint32_t vmbus_version_max;
+	unsigned services_off; /* VMM_SERVICE_* */
+	unsigned timeout_seconds; /* 0: none */
+	bool daemonize;
+};
+
+/* Exit statuses of hvhost. */
+enum vmm_exit {
+	VMM_EXIT_DONE = 0, /* run: the guest powered off */
+	VMM_EXIT_FAILED = 1,
+	VMM_EXIT_USAGE = 2,
+	VMM_EXIT_CRASHED = 3, /* run: the guest reported a crash */
+	VMM_EXIT_TIMEOUT = 124,
+};
+
+#endif
