@@ -11,7 +11,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 include mk/sources.mk
 include mk/config.mk
 include mk/rules.mk
+include mk/nested.mk
 include mk/test.mk
+include mk/coverage.mk
 include mk/install.mk
 
 .PHONY: all clean help
@@ -22,6 +24,7 @@ clean:
 
 help:
 	@echo 'make                 build/hvhost and build/libhvis-host.a'
+	@echo 'make nested          the inner Linux of the nested mode, for machines without usable KVM'
 	@echo 'make demo            install what is missing, build, show the whole thing on a real guest'
 	@echo 'make test            install what is missing, build, run the tests and the core list of VM boots'
 	@echo 'make test-all        the same with every VM boot and a ThreadSanitizer build'

@@ -13,7 +13,7 @@ programs = $(patsubst %.c,$(BUILD)/%,$(1))
 LIB_SRCS := $(WIRE_SRCS) $(HOST_SRCS)
 TEST_C_SRCS := $(filter %.c,$(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_LOOPBACK) $(TESTS_CLI) $(TESTS_CHECKS))
 BENCH_C_SRCS := $(filter %.c,$(BENCH))
-EXTRA_SRCS := $(foreach src,$(TEST_C_SRCS) $(BENCH_C_SRCS),$(SRCS_$(src)))
+EXTRA_SRCS := $(foreach src,$(TEST_C_SRCS) $(BENCH_C_SRCS) $(FUZZ_TARGETS),$(SRCS_$(src)))
 FUZZ_NAMES := $(patsubst fuzz/%.c,%,$(FUZZ_TARGETS))
 
 # Objects depend on the flags they were made with: another CC, CFLAGS or WERROR rebuilds them.
@@ -71,11 +71,11 @@ $(BUILD)/bench/%: $(OBJ)/bench/%.o $$(call objs,$$(SRCS_bench/$$*.c)) $(BUILD)/l
 	$(call link,$(LIBS_bench/$*.c) -pthread)
 
 # A fuzz target with a plain main() that replays its corpus: what every test run does
-$(BUILD)/replay/%: $(OBJ)/fuzz/%.o $(OBJ)/fuzz/replay.o $(BUILD)/libhvis-host.a
+$(BUILD)/replay/%: $(OBJ)/fuzz/%.o $(OBJ)/fuzz/replay.o $$(call objs,$$(SRCS_fuzz/$$*.c)) $(BUILD)/libhvis-host.a
 	$(call link,-pthread)
 
 # The same target under libFuzzer, only in the variant SAN=fuzzer,...
-$(BUILD)/fuzz/%: $(OBJ)/fuzz/%.o $(BUILD)/libhvis-host.a
+$(BUILD)/fuzz/%: $(OBJ)/fuzz/%.o $$(call objs,$$(SRCS_fuzz/$$*.c)) $(BUILD)/libhvis-host.a
 	$(call link,-fsanitize=fuzzer -pthread)
 
 # ACPI: the bytes alone, in a header; iasl's own C output carries the date and would not be reproducible.

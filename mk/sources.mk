@@ -22,11 +22,52 @@ HOST_SRCS += host/vmbus/server.c
 HOST_SRCS += host/vmbus/synic.c
 
 # vmm/: the monitor hvhost
+VMM_SRCS += vmm/acpi/tables.c
+VMM_SRCS += vmm/boot/linux.c
+VMM_SRCS += vmm/client.c
+VMM_SRCS += vmm/cmdline.c
+VMM_SRCS += vmm/commands.c
+VMM_SRCS += vmm/console.c
+VMM_SRCS += vmm/control.c
+VMM_SRCS += vmm/cpuid.c
+VMM_SRCS += vmm/hyperv.c
+VMM_SRCS += vmm/log.c
+VMM_SRCS += vmm/loop.c
+VMM_SRCS += vmm/main.c
+VMM_SRCS += vmm/nested/inner.c
+VMM_SRCS += vmm/nested/nested.c
+VMM_SRCS += vmm/nested/qemu.c
+VMM_SRCS += vmm/nested/share.c
+VMM_SRCS += vmm/pio.c
+VMM_SRCS += vmm/pm.c
+VMM_SRCS += vmm/run.c
+VMM_SRCS += vmm/serial.c
+VMM_SRCS += vmm/status.c
+VMM_SRCS += vmm/terminal.c
+VMM_SRCS += vmm/vcpu.c
+VMM_SRCS += vmm/vm.c
 
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
 # tests/unit, tests/golden and tests/loopback are also run in the sanitizer builds and, under qemu-user, for aarch64.
+TESTS_GOLDEN += tests/golden/test_golden.c
+TESTS_LOOPBACK += tests/loopback/test_save_load.c
+TESTS_LOOPBACK += tests/loopback/test_threads.c
+TESTS_UNIT += tests/unit/test_channel.c
+TESTS_UNIT += tests/unit/test_gpadl.c
+TESTS_UNIT += tests/unit/test_guid.c
+TESTS_UNIT += tests/unit/test_heartbeat.c
+TESTS_UNIT += tests/unit/test_ic.c
+TESTS_UNIT += tests/unit/test_mem.c
+TESTS_UNIT += tests/unit/test_msg.c
+TESTS_UNIT += tests/unit/test_pkt.c
+TESTS_UNIT += tests/unit/test_ring.c
+TESTS_UNIT += tests/unit/test_ring_threads.c
+TESTS_UNIT += tests/unit/test_server.c
+TESTS_UNIT += tests/unit/test_shutdown.c
+TESTS_UNIT += tests/unit/test_state.c
+TESTS_UNIT += tests/unit/test_synic.c
 
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
 
@@ -38,7 +79,25 @@ TESTS_CHECKS += tests/checks/machinery
 TESTS_CHECKS += tests/checks/tree
 
 # fuzz/NAME.c holds LLVMFuzzerTestOneInput and its corpus is fuzz/corpora/NAME/
+FUZZ_TARGETS += fuzz/gpa.c
+FUZZ_TARGETS += fuzz/guid.c
+FUZZ_TARGETS += fuzz/ic.c
+FUZZ_TARGETS += fuzz/msg.c
+FUZZ_TARGETS += fuzz/ring_rx.c
+FUZZ_TARGETS += fuzz/ring_tx.c
+FUZZ_TARGETS += fuzz/server.c
+FUZZ_TARGETS += fuzz/state.c
 
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
 
-# What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test or bench SRCS_<file.c>, LIBS_<file.c>
+# What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
+# A monitor in miniature and a guest for it: what the tests of host/ stand on
+HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
+SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
+SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
+SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_channel.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_server.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)

@@ -61,7 +61,7 @@ bench: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BEN
 	scripts/run-bench --output build/bench.json $(call programs,$(BENCH))
 
 demo: deps-demo
-	@$(MAKE) $(JOBS) all
+	@$(MAKE) $(JOBS) all nested
 	@scripts/demo
 
 # libFuzzer: new inputs go to build/fuzz-corpus/NAME; copy what is worth keeping to fuzz/corpora/NAME.

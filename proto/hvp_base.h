@@ -8,14 +8,17 @@
 #ifndef PROTO_HVP_BASE_H
 #define PROTO_HVP_BASE_H
 
-/* The only environment switch in proto/: where the fixed-width types come from. */
+/* The only switch on the environment: where types and error numbers come from. */
 #if defined(__KERNEL__) && defined(__linux__)
+#include <linux/errno.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
 #elif defined(_KERNEL) && defined(__FreeBSD__)
+#include <sys/errno.h>
 #include <sys/stddef.h>
 #include <sys/types.h>
 #else
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #endif

@@ -5,6 +5,7 @@
 #ifndef VMM_SERIAL_H
 #define VMM_SERIAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,6 +40,9 @@ void vmm_serial_write(void *serial, unsigned offset, unsigned size, uint32_t val
 
 /* Returns how many bytes were taken. */
 size_t vmm_serial_input(struct vmm_serial *serial, const uint8_t *bytes, size_t len);
+
+/* True while bytes wait to be sent on. */
+bool vmm_serial_output_waits(struct vmm_serial *serial);
 
 /* Blocks as long as the output does. */
 void vmm_serial_flush(struct vmm_serial *serial);

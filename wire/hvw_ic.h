@@ -42,8 +42,9 @@ int hvw_ic_build_negotiate(void *payload, size_t size, const struct hvp_ic_versi
 			   const struct hvp_ic_version *message, unsigned messages) HVW_MUST_CHECK;
 
 /*
- * Host: what the guest chose, from an answer whose type, flags and transaction id the caller has checked. -EPROTO: not one version of each kind, or one that was not offered;
- * -EOPNOTSUPP: the guest says that it has none in common (counts of 0, or an error status).
+ * Host: what the guest chose, from an answer whose type, flags and transaction id the caller has
+ * checked. -EPROTO: not one version of each kind, or one that was not offered; -EOPNOTSUPP: the guest
+ * says that it has none in common (a count of 0, or an error status).
  */
 int hvw_ic_parse_choice(const struct hvw_ic *ic, const struct hvp_ic_version *framework, unsigned frameworks,
 			const struct hvp_ic_version *message, unsigned messages, struct hvp_ic_version *framework_chosen,

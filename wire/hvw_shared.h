@@ -78,17 +78,20 @@ static inline void hvw_store32_full(uint32_t HVW_SHARED *p, uint32_t value)
 /*
  * Bulk copies. The peer may change the bytes meanwhile: what arrives is any mix, so check the copy.
  * The fence is for the compiler alone: without it, an inlined copy may be dropped and its fields
- * read from shared memory again after they were checked.
+ * read from shared memory again after they were checked. Private pointers may be NULL when there is
+ * nothing to copy, which memcpy itself forbids.
  */
 static inline void hvw_copy_out(void *dst, const void HVW_SHARED *src, size_t len)
 {
-	hvw_memcpy(dst, (const void HVW_FORCE *)src, len);
+	if (len)
+		hvw_memcpy(dst, (const void HVW_FORCE *)src, len);
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
 static inline void hvw_copy_in(void HVW_SHARED *dst, const void *src, size_t len)
 {
-	hvw_memcpy((void HVW_FORCE *)dst, src, len);
+	if (len)
+		hvw_memcpy((void HVW_FORCE *)dst, src, len);
 }
 
 static inline void hvw_zero(void HVW_SHARED *dst, size_t len)

@@ -89,15 +89,18 @@ static void save(const struct hvh_device *device, struct hvh_state_writer *w)
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
 	ic_save(&hb->ic, w);
 	hvh_state_put_u64(w, hb->sequence);
-	/* Clocks start anew where the state is loaded, so only whether there was a reply is kept. */
 	hvh_state_put_u32(w, hb->last_reply_ns != 0);
+	hvh_state_put_u64(w, hb->last_reply_ns ? hvh_device_now(device) - hb->last_reply_ns : 0);
 	hvh_state_put_u32(w, hb->guest_state);
+	hvh_state_put_u32(w, hb->missed);
+	ic_save_deadline(&hb->ic, w);
 	hvh_state_end(w);
 }
 
 static int load(struct hvh_device *device, struct hvh_state_reader *r)
 {
 	struct heartbeat *hb = (struct heartbeat *)device;
+	uint64_t age_ns;
 	bool replied;
 	int err;
 
@@ -105,13 +108,16 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 	err = ic_load(&hb->ic, r);
 	hb->sequence = hvh_state_get_u64(r);
 	replied = hvh_state_get_u32(r) != 0;
+	age_ns = hvh_state_get_u64(r);
 	hb->guest_state = hvh_state_get_u32(r);
+	hb->missed = hvh_state_get_u32(r);
+	ic_load_deadline(&hb->ic, r, PERIOD_NS);
 	hvh_state_leave(r);
-	if (err || r->err)
+	if (err || r->err || hb->guest_state > HVP_HEARTBEAT_STOPPED || hb->missed > PERIODS_TO_LOSE)
 		return -EPROTO;
-	hb->last_reply_ns = replied ? hvh_device_now(device) : 0;
-	if (hb->ic.status.state == HVH_IC_READY)
-		hvh_device_arm(device, hvh_device_now(device) + PERIOD_NS);
+	/* May lie before this clock's beginning: only differences count, and those are right modulo 2^64. */
+	hb->last_reply_ns = replied ? hvh_device_now(device) - age_ns : 0;
+	hb->last_reply_ns += replied && !hb->last_reply_ns;
 	return 0;
 }
 

@@ -80,7 +80,7 @@ static bool accept_choice(struct ic *ic, const struct hvw_ic *message)
 {
 	int err;
 
-	if (ic->status.state != HVH_IC_NEGOTIATING || ic->negotiate_due)
+	if (ic->status.state != HVH_IC_NEGOTIATING || ic->negotiate_due || message->h.transaction_id != 0)
 		return false;
 	err = hvw_ic_parse_choice(message, framework_versions, FRAMEWORK_COUNT, ic->class->versions,
 				  ic->class->version_count, &ic->status.framework, &ic->status.message);
@@ -181,6 +181,46 @@ void ic_save(const struct ic *ic, struct hvh_state_writer *w)
 	hvh_state_end(w);
 }
 
+void ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w)
+{
+	uint64_t deadline_ns = ic->device.deadline_ns, now_ns = hvh_device_now(&ic->device);
+
+	/* Clocks start anew where the state is loaded; 0 is "none". */
+	hvh_state_put_u64(w, !deadline_ns ? 0 : deadline_ns > now_ns ? deadline_ns - now_ns : 1);
+}
+
+void ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t longest_ns)
+{
+	uint64_t left_ns = hvh_state_get_u64(r);
+
+	if (left_ns > longest_ns)
+		hvh_state_refuse(r);
+	else if (left_ns)
+		hvh_device_arm(&ic->device, hvh_device_now(&ic->device) + left_ns);
+}
+
+static bool version_listed(const struct hvp_ic_version *list, unsigned count, struct hvp_ic_version version)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (list[i].major == version.major && list[i].minor == version.minor)
+			return true;
+	return false;
+}
+
+/* What no sequence of events leads to. */
+static bool impossible(const struct ic *ic, uint32_t state, uint32_t transaction)
+{
+	if (state > HVH_IC_UNUSABLE || transaction > UINT8_MAX)
+		return true;
+	if (state == HVH_IC_READY &&
+	    (!version_listed(framework_versions, FRAMEWORK_COUNT, ic->status.framework) ||
+	     !version_listed(ic->class->versions, ic->class->version_count, ic->status.message)))
+		return true;
+	return (ic->negotiate_due && state != HVH_IC_NEGOTIATING) || (ic->outstanding && state != HVH_IC_READY);
+}
+
 int ic_load(struct ic *ic, struct hvh_state_reader *r)
 {
 	uint32_t state, transaction;
@@ -196,7 +236,7 @@ int ic_load(struct ic *ic, struct hvh_state_reader *r)
 	ic->outstanding = hvh_state_get_u32(r) != 0;
 	transaction = hvh_state_get_u32(r);
 	hvh_state_leave(r);
-	if (!r->err && (state > HVH_IC_UNUSABLE || transaction > UINT8_MAX))
+	if (!r->err && impossible(ic, state, transaction))
 		hvh_state_refuse(r);
 	if (r->err)
 		return r->err;

@@ -60,6 +60,10 @@ int ic_request(struct ic *ic, void *message, size_t body_len) HVW_MUST_CHECK;
 /* The answer to the outstanding request will not come, or is not wanted. */
 void ic_forget(struct ic *ic);
 
+/* The time left of the device's timer; `longest_ns`: what it can be at most. */
+void ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w);
+void ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t longest_ns);
+
 void ic_save(const struct ic *ic, struct hvh_state_writer *w);
 int ic_load(struct ic *ic, struct hvh_state_reader *r) HVW_MUST_CHECK;
 

@@ -13,6 +13,8 @@
 #define STATE_TAG     HVH_STATE_TAG('S', 'H', 'U', 'T')
 #define STATE_VERSION 1
 
+#define TIMEOUT_NS (HVH_SHUTDOWN_TIMEOUT_MS * 1000000ull)
+
 static const struct hvp_ic_version versions[] = { { 1, 0 }, { 3, 0 }, { 3, 1 }, { 3, 2 } };
 
 struct shutdown {
@@ -63,6 +65,7 @@ static void save(const struct hvh_device *device, struct hvh_state_writer *w)
 
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
 	ic_save(&sd->ic, w);
+	ic_save_deadline(&sd->ic, w);
 	hvh_state_end(w);
 }
 
@@ -73,12 +76,9 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 
 	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
 	err = ic_load(&sd->ic, r);
+	ic_load_deadline(&sd->ic, r, TIMEOUT_NS);
 	hvh_state_leave(r);
-	if (err || r->err)
-		return -EPROTO;
-	if (sd->ic.outstanding)
-		hvh_device_arm(device, hvh_device_now(device) + HVH_SHUTDOWN_TIMEOUT_MS * 1000000ull);
-	return 0;
+	return err || r->err ? -EPROTO : 0;
 }
 
 static const struct ic_class shutdown_class = {
@@ -147,6 +147,6 @@ int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *
 		return err;
 	sd->done = done;
 	sd->ctx = ctx;
-	hvh_device_arm(device, hvh_device_now(device) + HVH_SHUTDOWN_TIMEOUT_MS * 1000000ull);
+	hvh_device_arm(device, hvh_device_now(device) + TIMEOUT_NS);
 	return 0;
 }

@@ -231,11 +231,14 @@ int hvh_mem_write(struct hvh_mem *mem, uint64_t gpa, const void *src, size_t len
 int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, uint32_t offset, size_t len,
 		bool writable, struct hvh_pin *pin)
 {
+	const struct region *last = NULL;
 	struct iovec *iov;
 	unsigned iovs = 0;
 	size_t i;
 
-	if (offset >= HVP_PAGE_SIZE || len > pages * HVP_PAGE_SIZE - offset)
+	if (offset >= HVP_PAGE_SIZE || pages > SIZE_MAX / HVP_PAGE_SIZE)
+		return -EFAULT;
+	if (len > (pages ? pages * HVP_PAGE_SIZE - offset : 0))
 		return -EFAULT;
 	iov = calloc(pages ? pages : 1, sizeof(*iov));
 	if (!iov)
@@ -253,13 +256,14 @@ int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, ui
 		host = region->host + (gpa - region->gpa);
 		if (writable)
 			mark_dirty(mem, region, gpa, step);
-		if (iovs && (uint8_t *)iov[iovs - 1].iov_base + iov[iovs - 1].iov_len == host) {
+		if (region == last && (uint8_t *)iov[iovs - 1].iov_base + iov[iovs - 1].iov_len == host) {
 			iov[iovs - 1].iov_len += step;
 		} else {
 			iov[iovs].iov_base = host;
 			iov[iovs].iov_len = step;
 			iovs++;
 		}
+		last = region;
 		len -= step;
 		offset = 0;
 	}
@@ -267,11 +271,32 @@ int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, ui
 	pin->mem = mem;
 	pin->iov = iov;
 	pin->iovs = iovs;
+	pin->writable = writable;
 	return 0;
+}
+
+/* The region behind an address that hvh_mem_pin() gave out. */
+static const struct region *find_host(const struct hvh_mem *mem, const uint8_t *host)
+{
+	const struct map *map = atomic_load_explicit(&mem->map, memory_order_acquire);
+	unsigned i = 0;
+
+	while (host < map->regions[i].host || (uint64_t)(host - map->regions[i].host) >= map->regions[i].len)
+		i++;
+	return &map->regions[i];
 }
 
 void hvh_mem_unpin(struct hvh_pin *pin)
 {
+	unsigned i;
+
+	/* Again: the log may have been taken between the pin and the last write through it. */
+	for (i = 0; pin->writable && i < pin->iovs; i++) {
+		const uint8_t *host = pin->iov[i].iov_base;
+		const struct region *region = find_host(pin->mem, host);
+
+		mark_dirty(pin->mem, region, region->gpa + (uint64_t)(host - region->host), pin->iov[i].iov_len);
+	}
 	free(pin->iov);
 	atomic_fetch_sub(&pin->mem->held, 1);
 	memset(pin, 0, sizeof(*pin));

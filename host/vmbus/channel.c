@@ -95,7 +95,7 @@ static int map_ring(struct hvh_channel *channel, const struct hvp_msg_open_chann
 {
 	uint8_t *base;
 	size_t split = (size_t)msg->downstream_page * HVP_PAGE_SIZE;
-	int err = gpadl_map_ring(channel->server, channel->id, msg->ring_gpadl, &channel->ring);
+	int err = gpadl_map_ring(channel->server, channel, msg->ring_gpadl, &channel->ring);
 
 	if (err)
 		return err;
@@ -104,6 +104,11 @@ static int map_ring(struct hvh_channel *channel, const struct hvp_msg_open_chann
 	err = split < channel->ring.bytes ? hvw_rx_init(&channel->rx, base, split) : -EINVAL;
 	if (!err)
 		err = hvw_tx_init(&channel->tx, base + split, channel->ring.bytes - split);
+	if (err == -EPROTO && channel->restored) {
+		/* The guest spoilt its own ring before or after the save: that costs it the channel, not the machine. */
+		channel->broken = true;
+		return 0;
+	}
 	if (err)
 		unmap_ring(channel);
 	return err;
@@ -127,6 +132,7 @@ static int begin_open(struct hvh_channel *channel, const struct hvp_msg_open_cha
 		return err;
 	channel->request = *msg;
 	channel->target_vp = msg->target_vp;
+	channel->announced = false;
 	channel->state = CHANNEL_OPENING;
 	err = server->ops->channel_start(server->ctx, channel, channel->connection_id);
 	if (err) {
@@ -246,14 +252,15 @@ bool channel_in_transition(const struct hvh_channel *channel)
 
 void hvh_server_started(struct hvh_server *server, struct hvh_channel *channel, int result)
 {
-	bool leaving = channel->state == CHANNEL_OPENING_RELEASE;
+	bool leaving = channel->state == CHANNEL_OPENING_RELEASE, restored = channel->restored;
 
+	channel->restored = false;
 	if (result) {
 		channel->state = leaving ? CHANNEL_RELEASED : CHANNEL_OFFERED;
 		unmap_ring(channel);
 		if (leaving)
 			server_left(server);
-		else
+		else if (!restored) /* who did not ask gets no answer */
 			send_open_result(channel, channel->request.open_id, HVP_OPEN_FAILED);
 		return;
 	}
@@ -263,12 +270,12 @@ void hvh_server_started(struct hvh_server *server, struct hvh_channel *channel, 
 		return;
 	}
 	channel->state = CHANNEL_OPEN;
-	if (channel->restored)
+	if (!restored)
+		send_open_result(channel, channel->request.open_id, HVP_OPEN_SUCCESS);
+	else if (channel->target_vp != HVP_TARGET_VP_NONE)
 		/* Whatever interrupt was under way when the state was saved is lost. */
 		server->ops->signal(server->ctx, channel->target_vp, HVP_VMBUS_SINT, channel->id);
-	else
-		send_open_result(channel, channel->request.open_id, HVP_OPEN_SUCCESS);
-	channel->restored = false;
+	channel->announced = true;
 }
 
 void hvh_server_stopped(struct hvh_server *server, struct hvh_channel *channel)
@@ -319,6 +326,32 @@ static void signal_guest(struct hvh_channel *channel)
 		channel->server->ops->signal(channel->server->ctx, vp, HVP_VMBUS_SINT, channel->id);
 }
 
+static void arm(struct hvh_device *device)
+{
+	uint64_t first = device->deadline_ns;
+
+	if (device->retry_ns && (!first || device->retry_ns < first))
+		first = device->retry_ns;
+	device->server->ops->timer(device->server->ctx, device, first);
+}
+
+/* Notify the device again at `when_ns`, unless that is due earlier already. */
+static void retry_at(struct hvh_device *device, uint64_t when_ns)
+{
+	when_ns += !when_ns; /* 0 is "never" */
+	if (device->retry_ns && device->retry_ns <= when_ns)
+		return;
+	device->retry_ns = when_ns;
+	arm(device);
+}
+
+/* Give the space of what was read back to the guest. */
+static void release(struct hvh_channel *channel)
+{
+	if (hvw_rx_release(&channel->rx))
+		signal_guest(channel);
+}
+
 int hvh_channel_start(struct hvh_channel *channel)
 {
 	struct hvh_device *device = channel->device;
@@ -331,14 +364,20 @@ int hvh_channel_start(struct hvh_channel *channel)
 			return err;
 	}
 	channel->running = true;
+	if (device->deadline_ns)
+		arm(device);
 	return 0;
 }
 
 void hvh_channel_stop(struct hvh_channel *channel)
 {
+	struct hvh_device *device = channel->device;
+
+	device->retry_ns = 0;
+	device->deadline_ns = 0;
+	arm(device);
 	channel->running = false;
-	channel->device->retry_ns = 0;
-	channel->device->ops->close(channel->device, channel);
+	device->ops->close(device, channel);
 }
 
 void hvh_channel_stopped(struct hvh_channel *channel)
@@ -348,6 +387,10 @@ void hvh_channel_stopped(struct hvh_channel *channel)
 
 static void notify(struct hvh_channel *channel)
 {
+	/* Late or early, for a channel that is stopped or not open to the guest's knowledge, it is for nobody. */
+	if (!channel->running || !channel->announced || channel->broken)
+		return;
+	channel->budget = RECV_BUDGET;
 	hvw_rx_mask(&channel->rx);
 	channel->device->ops->notify(channel->device, channel);
 }
@@ -355,16 +398,14 @@ static void notify(struct hvh_channel *channel)
 void hvh_channel_notify(struct hvh_channel *channel)
 {
 	count(&channel->signals_in);
-	/* A signal may come late, after the stop: it is for nobody. */
-	if (channel->running && !channel->broken)
-		notify(channel);
+	notify(channel);
 }
 
 static int broken(struct hvh_channel *channel, const char *why)
 {
 	if (!channel->broken)
-		server_log(channel->server, HVH_LOG_WARNING, "%s: channel %u is broken: %s", channel->device->name,
-			   channel->id, why);
+		server_log(channel->server, &channel->server->violation_limit, HVH_LOG_WARNING,
+			   "%s: channel %u is broken: %s", channel->device->name, channel->id, why);
 	channel->broken = true;
 	return -EPROTO;
 }
@@ -380,35 +421,30 @@ int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet)
 
 	if (channel->broken || !channel->running)
 		return -EPROTO;
-	for (;;) {
+	for (; channel->budget; channel->budget--) {
 		err = hvw_rx_next(&channel->rx, packet);
 		if (!err) {
+			channel->budget--;
 			count(&channel->packets_in);
 			return 0;
 		}
 		if (err != -EAGAIN)
 			return broken(channel, "impossible packet or index in the guest's ring");
-		if (hvw_rx_release(&channel->rx))
-			signal_guest(channel);
+		release(channel);
 		if (!hvw_rx_unmask(&channel->rx))
 			return -EAGAIN;
 		hvw_rx_mask(&channel->rx);
 	}
+	/* Signals stay masked: the rest is taken by a notification of our own, after the loop's other work. */
+	release(channel);
+	retry_at(channel->device, hvh_device_now(channel->device));
+	return -EAGAIN;
 }
 
 int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *packet, uint32_t offset, void *dst,
 		     uint32_t len)
 {
 	return hvw_rx_copy(&channel->rx, packet, offset, dst, len);
-}
-
-static void arm(struct hvh_device *device)
-{
-	uint64_t first = device->deadline_ns;
-
-	if (device->retry_ns && (!first || device->retry_ns < first))
-		first = device->retry_ns;
-	device->server->ops->timer(device->server->ctx, device, first);
 }
 
 int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id, const void *payload,
@@ -431,8 +467,7 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 			err = hvw_tx_want_space(&channel->tx, hvw_packet_space(sizeof(struct hvp_packet), len));
 	} while (!err);
 	if (err == -EAGAIN) {
-		channel->device->retry_ns = hvh_device_now(channel->device) + SEND_RETRY_NS;
-		arm(channel->device);
+		retry_at(channel->device, hvh_device_now(channel->device) + SEND_RETRY_NS);
 	} else if (err == -EPROTO) {
 		return broken(channel, "impossible index in the host's ring");
 	}
@@ -442,7 +477,9 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns)
 {
 	device->deadline_ns = deadline_ns;
-	arm(device);
+	/* While a channel is opened or loaded it has no owner yet: hvh_channel_start() arms then. */
+	if (device->channel->running)
+		arm(device);
 }
 
 uint64_t hvh_device_now(const struct hvh_device *device)
@@ -452,12 +489,12 @@ uint64_t hvh_device_now(const struct hvh_device *device)
 
 void hvh_device_expire(struct hvh_device *device, uint64_t now_ns)
 {
+	/* A timer that could not be cancelled in time. */
+	if (!device->channel->running)
+		return;
 	if (device->retry_ns && now_ns >= device->retry_ns) {
-		struct hvh_channel *channel = device->channel;
-
 		device->retry_ns = 0;
-		if (channel->running && !channel->broken)
-			notify(channel);
+		notify(device->channel);
 	}
 	if (device->deadline_ns && now_ns >= device->deadline_ns) {
 		device->deadline_ns = 0;
@@ -471,8 +508,8 @@ void hvh_device_expire(struct hvh_device *device, uint64_t now_ns)
 void channel_save(struct hvh_channel *channel, struct hvh_state_writer *w)
 {
 	/* The rings' cursors are in guest memory, once what was read is released. */
-	if (channel->state == CHANNEL_OPEN && hvw_rx_release(&channel->rx))
-		signal_guest(channel);
+	if (channel->state == CHANNEL_OPEN && !channel->broken)
+		release(channel);
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
 	hvh_state_put_u32(w, channel->id);
 	hvh_state_put_u32(w, channel->state);

@@ -81,7 +81,11 @@ static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *
 	uint32_t missing = gpadl->bytes - gpadl->filled;
 	int err;
 
-	/* Firmware sends more than it declared. */
+	/*
+	 * Firmware always sends messages of full size: bytes behind what it declared, and half a page
+	 * number behind the last whole one of a header.
+	 */
+	len -= len % (uint32_t)sizeof(uint64_t);
 	if (len > missing)
 		len = missing;
 	memcpy(gpadl->ranges + gpadl->filled, bytes, len);
@@ -103,11 +107,12 @@ static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *
 
 static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg_gpadl_header *h, uint32_t pages)
 {
-	if (!server_find_channel(server, h->channel_id))
-		return "no such channel";
+	/* No range is empty, so each has a page number: what is booked by pages bounds the memory too. */
+	const size_t range_least = sizeof(struct hvp_gpa_range) + sizeof(uint64_t);
+
 	if (!h->gpadl || gpadl_find(server, h->gpadl))
 		return "the handle is in use or 0";
-	if (!h->range_count || h->range_bytes < h->range_count * sizeof(struct hvp_gpa_range) ||
+	if (!h->range_count || h->range_bytes < h->range_count * range_least ||
 	    h->range_bytes % sizeof(uint64_t))
 		return "impossible size";
 	if (server->stats.gpadls >= GPADL_MAX || pages > GPADL_PAGES_MAX - server->stats.gpadl_pages)
@@ -119,7 +124,8 @@ void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	const struct hvp_msg_gpadl_header *h = &msg->u.GPADL_HEADER;
 	uint32_t pages = h->range_bytes / sizeof(uint64_t) - h->range_count;
-	const char *reason = refuse_reason(server, h, pages);
+	const char *reason = server_find_channel(server, h->channel_id) ? refuse_reason(server, h, pages) :
+									   "no such channel";
 	struct gpadl *gpadl;
 
 	if (reason) {
@@ -188,7 +194,8 @@ void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardo
 	send_torndown(server, msg->gpadl);
 }
 
-int gpadl_map_ring(struct hvh_server *server, uint32_t channel_id, uint32_t handle, struct hvh_mapping *ring)
+int gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
+		   struct hvh_mapping *ring)
 {
 	struct gpadl *gpadl = gpadl_find(server, handle);
 	struct hvw_gpa_iter iter;
@@ -197,7 +204,10 @@ int gpadl_map_ring(struct hvh_server *server, uint32_t channel_id, uint32_t hand
 	uint32_t i;
 	int err;
 
-	if (!gpadl || gpadl->state != GPADL_READY || gpadl->channel_id != channel_id || gpadl->range_count != 1)
+	if (!gpadl || gpadl->channel_id != channel->id || gpadl->range_count != 1)
+		return -EINVAL;
+	/* A channel from a saved state keeps the ring whose teardown waits for its close. */
+	if (gpadl->state != GPADL_READY && !(channel->restored && gpadl->state == GPADL_TEARING_DOWN))
 		return -EINVAL;
 	hvw_gpa_iter_init(&iter, gpadl->ranges, gpadl->bytes, 1);
 	err = hvw_gpa_iter_next(&iter, &range);
@@ -263,7 +273,8 @@ static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 	h.range_bytes = (uint16_t)bytes;
 	pages = h.range_bytes / (uint32_t)sizeof(uint64_t) - h.range_count;
 	if (r->err || range_count > UINT16_MAX || bytes > UINT16_MAX || filled > bytes || state > GPADL_TEARING_DOWN ||
-	    (state == GPADL_ASSEMBLING) != (filled < bytes) || refuse_reason(server, &h, pages)) {
+	    (state == GPADL_ASSEMBLING) != (filled < bytes) || !channel_id || channel_id > server->channel_count ||
+	    refuse_reason(server, &h, pages)) {
 		hvh_state_refuse(r);
 		return;
 	}

@@ -16,37 +16,45 @@
 
 /* --- log and the queue of messages ------------------------------------------------------------ */
 
-static void log_line(struct hvh_server *server, enum hvh_log_level level, const char *format, va_list args)
+/* At most one line too many per window when threads meet: that is what it costs to do without a lock. */
+static bool log_allowed(struct hvh_server *server, struct log_limit *limit)
+{
+	uint64_t now = server->ops->now_ns(server->ctx);
+	uint64_t began = atomic_load(&limit->window_ns);
+
+	if (now - began > LOG_WINDOW_NS && atomic_compare_exchange_strong(&limit->window_ns, &began, now))
+		atomic_store(&limit->lines, 0);
+	/* Not counted further: the number must not wrap. */
+	return atomic_load(&limit->lines) < LOG_WINDOW_MAX && atomic_fetch_add(&limit->lines, 1) < LOG_WINDOW_MAX;
+}
+
+static void log_line(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format,
+		     va_list args)
 {
 	char line[256];
 
+	if (!log_allowed(server, limit))
+		return;
 	vsnprintf(line, sizeof(line), format, args);
 	server->ops->log(server->ctx, level, line);
 }
 
-void server_log(struct hvh_server *server, enum hvh_log_level level, const char *format, ...)
+void server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	log_line(server, level, format, args);
+	log_line(server, limit, level, format, args);
 	va_end(args);
 }
 
 void server_violation(struct hvh_server *server, const char *format, ...)
 {
-	uint64_t now = server->ops->now_ns(server->ctx);
 	va_list args;
 
 	server->stats.violations++;
-	if (now - server->log_window_ns > LOG_WINDOW_NS) {
-		server->log_window_ns = now;
-		server->log_window_lines = 0;
-	}
-	if (server->log_window_lines++ >= LOG_WINDOW_MAX)
-		return;
 	va_start(args, format);
-	log_line(server, HVH_LOG_WARNING, format, args);
+	log_line(server, &server->violation_limit, HVH_LOG_WARNING, format, args);
 	va_end(args);
 }
 
@@ -84,8 +92,11 @@ void server_send(struct hvh_server *server, const void *message, size_t len)
 {
 	struct waiting_message *last;
 
+	/* After a reset, and for a new contact, there is nobody left who asked. */
+	if (server->state == CONNECTION_LEAVING && server->after_leaving != AFTER_UNLOAD)
+		return;
 	if (server->waiting_count == server->waiting_capacity && !grow_waiting(server)) {
-		server_log(server, HVH_LOG_ERROR, "out of memory: a VMBus message to the guest is lost");
+		server_log(server, &server->event_limit, HVH_LOG_ERROR, "out of memory: a VMBus message to the guest is lost");
 		return;
 	}
 	last = &server->waiting[(server->waiting_first + server->waiting_count) % server->waiting_capacity];
@@ -129,10 +140,10 @@ static void negotiate(struct hvh_server *server, const struct hvp_msg_initiate_c
 		server->version = version;
 		response.supported = 1;
 		response.connection_id = version >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 : version;
-		server_log(server, HVH_LOG_INFO, "guest connected, VMBus %u.%u", HVP_VERSION_MAJOR(version),
+		server_log(server, &server->event_limit, HVH_LOG_INFO, "guest connected, VMBus %u.%u", HVP_VERSION_MAJOR(version),
 			   HVP_VERSION_MINOR(version));
 	} else {
-		server_log(server, HVH_LOG_DEBUG, "guest asked for VMBus %u.%u: refused", HVP_VERSION_MAJOR(version),
+		server_log(server, &server->event_limit, HVH_LOG_DEBUG, "guest asked for VMBus %u.%u: refused", HVP_VERSION_MAJOR(version),
 			   HVP_VERSION_MINOR(version));
 	}
 	server_send(server, &response, sizeof(response));
@@ -157,7 +168,7 @@ void server_left(struct hvh_server *server)
 	server->offers_requested = false;
 	switch (after) {
 	case AFTER_UNLOAD:
-		server_log(server, HVH_LOG_INFO, "guest disconnected");
+		server_log(server, &server->event_limit, HVH_LOG_INFO, "guest disconnected");
 		server_send(server, &unloaded, sizeof(unloaded));
 		break;
 	case AFTER_CONTACT:
@@ -280,22 +291,22 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 	if (connection_id != HVP_CONNECTION_MESSAGE_1 &&
 	    (connection_id != HVP_CONNECTION_MESSAGE_4 || server->config.version_max < HVP_VERSION_5_0))
 		return HVP_STATUS_INVALID_CONNECTION_ID;
-	server->stats.messages_in++;
 	if (hvw_msg_parse(&msg, payload, len, HVP_TO_HOST)) {
 		uint32_t number;
 
+		server->stats.messages_in++;
 		memcpy(&number, payload, sizeof(number));
 		server_violation(server, "message %u (%s) of %zu bytes dropped: unknown, misdirected or too short",
 				 number, hvw_msg_name(number), len);
 		return HVP_STATUS_SUCCESS;
 	}
-	if (msg.u.h.type == HVP_MSG_INITIATE_CONTACT) {
-		initiate_contact(server, &msg.u.INITIATE_CONTACT);
-		return HVP_STATUS_SUCCESS;
-	}
-	if (server->waiting_count >= MESSAGES_WAITING_MAX)
+	/* A contact empties the queue, so it is always heard. */
+	if (server->waiting_count >= MESSAGES_WAITING_MAX && msg.u.h.type != HVP_MSG_INITIATE_CONTACT)
 		return HVP_STATUS_INSUFFICIENT_BUFFERS;
-	if (server->state != CONNECTION_READY || hvw_msg_since(msg.u.h.type) > server->version)
+	server->stats.messages_in++;
+	if (msg.u.h.type == HVP_MSG_INITIATE_CONTACT)
+		initiate_contact(server, &msg.u.INITIATE_CONTACT);
+	else if (server->state != CONNECTION_READY || hvw_msg_since(msg.u.h.type) > server->version)
 		server_violation(server, "%s before contact, or newer than the connection's version",
 				 hvw_msg_name(msg.u.h.type));
 	else
@@ -308,8 +319,11 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config, const struct hvh_server_ops *ops,
 		      void *ctx, struct hvh_server **server)
 {
-	struct hvh_server *created = calloc(1, sizeof(*created));
+	struct hvh_server *created;
 
+	if (!config->vps || config->version_max < HVP_VERSION_2_4 || config->version_max > HVP_VERSION_5_3)
+		return -EINVAL;
+	created = calloc(1, sizeof(*created));
 	if (!created)
 		return -ENOMEM;
 	created->mem = mem;
@@ -421,7 +435,8 @@ static void load_waiting(struct hvh_server *server, struct hvh_state_reader *r)
 		struct waiting_message *last;
 		uint32_t len = hvh_state_get_u32(r);
 
-		if (len > HVP_MESSAGE_PAYLOAD_MAX ||
+		if (len < sizeof(struct hvp_msg_header) || len > HVP_MESSAGE_PAYLOAD_MAX ||
+		    i >= MESSAGES_WAITING_LIMIT(server->channel_count) ||
 		    (server->waiting_count == server->waiting_capacity && !grow_waiting(server))) {
 			hvh_state_refuse(r);
 			return;

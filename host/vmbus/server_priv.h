@@ -24,12 +24,24 @@
 #define GPADL_PAGES_MAX	     327680u /* 1280 MiB, as Windows Server 2019 */
 #define MESSAGES_WAITING_MAX 64u /* answers waiting to be read before new messages are put off */
 
-/* Lines about the guest's violations: so many in a window, then only counted. */
+/* Answers that the work under way can still add: an open result, a teardown and a reopen's result per channel. */
+#define MESSAGES_WAITING_LIMIT(channels) (MESSAGES_WAITING_MAX + 3 * (channels) + 2)
+
+/* Packets that a device takes per notification, so that a busy guest does not keep the owner loop to itself. */
+#define RECV_BUDGET 256u
+
+/* Lines that the guest can provoke: so many of a kind in a window. */
 #define LOG_WINDOW_NS  5000000000ull
 #define LOG_WINDOW_MAX 10u
 
 /* A blocked send is tried again this often, for guests that never signal room. */
 #define SEND_RETRY_NS 10000000ull
+
+/* All (a): any thread logs. */
+struct log_limit {
+	_Atomic uint64_t window_ns; /* when it began */
+	_Atomic unsigned lines; /* in this window */
+};
 
 enum channel_state {
 	CHANNEL_RELEASED, /* not known to the guest */
@@ -54,10 +66,12 @@ struct hvh_channel {
 	uint32_t ring_gpadl; /* (s) 0: none */
 	_Atomic uint32_t target_vp; /* (a) */
 	struct hvh_mapping ring; /* (s) */
-	bool restored; /* (s) comes from a saved state: the device is open already */
+	bool restored; /* (s) comes from a saved state: the device is open already; (o) in hvh_channel_start */
 	struct hvw_rx rx; /* (o) guest to host */
 	struct hvw_tx tx; /* (o) host to guest */
 	bool running; /* (o) between start and stop */
+	unsigned budget; /* (o) packets left in this notification */
+	_Atomic bool announced; /* (a) the guest knows that it is open: devices may write to the ring */
 	_Atomic bool broken; /* (a) no more from this guest until it opens anew */
 	_Atomic uint64_t packets_in, packets_out, signals_in, signals_out; /* (a) */
 };
@@ -117,15 +131,15 @@ struct hvh_server {
 	struct waiting_message *waiting; /* a FIFO: waiting_count from waiting_first on, wrapping */
 	unsigned waiting_first, waiting_count, waiting_capacity;
 	struct hvh_server_stats stats;
-	uint64_t log_window_ns;
-	unsigned log_window_lines;
+	struct log_limit violation_limit;
+	struct log_limit event_limit;
 };
 
 /* server.c */
 void server_send(struct hvh_server *server, const void *message, size_t len);
 void server_violation(struct hvh_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void server_log(struct hvh_server *server, enum hvh_log_level level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 void server_left(struct hvh_server *server);
 struct hvh_channel *server_find_channel(struct hvh_server *server, uint32_t id);
 
@@ -148,7 +162,8 @@ void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
 void gpadl_body(struct hvh_server *server, const struct hvw_msg *msg);
 void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg);
 struct gpadl *gpadl_find(struct hvh_server *server, uint32_t handle);
-int gpadl_map_ring(struct hvh_server *server, uint32_t channel_id, uint32_t handle, struct hvh_mapping *ring);
+int gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
+		   struct hvh_mapping *ring);
 void gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
 void gpadl_drop_all(struct hvh_server *server);
 void gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w);

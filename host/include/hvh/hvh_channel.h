@@ -56,7 +56,7 @@ struct hvh_device {
 /* --- for devices ---------------------------------------------------------------------------- */
 
 /*
- * The next packet: 0, -EAGAIN (none; the guest will signal), -EPROTO (the ring is broken: the device
+ * The next packet: 0, -EAGAIN (none, or enough for this time; a notification follows), -EPROTO (the ring is broken: the device
  * gets no more notifications, and waits for its close()).
  */
 int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet) HVW_MUST_CHECK;
@@ -78,7 +78,7 @@ void hvh_channel_fail(struct hvh_channel *channel, const char *why);
 /* Answer to hvh_device_ops.close. */
 void hvh_channel_stopped(struct hvh_channel *channel);
 
-/* Have hvh_device_ops.expire called at `deadline_ns` of hvh_device_now(); 0: never. */
+/* Have hvh_device_ops.expire called at `deadline_ns` of hvh_device_now(); 0: never. Closing the channel cancels it. */
 void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns);
 uint64_t hvh_device_now(const struct hvh_device *device);
 

@@ -54,12 +54,13 @@ int hvh_mem_write(struct hvh_mem *mem, uint64_t gpa, const void *src, size_t len
 /*
  * Guest memory held in place for I/O: `iov` points into it until hvh_mem_unpin(). `gpa_pages` lists
  * the pages; the first `offset` bytes of the first page are skipped and `len` bytes follow. Adjacent
- * pages share an iovec. `writable` marks the pages dirty. -EFAULT, -ENOMEM.
+ * pages share an iovec. `writable` marks the pages dirty, now and when they are unpinned. -EFAULT, -ENOMEM.
  */
 struct hvh_pin {
 	struct hvh_mem *mem;
 	struct iovec *iov;
 	unsigned iovs;
+	bool writable;
 };
 int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, uint32_t offset, size_t len,
 		bool writable, struct hvh_pin *pin) HVW_MUST_CHECK;

@@ -17,8 +17,9 @@
  *          ops->channel_drained(); embedder, on the control loop: hvh_server_stopped(channel)
  *
  * The server answers the guest (OPEN_RESULT, GPADL_TORNDOWN, UNLOAD_RESPONSE, …) only after that, so
- * no answer goes out while anybody may still touch the guest's memory. Actions may call back into the
- * server from within the call.
+ * no answer goes out while anybody may still touch the guest's memory. channel_start, channel_stop and
+ * channel_drained may call back into the server from within the call (an owner loop that is the control
+ * loop); the other actions may not.
  */
 #ifndef HOST_INCLUDE_HVH_HVH_SERVER_H
 #define HOST_INCLUDE_HVH_HVH_SERVER_H
@@ -60,7 +61,10 @@ struct hvh_server_ops {
 	/* The owner loop is done with it; see above. Called on the owner loop. */
 	void (*channel_drained)(void *ctx, struct hvh_channel *channel);
 
-	/* Call hvh_device_expire() on the owner loop at `deadline_ns`; a later call replaces it, 0 cancels. Owner loop. */
+	/*
+	 * Call hvh_device_expire() on the owner loop at `deadline_ns`, which may be now; a later call replaces it,
+	 * 0 cancels. Owner loop, and only for started channels.
+	 */
 	void (*timer)(void *ctx, struct hvh_device *device, uint64_t deadline_ns);
 
 	/* Monotonic clock. Any thread. */
@@ -85,6 +89,7 @@ struct hvh_server_config {
 	uint32_t vps; /* virtual processors: a target VP must be below this */
 };
 
+/* -EINVAL: the configuration; -ENOMEM. */
 int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config, const struct hvh_server_ops *ops,
 		      void *ctx, struct hvh_server **server) HVW_MUST_CHECK;
 
@@ -125,10 +130,10 @@ void hvh_server_stats(const struct hvh_server *server, struct hvh_server_stats *
 /*
  * Save the server, its channels and their devices; the embedder has stopped the owner loops and the
  * guest. -EBUSY: a channel is just being opened or closed, let the owner loops finish that first.
- * Load into a server to which the same devices were added in the same order: open channels are
+ * Load into a fresh server to which the same devices were added in the same order: open channels are
  * handed to the embedder by ops->channel_start as if the guest had opened them, but their devices
- * continue where they were. -EPROTO: damaged or foreign state; then only hvh_server_reset() and destroy
- * are left.
+ * continue where they were. The guest may run again when hvh_server_started() was called for each.
+ * -EPROTO: damaged or foreign state; then only hvh_server_reset() and destroy are left.
  */
 int hvh_server_save(struct hvh_server *server, struct hvh_state_writer *w) HVW_MUST_CHECK;
 int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r) HVW_MUST_CHECK;

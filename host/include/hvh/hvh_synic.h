@@ -40,6 +40,7 @@ int hvh_synic_post(struct hvh_synic *synic, unsigned sint, uint32_t type, const 
 /* Set an event flag. True: it was clear, raise the SINT. Ignored (false) while the SynIC is off. */
 bool hvh_synic_signal(struct hvh_synic *synic, unsigned sint, unsigned flag) HVW_MUST_CHECK;
 
+/* Load: -EPROTO; -ENOMEM. */
 void hvh_synic_save(const struct hvh_synic *synic, struct hvh_state_writer *w);
 int hvh_synic_load(struct hvh_synic *synic, struct hvh_state_reader *r) HVW_MUST_CHECK;
 

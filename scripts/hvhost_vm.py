@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Drives hvhost and a guest: for the demo, the VM tests and the benchmarks."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+HVHOST = pathlib.Path(os.environ.get("HVHOST", TOP / "build/hvhost"))
+
+
+class VmError(Exception):
+    """The VM did not do what was asked of it within the time."""
+
+
+def fetch_kernel(suite, flavour):
+    """The folder of an unpacked Debian kernel; downloads it the first time."""
+    fetched = subprocess.run([TOP / "scripts/fetch-kernel", suite, flavour], stdout=subprocess.PIPE, text=True)
+    if fetched.returncode:
+        raise VmError(f"no kernel {suite} {flavour}; see the lines above")
+    return pathlib.Path(fetched.stdout.strip().splitlines()[-1])
+
+
+def kernel_image(folder):
+    return next((folder / "boot").glob("vmlinuz-*"))
+
+
+def make_initrd(path, kernel_folder, init, *modules):
+    subprocess.run([TOP / "scripts/guest-initrd", path, kernel_folder, init, *modules], check=True)
+    return path
+
+
+class Vm:
+    """One `hvhost run`, its serial line and its words in files of `folder`."""
+
+    def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M"):
+        self.name = name
+        self.serial = folder / "serial.log"
+        self.words = folder / "hvhost.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.serial.write_bytes(b"")
+        self.started = time.monotonic()
+        with self.words.open("wb") as words:
+            self.process = subprocess.Popen(
+                [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel, "--initrd", initrd,
+                 "--append", f"console=ttyS0 {append or 'quiet'}", "--serial", f"file:{self.serial}", *options],
+                stdin=subprocess.DEVNULL, stdout=words, stderr=words)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def age(self):
+        return time.monotonic() - self.started
+
+    def command(self, *arguments, timeout=150):
+        """Another hvhost, on this VM: (exit status, standard output, standard error)."""
+        verb, *rest = arguments
+        done = subprocess.run([HVHOST, verb, self.name, *rest], capture_output=True, text=True, timeout=timeout)
+        return done.returncode, done.stdout, done.stderr.strip()
+
+    def query(self, verb):
+        status, out, _ = self.command(verb, "--json")
+        return json.loads(out) if status == 0 else {}
+
+    def status(self):
+        return self.query("status")
+
+    def text(self):
+        return self.serial.read_text(errors="replace")
+
+    def said(self, pattern):
+        return re.search(pattern, self.text(), re.M)
+
+    def wait(self, what, seconds, ready, progress=None):
+        """What ready() returns, once it is true; calls progress() meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            result = ready()
+            if result:
+                return result
+            if self.process.poll() is not None:
+                raise VmError(f"{what}: the VM ended early with status {self.process.returncode}; its words: {self.words}")
+            if progress:
+                progress()
+            time.sleep(0.3)
+        raise VmError(f"{what}: not within {seconds} s; the guest's serial line: {self.serial}")
+
+    def wait_said(self, pattern, seconds):
+        return self.wait(f"serial line says {pattern}", seconds, lambda: self.said(pattern))
+
+    def ended(self, seconds):
+        try:
+            return self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise VmError(f"the VM did not end within {seconds} s") from None
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def fresh_folder(path):
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path

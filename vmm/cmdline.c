@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "vmm/cmdline.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hvp_vmbus.h"
+
+#define TEXT(x)	       #x
+#define TEXT_OF(x)     TEXT(x)
+#define COUNT_OF(list) (sizeof(list) / sizeof((list)[0]))
+
+#define MEMORY_MAX  (1ull << 40)
+#define SECONDS_MAX 1000000000u
+
+/* One option: `set` stores its value in the config or query, or returns what would be right. */
+struct option {
+	const char *name;
+	bool takes_value;
+	const char *(*set)(void *target, const char *value);
+};
+
+/* --- values ----------------------------------------------------------------------------------- */
+
+/* Decimal digits only: no sign, no space, no 0x; false also when above `max`. */
+static bool parse_number(const char *text, size_t len, uint64_t max, uint64_t *number)
+{
+	uint64_t value = 0;
+
+	if (!len)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		unsigned digit = (unsigned)(text[i] - '0');
+
+		if (digit > 9 || value > (max - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*number = value;
+	return true;
+}
+
+/* A plain number is refused: whoever writes "512" may mean bytes or megabytes. */
+static bool parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "kmg";
+	const char *unit;
+	size_t len = strlen(text);
+	uint64_t number;
+	unsigned shift;
+
+	if (!len)
+		return false;
+	unit = strchr(units, text[len - 1] | 0x20);
+	if (!unit || !*unit)
+		return false;
+	shift = 10 * (unsigned)(unit - units + 1);
+	if (!parse_number(text, len - 1, UINT64_MAX >> shift, &number))
+		return false;
+	*bytes = number << shift;
+	return true;
+}
+
+static bool parse_seconds(const char *value, unsigned *seconds)
+{
+	uint64_t number;
+
+	if (!parse_number(value, strlen(value), SECONDS_MAX, &number) || !number)
+		return false;
+	*seconds = (unsigned)number;
+	return true;
+}
+
+bool vmm_name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 1 && len <= VMM_NAME_MAX && name[0] != '.' && name[0] != '-' &&
+	       len == strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+}
+
+static const char right_name[] = "a VM's name is 1 to " TEXT_OF(VMM_NAME_MAX) " of A-Z a-z 0-9 . _ -, "
+					"and begins with a letter, a digit or _";
+static const char right_seconds[] = "must be a number of seconds from 1";
+
+/* --- options of `run` ------------------------------------------------------------------------- */
+
+static const char *set_name(void *target, const char *value)
+{
+	((struct vmm_config *)target)->name = value;
+	return vmm_name_is_valid(value) ? NULL : right_name;
+}
+
+static const char *set_cpus(void *target, const char *value)
+{
+	uint64_t number;
+
+	if (!parse_number(value, strlen(value), VMM_CPUS_MAX, &number) || !number)
+		return "must be a number from 1 to " TEXT_OF(VMM_CPUS_MAX);
+	((struct vmm_config *)target)->cpus = (unsigned)number;
+	return NULL;
+}
+
+static const char *set_memory(void *target, const char *value)
+{
+	struct vmm_config *config = target;
+	uint64_t bytes;
+
+	if (!parse_size(value, &bytes))
+		return "must be a size with its unit, as 512M or 2G";
+	if (bytes < VMM_MEMORY_MIN)
+		return "too little memory: at least 64M";
+	if (bytes > MEMORY_MAX)
+		return "too much memory: at most 1024G";
+	if (bytes % (1u << 20))
+		return "must be a multiple of 1M";
+	config->memory_bytes = bytes;
+	return NULL;
+}
+
+static const char *set_path(const char **path, const char *value)
+{
+	*path = value;
+	return *value ? NULL : "must name a file";
+}
+
+static const char *set_kernel(void *target, const char *value)
+{
+	return set_path(&((struct vmm_config *)target)->kernel, value);
+}
+
+static const char *set_initrd(void *target, const char *value)
+{
+	return set_path(&((struct vmm_config *)target)->initrd, value);
+}
+
+static const char *set_append(void *target, const char *value)
+{
+	((struct vmm_config *)target)->append = value;
+	return NULL;
+}
+
+static const char *set_serial(void *target, const char *value)
+{
+	struct vmm_config *config = target;
+
+	config->serial_path = NULL;
+	if (strcmp(value, "stdio") == 0) {
+		config->serial = VMM_SERIAL_STDIO;
+	} else if (strcmp(value, "none") == 0) {
+		config->serial = VMM_SERIAL_NONE;
+	} else if (strncmp(value, "file:", 5) == 0 && value[5]) {
+		config->serial = VMM_SERIAL_FILE;
+		config->serial_path = value + 5;
+	} else {
+		return "must be stdio, file:PATH or none";
+	}
+	return NULL;
+}
+
+static const char *const accel_names[] = {
+	[VMM_ACCEL_AUTO] = "auto",
+	[VMM_ACCEL_KVM] = "kvm",
+	[VMM_ACCEL_NESTED] = "nested",
+};
+
+static const char *set_accel(void *target, const char *value)
+{
+	for (size_t i = 0; i < COUNT_OF(accel_names); i++)
+		if (strcmp(value, accel_names[i]) == 0) {
+			((struct vmm_config *)target)->accel = (enum vmm_accel)i;
+			return NULL;
+		}
+	return "must be auto, kvm or nested";
+}
+
+static const struct {
+	const char *text;
+	uint32_t number;
+} versions[] = {
+#define VERSION_ENTRY(major, minor) { #major "." #minor, HVP_VERSION_##major##_##minor },
+	HVP_VERSION_LIST(VERSION_ENTRY)
+#undef VERSION_ENTRY
+};
+
+static const char *set_vmbus_version(void *target, const char *value)
+{
+	for (size_t i = 0; i < COUNT_OF(versions); i++)
+		if (strcmp(value, versions[i].text) == 0 && versions[i].number <= HVP_VERSION_5_3) {
+			((struct vmm_config *)target)->vmbus_version_max = versions[i].number;
+			return NULL;
+		}
+	return "must be one of 2.4 3.0 4.0 4.1 5.0 5.1 5.2 5.3";
+}
+
+static const struct {
+	const char *name;
+	unsigned bit;
+} services[] = {
+#define SERVICE_ENTRY(bit, name) { #name, VMM_SERVICE_##name },
+	VMM_SERVICE_LIST(SERVICE_ENTRY)
+#undef SERVICE_ENTRY
+};
+
+static const char *set_no_service(void *target, const char *value)
+{
+#define SERVICE_TEXT(bit, name) " " #name
+	static const char right[] = "must be one of" VMM_SERVICE_LIST(SERVICE_TEXT);
+#undef SERVICE_TEXT
+
+	for (size_t i = 0; i < COUNT_OF(services); i++)
+		if (strcmp(value, services[i].name) == 0) {
+			((struct vmm_config *)target)->services_off |= services[i].bit;
+			return NULL;
+		}
+	return right;
+}
+
+static const char *set_timeout(void *target, const char *value)
+{
+	return parse_seconds(value, &((struct vmm_config *)target)->timeout_seconds) ? NULL : right_seconds;
+}
+
+static const char *set_daemonize(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_config *)target)->daemonize = true;
+	return NULL;
+}
+
+static const struct option run_options[] = {
+	{ "--name", true, set_name },
+	{ "--cpus", true, set_cpus },
+	{ "--memory", true, set_memory },
+	{ "--kernel", true, set_kernel },
+	{ "--initrd", true, set_initrd },
+	{ "--append", true, set_append },
+	{ "--serial", true, set_serial },
+	{ "--accel", true, set_accel },
+	{ "--vmbus-version", true, set_vmbus_version },
+	{ "--no-service", true, set_no_service },
+	{ "--timeout", true, set_timeout },
+	{ "--daemonize", false, set_daemonize },
+	{ NULL, false, NULL },
+};
+
+/* --- options of the others -------------------------------------------------------------------- */
+
+static const char *set_json(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->json = true;
+	return NULL;
+}
+
+static const char *set_force(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->force = true;
+	return NULL;
+}
+
+static const char *set_reboot(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->reboot = true;
+	return NULL;
+}
+
+static const char *set_hibernate(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->hibernate = true;
+	return NULL;
+}
+
+static const char *set_query_timeout(void *target, const char *value)
+{
+	return parse_seconds(value, &((struct vmm_query *)target)->timeout_seconds) ? NULL : right_seconds;
+}
+
+static const struct option json_option = { "--json", false, set_json };
+static const struct option shutdown_options[] = {
+	{ "--force", false, set_force },
+	{ "--reboot", false, set_reboot },
+	{ "--hibernate", false, set_hibernate },
+	{ "--timeout", true, set_query_timeout },
+};
+
+/* --- the parser ------------------------------------------------------------------------------- */
+
+struct parser {
+	const struct option *options; /* a NULL name ends them */
+	void *target;
+	char *error;
+	size_t error_size;
+	const char *operand; /* the one argument that is no option */
+};
+
+__attribute__((format(printf, 2, 3))) static enum vmm_cmdline_result fail(struct parser *p, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(p->error, p->error_size, format, args);
+	va_end(args);
+	/* Arguments are anybody's bytes; the error stays one line. */
+	for (char *c = p->error; *c; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return VMM_CMDLINE_ERROR;
+}
+
+static enum vmm_cmdline_result parse_option(struct parser *p, int argc, char *const *argv, int *i)
+{
+	const char *arg = argv[*i], *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL, *right;
+	size_t name_len = equals ? (size_t)(equals - arg) : strlen(arg);
+	const struct option *o = p->options;
+
+	while (o->name && (strlen(o->name) != name_len || strncmp(o->name, arg, name_len) != 0))
+		o++;
+	if (!o->name)
+		return fail(p, "unknown option '%.*s'", (int)(name_len < 64 ? name_len : 64), arg);
+	if (!o->takes_value && value)
+		return fail(p, "%s takes no value", o->name);
+	if (o->takes_value && !value) {
+		if (*i + 1 >= argc)
+			return fail(p, "%s needs a value", o->name);
+		value = argv[++*i];
+	}
+	right = o->set(p->target, value);
+	return right ? fail(p, "%s '%.64s': %s", o->name, value, right) : VMM_CMDLINE_OK;
+}
+
+static enum vmm_cmdline_result parse(struct parser *p, int argc, char *const *argv, bool takes_operand)
+{
+	bool options_ended = false;
+
+	for (int i = 0; i < argc; i++) {
+		enum vmm_cmdline_result result;
+
+		if (options_ended || argv[i][0] != '-') {
+			if (!takes_operand || p->operand)
+				return fail(p, "'%.64s' is one argument too many", argv[i]);
+			p->operand = argv[i];
+			continue;
+		}
+		if (strcmp(argv[i], "--") == 0) {
+			options_ended = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return VMM_CMDLINE_HELP;
+		result = parse_option(p, argc, argv, &i);
+		if (result != VMM_CMDLINE_OK)
+			return result;
+	}
+	return VMM_CMDLINE_OK;
+}
+
+enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_config *config, char *error,
+					size_t error_size)
+{
+	struct parser p = { .options = run_options, .target = config, .error = error, .error_size = error_size };
+	enum vmm_cmdline_result result;
+	/* Without a terminal of its own a VM has nobody to type on stdio. */
+	const enum vmm_serial_kind undecided = (enum vmm_serial_kind)-1;
+
+	*config = (struct vmm_config){
+		.cpus = 1,
+		.memory_bytes = VMM_MEMORY_DEFAULT,
+		.serial = undecided,
+		.accel = VMM_ACCEL_AUTO,
+		.vmbus_version_max = HVP_VERSION_5_3,
+	};
+	result = parse(&p, argc, argv, false);
+	if (result != VMM_CMDLINE_OK)
+		return result;
+	if (!config->name)
+		return fail(&p, "--name is missing: give the VM a name, as --name demo");
+	if (!config->kernel)
+		return fail(&p, "--kernel is missing: name the guest's kernel file, as --kernel /boot/vmlinuz");
+	if (config->serial == undecided)
+		config->serial = config->daemonize ? VMM_SERIAL_NONE : VMM_SERIAL_STDIO;
+	if (config->daemonize && config->serial == VMM_SERIAL_STDIO)
+		return fail(&p, "--serial 'stdio': does not go with --daemonize; use file:PATH or none");
+	return VMM_CMDLINE_OK;
+}
+
+enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes, struct vmm_query *query,
+					  char *error, size_t error_size)
+{
+	struct option options[COUNT_OF(shutdown_options) + 2] = { 0 };
+	struct parser p = { .options = options, .target = query, .error = error, .error_size = error_size };
+	enum vmm_cmdline_result result;
+	size_t count = 0;
+
+	if (takes & VMM_TAKES_JSON)
+		options[count++] = json_option;
+	if (takes & VMM_TAKES_SHUTDOWN)
+		memcpy(&options[count], shutdown_options, sizeof(shutdown_options));
+	*query = (struct vmm_query){ 0 };
+	result = parse(&p, argc, argv, takes & VMM_TAKES_NAME);
+	if (result != VMM_CMDLINE_OK)
+		return result;
+	query->name = p.operand;
+	if ((takes & VMM_TAKES_NAME) && !query->name)
+		return fail(&p, "name the VM; `hvhost list` shows those that run");
+	if (query->name && !vmm_name_is_valid(query->name))
+		return fail(&p, "'%.64s': %s", query->name, right_name);
+	if (query->force + query->reboot + query->hibernate > 1)
+		return fail(&p, "only one of --force, --reboot and --hibernate can be had");
+	return VMM_CMDLINE_OK;
+}
+
+/* --- the way back ----------------------------------------------------------------------------- */
+
+/* Both passes over the arguments: with `argv` NULL it only counts. */
+struct argv_writer {
+	char **argv;
+	char *text;
+	size_t count;
+	size_t text_bytes;
+	size_t text_size; /* of `text` */
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct argv_writer *w, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(w->argv ? w->text + w->text_bytes : NULL, w->argv ? w->text_size - w->text_bytes : 0, format,
+			args);
+	va_end(args);
+	if (w->argv)
+		w->argv[w->count] = w->text + w->text_bytes;
+	w->count++;
+	w->text_bytes += (size_t)len + 1;
+}
+
+static void put_config(struct argv_writer *w, const struct vmm_config *config)
+{
+	/* "--option=value", so that a value may begin with a minus */
+	put(w, "--name=%s", config->name);
+	put(w, "--cpus=%u", config->cpus);
+	put(w, "--memory=%lluK", (unsigned long long)config->memory_bytes >> 10);
+	put(w, "--kernel=%s", config->kernel);
+	if (config->initrd)
+		put(w, "--initrd=%s", config->initrd);
+	if (config->append)
+		put(w, "--append=%s", config->append);
+	if (config->serial == VMM_SERIAL_FILE)
+		put(w, "--serial=file:%s", config->serial_path);
+	else
+		put(w, "--serial=%s", config->serial == VMM_SERIAL_STDIO ? "stdio" : "none");
+	put(w, "--accel=%s", accel_names[config->accel]);
+	for (size_t i = 0; i < COUNT_OF(versions); i++)
+		if (config->vmbus_version_max == versions[i].number)
+			put(w, "--vmbus-version=%s", versions[i].text);
+	for (size_t i = 0; i < COUNT_OF(services); i++)
+		if (config->services_off & services[i].bit)
+			put(w, "--no-service=%s", services[i].name);
+	if (config->timeout_seconds)
+		put(w, "--timeout=%u", config->timeout_seconds);
+	if (config->daemonize)
+		put(w, "--daemonize");
+}
+
+char **vmm_config_to_argv(const struct vmm_config *config)
+{
+	struct argv_writer size = { 0 }, w = { 0 };
+
+	put_config(&size, config);
+	w.text_size = size.text_bytes;
+	w.argv = malloc((size.count + 1) * sizeof(*w.argv) + size.text_bytes);
+	if (!w.argv)
+		return NULL;
+	w.text = (char *)(w.argv + size.count + 1);
+	put_config(&w, config);
+	w.argv[w.count] = NULL;
+	return w.argv;
+}

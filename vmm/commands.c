@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "vmm/commands.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/client.h"
+#include "vmm/control.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+
+#define NS_PER_S	   1000000000ull
+#define ANSWER_TIMEOUT_S   10
+#define LIST_TIMEOUT_S	   3
+#define SHUTDOWN_TIMEOUT_S 120
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+static int open_vm(const char *name, struct vmm_client **client)
+{
+	int error = vmm_client_open(name, client);
+
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		vmm_log(HVH_LOG_ERROR, "no VM named '%s' is running; `hvhost list` shows those that are", name);
+	else if (error == -EACCES || error == -EPERM)
+		vmm_log(HVH_LOG_ERROR, "the VM '%s' is not yours: %s; be the user who started it, or root", name,
+			strerror(-error));
+	else if (error)
+		vmm_log(HVH_LOG_ERROR, "cannot reach the VM '%s': %s", name, strerror(-error));
+	return error;
+}
+
+/* Why no reply came. */
+static void log_silence(const char *name, int error)
+{
+	if (error == -EPIPE)
+		vmm_log(HVH_LOG_ERROR, "the VM '%s' ended before it answered", name);
+	else if (error == -ETIMEDOUT)
+		vmm_log(HVH_LOG_ERROR, "the VM '%s' does not answer", name);
+	else
+		vmm_log(HVH_LOG_ERROR, "cannot talk to the VM '%s': %s", name, strerror(-error));
+}
+
+/* The next message that is a reply; events are passed over. */
+static int receive_reply(struct vmm_client *client, uint64_t deadline_ns, json_t **reply)
+{
+	for (;;) {
+		int error = vmm_client_receive(client, deadline_ns, reply);
+
+		if (error || !json_object_get(*reply, "event"))
+			return error;
+		json_decref(*reply);
+	}
+}
+
+/* One question, one answer: the result, or NULL after a line to stderr. */
+static json_t *ask(const char *name, const char *command)
+{
+	struct vmm_client *client;
+	json_t *reply = NULL, *result;
+	int error = open_vm(name, &client);
+
+	if (error)
+		return NULL;
+	error = vmm_client_send(client, json_pack("{s:s}", "command", command));
+	if (!error)
+		error = receive_reply(client, vmm_now_ns() + ANSWER_TIMEOUT_S * NS_PER_S, &reply);
+	vmm_client_close(client);
+	if (error) {
+		log_silence(name, error);
+		return NULL;
+	}
+	result = json_incref(json_object_get(reply, "result"));
+	if (!json_is_object(result)) {
+		const char *text = json_string_value(json_object_get(reply, "error"));
+
+		vmm_log(HVH_LOG_ERROR, "the VM '%s': %s", name, text ? text : "answers nonsense");
+		json_decref(result);
+		result = NULL;
+	}
+	json_decref(reply);
+	return result;
+}
+
+/* --- printing --------------------------------------------------------------------------------- */
+
+static void print_json(json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(value);
+}
+
+/* Text from the guest may be in it: nothing that a terminal would act on. */
+__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
+{
+	char line[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	for (char *c = line; *c; c++)
+		putchar(((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f ? '?' : *c);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "-";
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+/* "3 min 5 s". */
+static const char *duration(char *buffer, size_t size, json_int_t ms)
+{
+	long long s = ms / 1000;
+
+	if (s < 60)
+		snprintf(buffer, size, "%lld.%lld s", s, (long long)ms % 1000 / 100);
+	else if (s < 3600)
+		snprintf(buffer, size, "%lld min %lld s", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(buffer, size, "%lld h %lld min", s / 3600, s / 60 % 60);
+	else
+		snprintf(buffer, size, "%lld d %lld h", s / 86400, s / 3600 % 24);
+	return buffer;
+}
+
+static const char *age(char *buffer, size_t size, const json_t *object, const char *key)
+{
+	const json_t *ms = json_object_get(object, key);
+	char time[32];
+
+	if (!json_is_integer(ms))
+		return "-";
+	snprintf(buffer, size, "%s ago", duration(time, sizeof(time), json_integer_value(ms)));
+	return buffer;
+}
+
+/* --- status and heartbeat --------------------------------------------------------------------- */
+
+static void print_services(const json_t *services)
+{
+	const json_t *service;
+	size_t i;
+
+	print("\n%-12s %-12s %-9s %-7s %9s %9s  %s\n", "SERVICE", "STATE", "FRAMEWORK", "MESSAGE", "REQUESTS", "REPLIES",
+	      "LAST ANSWER");
+	json_array_foreach(services, i, service) {
+		char buffer[48];
+
+		print("%-12s %-12s %-9s %-7s %9lld %9lld  %s\n", text_of(service, "name"), text_of(service, "state"),
+		      text_of(service, "framework"), text_of(service, "message"),
+		      (long long)number_of(service, "requests"), (long long)number_of(service, "replies"),
+		      age(buffer, sizeof(buffer), service, "last_reply_ms"));
+	}
+}
+
+static void print_channels(const json_t *channels)
+{
+	const json_t *channel;
+	size_t i;
+
+	print("\n%-12s %-12s %s\n", "CHANNEL", "STATE", "PROCESSOR");
+	json_array_foreach(channels, i, channel) {
+		int open = json_is_true(json_object_get(channel, "open"));
+		char processor[24] = "-";
+
+		if (open && json_is_integer(json_object_get(channel, "target_vp")))
+			snprintf(processor, sizeof(processor), "%lld", (long long)number_of(channel, "target_vp"));
+		print("%-12s %-12s %s\n", text_of(channel, "device"), open ? "open" : "closed", processor);
+	}
+}
+
+static void print_status(const json_t *status)
+{
+	const json_t *vmbus = json_object_get(status, "vmbus");
+	const char *version = json_string_value(json_object_get(vmbus, "version"));
+	const json_t *crash = json_object_get(json_object_get(status, "guest"), "crash");
+	char uptime[32];
+
+	print("%s: running for %s (%s), %lld processor%s, %lld MiB of memory, process %lld\n", text_of(status, "name"),
+	      duration(uptime, sizeof(uptime), number_of(status, "uptime_ms")), text_of(status, "accel"),
+	      (long long)number_of(status, "cpus"), number_of(status, "cpus") == 1 ? "" : "s",
+	      (long long)number_of(status, "memory_bytes") >> 20, (long long)number_of(status, "pid"));
+	if (version)
+		print("VMBus: %s\n", version);
+	else
+		print("VMBus: the guest is not connected\n");
+	if (json_is_object(crash))
+		print("The guest reported a crash: %s\n", text_of(crash, "text"));
+	print_services(json_object_get(status, "services"));
+	print_channels(json_object_get(vmbus, "channels"));
+}
+
+enum vmm_exit vmm_command_status(const struct vmm_query *query)
+{
+	json_t *status = ask(query->name, "status");
+
+	if (!status)
+		return VMM_EXIT_FAILED;
+	if (query->json) {
+		print_json(status);
+		return VMM_EXIT_DONE;
+	}
+	print_status(status);
+	json_decref(status);
+	return VMM_EXIT_DONE;
+}
+
+enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
+{
+	json_t *result = ask(query->name, "heartbeat");
+	const char *verdict = text_of(result, "verdict");
+	enum vmm_exit status = strcmp(verdict, "ok") == 0 ? VMM_EXIT_DONE : VMM_EXIT_FAILED;
+	char buffer[48];
+
+	if (!result)
+		return VMM_EXIT_FAILED;
+	if (query->json) {
+		print_json(result);
+		return status;
+	}
+	if (status == VMM_EXIT_DONE)
+		print("%s: ok, last answer %s, %lld in all\n", query->name,
+		      age(buffer, sizeof(buffer), result, "last_reply_ms"), (long long)number_of(result, "replies"));
+	else if (strcmp(verdict, "lost") == 0)
+		print("%s: lost, last answer %s\n", query->name,
+		      age(buffer, sizeof(buffer), result, "last_reply_ms"));
+	else
+		print("%s: none, the guest has not answered (service %s)\n", query->name, text_of(result, "state"));
+	json_decref(result);
+	return status;
+}
+
+/* --- list ------------------------------------------------------------------------------------- */
+
+/* What is known of one VM: { name, state, pid, status or null }. */
+static json_t *describe(const char *name)
+{
+	struct vmm_client *client;
+	json_t *reply = NULL, *status;
+	const char *state = "running";
+	long long pid;
+	int error = vmm_client_open(name, &client);
+
+	if (error)
+		return json_pack("{s:s, s:s, s:n, s:n}", "name", name, "state",
+				 error == -ECONNREFUSED ? "not running" : "unreachable", "pid", "status");
+	pid = vmm_client_peer(client);
+	error = vmm_client_send(client, json_pack("{s:s}", "command", "status"));
+	if (!error)
+		error = receive_reply(client, vmm_now_ns() + LIST_TIMEOUT_S * NS_PER_S, &reply);
+	vmm_client_close(client);
+	if (error == -EPIPE)
+		state = "not running";
+	else if (error)
+		state = "not answering";
+	status = json_object_get(reply, "result");
+	if (!error && !status)
+		state = "starting";
+	status = status ? json_incref(status) : json_null();
+	json_decref(reply);
+	return json_pack("{s:s, s:s, s:I, s:o}", "name", name, "state", state, "pid", (json_int_t)pid, "status", status);
+}
+
+static int is_socket(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+	char name[sizeof(entry->d_name)];
+
+	if (!dot || strcmp(dot, ".sock") != 0)
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)(dot - entry->d_name), entry->d_name);
+	return vmm_name_is_valid(name);
+}
+
+static json_t *list_vms(void)
+{
+	struct dirent **entries;
+	json_t *vms = json_array();
+	int count = scandir(vmm_control_folder(), &entries, is_socket, alphasort);
+
+	if (count < 0) {
+		int error = errno;
+
+		/* No folder yet: no VM yet. */
+		if (error == ENOENT)
+			return vms;
+		vmm_log(HVH_LOG_ERROR, "cannot read %s: %s", vmm_control_folder(), strerror(error));
+		json_decref(vms);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++) {
+		*strrchr(entries[i]->d_name, '.') = '\0';
+		json_array_append_new(vms, describe(entries[i]->d_name));
+		free(entries[i]);
+	}
+	free(entries);
+	return vms;
+}
+
+enum vmm_exit vmm_command_list(const struct vmm_query *query)
+{
+	json_t *vms = list_vms();
+	const json_t *vm;
+	size_t i;
+
+	if (!vms)
+		return VMM_EXIT_FAILED;
+	if (query->json) {
+		print_json(vms);
+		return VMM_EXIT_DONE;
+	}
+	print("%-20s %-14s %8s %6s  %s\n", "NAME", "STATE", "PROCESS", "VMBUS", "UPTIME");
+	json_array_foreach(vms, i, vm) {
+		const json_t *status = json_object_get(vm, "status");
+		char uptime[32] = "-", pid[24] = "-";
+
+		if (json_is_object(status))
+			duration(uptime, sizeof(uptime), number_of(status, "uptime_ms"));
+		if (number_of(vm, "pid"))
+			snprintf(pid, sizeof(pid), "%lld", (long long)number_of(vm, "pid"));
+		print("%-20s %-14s %8s %6s  %s\n", text_of(vm, "name"), text_of(vm, "state"), pid,
+		      text_of(json_object_get(status, "vmbus"), "version"), uptime);
+	}
+	json_decref(vms);
+	return VMM_EXIT_DONE;
+}
+
+/* --- shutdown --------------------------------------------------------------------------------- */
+
+struct shutdown {
+	const struct vmm_query *query;
+	struct vmm_client *client;
+	uint64_t begin_ns;
+	uint64_t deadline_ns;
+	unsigned seconds;
+	int progress; /* the last line is a running count, to be wiped out */
+	json_t *answer; /* the guest's or the monitor's, or NULL */
+	json_int_t status; /* of hvhost run, -1: not told */
+};
+
+static void wipe_progress(struct shutdown *s)
+{
+	if (s->progress)
+		fputs("\r\033[K", stderr);
+	s->progress = 0;
+}
+
+static void show_progress(struct shutdown *s)
+{
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r\033[K%s: %s ... %llu s", s->query->name,
+		s->answer ? "waiting for the guest to go down" : "asking the guest",
+		(unsigned long long)((vmm_now_ns() - s->begin_ns) / NS_PER_S));
+	fflush(stderr);
+	s->progress = 1;
+}
+
+/* The next message, with the time running on the screen. */
+static int next_message(struct shutdown *s, json_t **message)
+{
+	for (;;) {
+		uint64_t step_ns = vmm_now_ns() + NS_PER_S;
+		int error = vmm_client_receive(s->client, step_ns < s->deadline_ns ? step_ns : s->deadline_ns, message);
+
+		if (error != -ETIMEDOUT || vmm_now_ns() >= s->deadline_ns)
+			return error;
+		show_progress(s);
+	}
+}
+
+/* 1: refused, after a line to stderr. */
+static int handle_message(struct shutdown *s, json_t *message)
+{
+	const char *event = json_string_value(json_object_get(message, "event"));
+	const char *error = json_string_value(json_object_get(message, "error"));
+
+	if (event && strcmp(event, "ended") == 0)
+		s->status = number_of(message, "status");
+	if (event)
+		return 0;
+	if (json_is_true(json_object_get(message, "ok"))) {
+		json_decref(s->answer);
+		s->answer = json_incref(json_object_get(message, "result"));
+		return 0;
+	}
+	/* The VM ended while the request was under way: that is what was wanted. */
+	if (s->status >= 0)
+		return 0;
+	wipe_progress(s);
+	vmm_log(HVH_LOG_ERROR, "the VM '%s' was not shut down: %s%s", s->query->name, error ? error : "it answers nonsense",
+		s->query->force ? "" : "; --force stops it");
+	return 1;
+}
+
+static enum vmm_exit report_end(struct shutdown *s)
+{
+	const struct vmm_query *query = s->query;
+	/* Whoever stops it by force asked for that status. */
+	int crashed = s->status == VMM_EXIT_CRASHED, failed = s->status == VMM_EXIT_FAILED && !query->force;
+
+	if (crashed || failed) {
+		vmm_log(HVH_LOG_ERROR, "the VM '%s' %s instead of shutting down", query->name,
+			crashed ? "crashed" : "was stopped");
+		return VMM_EXIT_FAILED;
+	}
+	if (query->json)
+		print_json(json_pack("{s:s, s:f, s:O?}", "name", query->name, "seconds",
+				     (double)(vmm_now_ns() - s->begin_ns) / 1e9, "answer", s->answer));
+	else
+		print("%s: %s after %.1f s\n", query->name,
+		      query->force ? "stopped" : query->reboot ? "restarts" : query->hibernate ? "hibernated" : "powered off",
+		      (double)(vmm_now_ns() - s->begin_ns) / 1e9);
+	return VMM_EXIT_DONE;
+}
+
+/* Until the VM is gone; a guest that restarts only has to agree. */
+static enum vmm_exit wait_for_end(struct shutdown *s)
+{
+	const char *name = s->query->name;
+
+	for (;;) {
+		json_t *message;
+		int error, refused;
+
+		if (s->query->reboot && s->answer)
+			return report_end(s);
+		error = next_message(s, &message);
+		wipe_progress(s);
+		if (error == -EPIPE && (s->answer || s->status >= 0))
+			return report_end(s);
+		if (error == -ETIMEDOUT && s->answer) {
+			vmm_log(HVH_LOG_ERROR, "the VM '%s' still runs after %u s; `hvhost shutdown %s --force` stops it",
+				name, s->seconds, name);
+			return VMM_EXIT_FAILED;
+		}
+		if (error) {
+			log_silence(name, error);
+			return VMM_EXIT_FAILED;
+		}
+		refused = handle_message(s, message);
+		json_decref(message);
+		if (refused)
+			return VMM_EXIT_FAILED;
+	}
+}
+
+static json_t *shutdown_request(const struct vmm_query *query)
+{
+	if (query->force)
+		return json_pack("{s:s}", "command", "stop");
+	return json_pack("{s:s, s:b, s:b}", "command", "shutdown", "reboot", query->reboot, "hibernate", query->hibernate);
+}
+
+enum vmm_exit vmm_command_shutdown(const struct vmm_query *query)
+{
+	struct shutdown s = { .query = query, .status = -1, .begin_ns = vmm_now_ns() };
+	enum vmm_exit status = VMM_EXIT_FAILED;
+	int error;
+
+	s.seconds = query->timeout_seconds ? query->timeout_seconds : SHUTDOWN_TIMEOUT_S;
+	s.deadline_ns = s.begin_ns + s.seconds * NS_PER_S;
+	if (open_vm(query->name, &s.client))
+		return VMM_EXIT_FAILED;
+	error = vmm_client_send(s.client, shutdown_request(query));
+	if (error)
+		log_silence(query->name, error);
+	else
+		status = wait_for_end(&s);
+	vmm_client_close(s.client);
+	json_decref(s.answer);
+	return status;
+}

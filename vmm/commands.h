@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The subcommands that ask a running VM. Each prints its result to stdout or one line to stderr.
+ */
+#ifndef VMM_COMMANDS_H
+#define VMM_COMMANDS_H
+
+#include "vmm/cmdline.h"
+
+enum vmm_exit vmm_command_list(const struct vmm_query *query);
+enum vmm_exit vmm_command_status(const struct vmm_query *query);
+enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query);
+enum vmm_exit vmm_command_shutdown(const struct vmm_query *query);
+
+#endif

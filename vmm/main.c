@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * hvhost: a Hyper-V-compatible host on Linux/KVM.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/cmdline.h"
+#include "vmm/commands.h"
+#include "vmm/log.h"
+#include "vmm/nested/nested.h"
+#include "vmm/run.h"
+
+#define ERROR_BYTES 512
+
+struct command {
+	const char *name;
+	/* `run` has options of its own; the others have those that `takes` says, and `query`. */
+	enum vmm_exit (*query)(const struct vmm_query *query);
+	unsigned takes; /* VMM_TAKES_* */
+	const char *arguments;
+	const char *summary;
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{
+		.name = "run",
+		.arguments = "--name NAME --kernel FILE [OPTION]...",
+		.summary = "run a virtual machine",
+		.help = "  --name NAME            what the other commands call it: A-Z a-z 0-9 . _ -\n"
+			"  --kernel FILE          Linux kernel (bzImage)\n"
+			"  --initrd FILE          its initial RAM disk\n"
+			"  --append TEXT          its command line\n"
+			"  --cpus N               processors (1)\n"
+			"  --memory SIZE          as 512M or 2G (512M)\n"
+			"  --serial WHERE         stdio (default), file:PATH or none\n"
+			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
+			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
+			"  --no-service NAME      leave out heartbeat or shutdown; may be repeated\n"
+			"  --timeout SECONDS      stop it after that time, with exit status 124\n"
+			"  --daemonize            return when it runs\n"
+			"\n"
+			"On a terminal Ctrl-] asks the guest to shut down, twice stops it.\n"
+			"Exit status: 0 powered off, 1 failed or stopped, 2 wrong usage, 3 the guest crashed, 124 time limit.\n",
+	},
+	{
+		.name = "list",
+		.query = vmm_command_list,
+		.takes = VMM_TAKES_JSON,
+		.arguments = "[--json]",
+		.summary = "show the virtual machines of this user",
+		.help = "  --json    as an array for programs\n",
+	},
+	{
+		.name = "status",
+		.query = vmm_command_status,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON,
+		.arguments = "NAME [--json]",
+		.summary = "show a VM, its VMBus channels and its integration services",
+		.help = "  --json    as an object for programs\n",
+	},
+	{
+		.name = "heartbeat",
+		.query = vmm_command_heartbeat,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON,
+		.arguments = "NAME [--json]",
+		.summary = "tell whether the guest answers; exit status 1 if it does not",
+		.help = "  --json    as an object for programs\n",
+	},
+	{
+		.name = "shutdown",
+		.query = vmm_command_shutdown,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SHUTDOWN,
+		.arguments = "NAME [OPTION]...",
+		.summary = "shut the guest down and wait until it is gone",
+		.help = "  --force              stop the VM without asking the guest\n"
+			"  --reboot             have the guest restart; waits only for its consent\n"
+			"  --hibernate          have the guest hibernate\n"
+			"  --timeout SECONDS    wait so long (120)\n"
+			"  --json               as an object for programs\n",
+	},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void print_overview(void)
+{
+	printf("hvhost " VMM_VERSION ": a Hyper-V-compatible host on Linux/KVM\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  hvhost %s %s\n        %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+	printf("\nOptions of a command: hvhost help COMMAND, or man hvhost-COMMAND. Version: hvhost --version.\n");
+}
+
+static void print_help(const struct command *command)
+{
+	printf("usage: hvhost %s %s\n\n%s.\n\n%s", command->name, command->arguments, command->summary, command->help);
+}
+
+static enum vmm_exit usage_error(const char *command, const char *text)
+{
+	fprintf(stderr, "hvhost%s%s: %s (see `hvhost %s%s`)\n", command ? " " : "", command ? command : "", text,
+		command ? "help " : "--help", command ? command : "");
+	return VMM_EXIT_USAGE;
+}
+
+static enum vmm_exit unknown_command(const char *name)
+{
+	char text[ERROR_BYTES];
+
+	snprintf(text, sizeof(text), "there is no command '%.64s'", name);
+	return usage_error(NULL, text);
+}
+
+static enum vmm_exit do_command(const struct command *command, int argc, char *const *argv)
+{
+	char error[ERROR_BYTES];
+	struct vmm_config config;
+	struct vmm_query query;
+	enum vmm_cmdline_result result;
+
+	if (command->query)
+		result = vmm_cmdline_query(argc, argv, command->takes, &query, error, sizeof(error));
+	else
+		result = vmm_cmdline_run(argc, argv, &config, error, sizeof(error));
+	if (result == VMM_CMDLINE_ERROR)
+		return usage_error(command->name, error);
+	if (result == VMM_CMDLINE_HELP) {
+		print_help(command);
+		return VMM_EXIT_DONE;
+	}
+	return command->query ? command->query(&query) : vmm_run(&config);
+}
+
+static enum vmm_exit do_help(int argc, char *const *argv)
+{
+	const struct command *command;
+
+	if (argc == 0) {
+		print_overview();
+		return VMM_EXIT_DONE;
+	}
+	command = find_command(argv[0]);
+	if (!command)
+		return unknown_command(argv[0]);
+	print_help(command);
+	return VMM_EXIT_DONE;
+}
+
+static enum vmm_exit dispatch(int argc, char *const *argv)
+{
+	const struct command *command;
+	const char *first = argc > 1 ? argv[1] : NULL;
+
+	if (!first)
+		return usage_error(NULL, "a command is missing");
+	if (strcmp(first, "--version") == 0) {
+		puts("hvhost " VMM_VERSION);
+		return VMM_EXIT_DONE;
+	}
+	if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "help") == 0)
+		return do_help(argc - 2, argv + 2);
+	command = find_command(first);
+	if (!command)
+		return unknown_command(first);
+	return do_command(command, argc - 2, argv + 2);
+}
+
+/* A descriptor that we open must not become stdin, stdout or stderr because the caller closed those. */
+static void fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	enum vmm_exit status;
+
+	if (vmm_nested_is_inner(argc, argv))
+		vmm_nested_inner();
+	fill_standard_streams();
+	vmm_log_init(NULL);
+	status = dispatch(argc, argv);
+	/* Output that nobody got is a failure, whatever it said. */
+	if (fflush(stdout) && status == VMM_EXIT_DONE) {
+		vmm_log(HVH_LOG_ERROR, "cannot write the output: %s", strerror(errno));
+		status = VMM_EXIT_FAILED;
+	}
+	return status;
+}

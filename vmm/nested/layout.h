@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the outer and the inner hvhost agree on.
+ */
+#ifndef VMM_NESTED_LAYOUT_H
+#define VMM_NESTED_LAYOUT_H
+
+/* 9p: the mount's tag; where the inner side mounts it; the file with the command line, each argument ended by a zero. */
+#define NESTED_SHARE_TAG  "share"
+#define NESTED_SHARE_PATH "/share"
+#define NESTED_SHARE_ARGV "argv"
+
+/* virtio serial ports, by number. */
+#define NESTED_PORT_CONSOLE 1
+#define NESTED_PORT_CONTROL 2
+
+/* Events on the control stream, besides replies: { "event": NESTED_EVENT_*, … }. */
+#define NESTED_EVENT_LOG     "log" /* "level": number, "line": text */
+#define NESTED_EVENT_RUNNING "running"
+#define NESTED_EVENT_EXIT    "exit" /* "status": enum vmm_exit */
+
+/* Commands from the outer side that users do not have. */
+#define NESTED_COMMAND_INTERRUPT "interrupt"
+
+/* The inner files in the folder of the nested image. */
+#define NESTED_KERNEL "vmlinux"
+#define NESTED_INITRD "initrd.img"
+
+#endif

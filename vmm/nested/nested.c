@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The outer side: QEMU as a child process, two streams, and the user's requests passed on.
+ */
+#include "vmm/nested/nested.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/cmdline.h"
+#include "vmm/console.h"
+#include "vmm/control.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+#include "vmm/nested/layout.h"
+#include "vmm/nested/qemu.h"
+#include "vmm/nested/share.h"
+
+#define LINE_MAX_BYTES (256u << 10) /* of the control stream */
+#define WORDS_MAX      4096 /* the last words of QEMU and the inner kernel, for when it fails */
+#define REQUESTS_MAX   64
+
+/* Nobody waits for ever for the inner monitor's first word. */
+#define START_TIMEOUT_NS 180000000000ull
+
+struct pending {
+	json_int_t id;
+	struct vmm_request *request; /* NULL: free */
+};
+
+struct vmm_nested {
+	struct vmm_loop *loop;
+	const struct vmm_config *config;
+	struct vmm_console *console; /* or NULL */
+	struct vmm_share share;
+	char *argv_bytes;
+	size_t argv_len;
+	int console_fd, control_fd, output_fd, process_fd;
+	pid_t pid; /* 0: not running */
+	void (*running)(void *ctx);
+	void (*ended)(void *ctx, enum vmm_exit status);
+	void *ctx;
+	bool started; /* the inner monitor runs the VM */
+	bool status_known;
+	enum vmm_exit status;
+	struct vmm_timer timer;
+	struct pending pending[REQUESTS_MAX];
+	json_int_t last_id;
+	char *line;
+	size_t line_len;
+	char words[WORDS_MAX];
+	size_t words_len;
+};
+
+int vmm_nested_check(char *why, size_t why_size)
+{
+	return vmm_qemu_check(why, why_size);
+}
+
+/* --- the command line of the inner monitor ------------------------------------------------------ */
+
+static int share_path(struct vmm_nested *nested, const char **path, bool writable, char *buffer, size_t size)
+{
+	const char *entry;
+	int err;
+
+	if (!*path)
+		return 0;
+	err = vmm_share_add(&nested->share, *path, writable, &entry);
+	if (err) {
+		vmm_log(HVH_LOG_ERROR, "%s: %s", *path, strerror(-err));
+		return err;
+	}
+	snprintf(buffer, size, NESTED_SHARE_PATH "/%s", entry);
+	*path = buffer;
+	return 0;
+}
+
+/* The file must be there before it can be shared; what it held goes, as when the VM writes it itself. */
+static int create_output(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+	if (fd < 0) {
+		vmm_log(HVH_LOG_ERROR, "%s: %s", path, strerror(errno));
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+static int build_argv(struct vmm_nested *nested, const struct vmm_config *config)
+{
+	struct vmm_config inner = *config;
+	char kernel[64], initrd[64], serial[64], **argv;
+	int err, i;
+
+	inner.accel = VMM_ACCEL_KVM;
+	inner.daemonize = false;
+	inner.timeout_seconds = 0; /* ours counts */
+	err = share_path(nested, &inner.kernel, false, kernel, sizeof(kernel));
+	if (!err)
+		err = share_path(nested, &inner.initrd, false, initrd, sizeof(initrd));
+	if (!err && inner.serial == VMM_SERIAL_FILE) {
+		err = create_output(inner.serial_path);
+		if (!err)
+			err = share_path(nested, &inner.serial_path, true, serial, sizeof(serial));
+	}
+	if (err)
+		return err;
+	argv = vmm_config_to_argv(&inner);
+	if (!argv)
+		return -ENOMEM;
+	for (i = 0; argv[i]; i++)
+		nested->argv_len += strlen(argv[i]) + 1;
+	nested->argv_bytes = malloc(nested->argv_len);
+	if (nested->argv_bytes) {
+		char *at = nested->argv_bytes;
+
+		for (i = 0; argv[i]; i++)
+			at = stpcpy(at, argv[i]) + 1;
+	}
+	free(argv);
+	return nested->argv_bytes ? 0 : -ENOMEM;
+}
+
+/* --- the end ------------------------------------------------------------------------------------ */
+
+static void unwatch(struct vmm_nested *nested, int *fd)
+{
+	if (*fd < 0)
+		return;
+	vmm_loop_remove(nested->loop, *fd);
+	close(*fd);
+	*fd = -1;
+}
+
+static void fail_requests(struct vmm_nested *nested)
+{
+	for (unsigned i = 0; i < REQUESTS_MAX; i++) {
+		if (nested->pending[i].request)
+			vmm_reply_error(nested->pending[i].request, "the VM ended");
+		nested->pending[i].request = NULL;
+	}
+}
+
+static void read_words(void *ctx, uint32_t events);
+static void read_console(void *ctx, uint32_t events);
+
+/* QEMU is gone: hand on what is still in the pipes, then tell. */
+static void process_ended(void *ctx, uint32_t events)
+{
+	struct vmm_nested *nested = ctx;
+
+	(void)events;
+	waitpid(nested->pid, NULL, 0);
+	nested->pid = 0;
+	vmm_timer_set(&nested->timer, 0);
+	if (nested->console_fd >= 0)
+		read_console(nested, 0);
+	if (nested->output_fd >= 0)
+		read_words(nested, 0);
+	if (!nested->status_known) {
+		vmm_log(HVH_LOG_ERROR, "the nested machine ended unexpectedly%s%.*s",
+			nested->words_len ? "; its last words:\n" : "", (int)nested->words_len, nested->words);
+		nested->status = VMM_EXIT_FAILED;
+	}
+	unwatch(nested, &nested->process_fd);
+	unwatch(nested, &nested->console_fd);
+	unwatch(nested, &nested->control_fd);
+	unwatch(nested, &nested->output_fd);
+	fail_requests(nested);
+	nested->ended(nested->ctx, nested->status);
+}
+
+static void kill_process(struct vmm_nested *nested)
+{
+	if (nested->pid > 0)
+		kill(nested->pid, SIGKILL);
+}
+
+static void timed_out(void *ctx)
+{
+	struct vmm_nested *nested = ctx;
+
+	vmm_log(HVH_LOG_ERROR, "the nested machine did not start within %llu seconds",
+		START_TIMEOUT_NS / 1000000000ull);
+	kill_process(nested);
+}
+
+/* --- streams ------------------------------------------------------------------------------------ */
+
+static void read_words(void *ctx, uint32_t events)
+{
+	struct vmm_nested *nested = ctx;
+	char bytes[1024];
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(nested->output_fd, bytes, sizeof(bytes))) > 0) {
+		size_t len = (size_t)n, room = WORDS_MAX - nested->words_len;
+
+		if (len > room) {
+			memmove(nested->words, nested->words + (len - room), nested->words_len - (len - room));
+			nested->words_len -= len - room;
+		}
+		memcpy(nested->words + nested->words_len, bytes, len);
+		nested->words_len += len;
+	}
+	if (n == 0)
+		unwatch(nested, &nested->output_fd);
+}
+
+static void read_console(void *ctx, uint32_t events)
+{
+	struct vmm_nested *nested = ctx;
+	uint8_t bytes[4096];
+	ssize_t n;
+
+	while ((n = read(nested->console_fd, bytes, sizeof(bytes))) > 0)
+		if (nested->console)
+			vmm_console_write(nested->console, bytes, (size_t)n);
+	if (n == 0) {
+		unwatch(nested, &nested->console_fd);
+		return;
+	}
+	if (events & EPOLLOUT) {
+		vmm_loop_modify(nested->loop, nested->console_fd, EPOLLIN);
+		if (nested->console)
+			vmm_console_resume(nested->console);
+	}
+}
+
+size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, size_t len)
+{
+	ssize_t n;
+
+	if (nested->console_fd < 0)
+		return len;
+	n = send(nested->console_fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		n = 0;
+	if ((size_t)n < len)
+		vmm_loop_modify(nested->loop, nested->console_fd, EPOLLIN | EPOLLOUT);
+	return (size_t)n;
+}
+
+static void handle_reply(struct vmm_nested *nested, const json_t *message)
+{
+	json_int_t id = json_integer_value(json_object_get(message, "id"));
+
+	for (unsigned i = 0; i < REQUESTS_MAX; i++) {
+		struct vmm_request *request = nested->pending[i].request;
+
+		if (!request || nested->pending[i].id != id)
+			continue;
+		nested->pending[i].request = NULL;
+		/* The inner monitor sees KVM and cannot know better. */
+		json_object_set_new(json_object_get(json_object_get(message, "result"), "vm"), "accel",
+				    json_string("nested"));
+		if (json_is_true(json_object_get(message, "ok")))
+			vmm_reply(request, json_incref(json_object_get(message, "result")));
+		else
+			vmm_reply_error(request, "%s", json_string_value(json_object_get(message, "error")));
+		return;
+	}
+}
+
+static void handle_event(struct vmm_nested *nested, const char *event, const json_t *message)
+{
+	if (!strcmp(event, NESTED_EVENT_LOG)) {
+		vmm_log((enum hvh_log_level)json_integer_value(json_object_get(message, "level")), "%s",
+			json_string_value(json_object_get(message, "line")));
+	} else if (!strcmp(event, NESTED_EVENT_RUNNING)) {
+		nested->started = true;
+		vmm_timer_set(&nested->timer, 0);
+		nested->running(nested->ctx);
+	} else if (!strcmp(event, NESTED_EVENT_EXIT) && !nested->status_known) {
+		nested->status_known = true;
+		nested->status = (enum vmm_exit)json_integer_value(json_object_get(message, "status"));
+		/* The inner side has written out everything; waiting for its kernel to go down would be lost time. */
+		kill_process(nested);
+	}
+}
+
+static void handle_line(struct vmm_nested *nested, const char *line, size_t len)
+{
+	json_t *message = json_loadb(line, len, 0, NULL);
+	const char *event = json_string_value(json_object_get(message, "event"));
+
+	if (event)
+		handle_event(nested, event, message);
+	else
+		handle_reply(nested, message);
+	json_decref(message);
+}
+
+static void read_control(void *ctx, uint32_t events)
+{
+	struct vmm_nested *nested = ctx;
+	ssize_t n;
+
+	(void)events;
+	while ((n = read(nested->control_fd, nested->line + nested->line_len, LINE_MAX_BYTES - nested->line_len)) > 0) {
+		char *from = nested->line, *end;
+
+		nested->line_len += (size_t)n;
+		while ((end = memchr(from, '\n', nested->line_len - (size_t)(from - nested->line)))) {
+			handle_line(nested, from, (size_t)(end - from));
+			from = end + 1;
+		}
+		nested->line_len -= (size_t)(from - nested->line);
+		memmove(nested->line, from, nested->line_len);
+		if (nested->line_len == LINE_MAX_BYTES) {
+			vmm_log(HVH_LOG_ERROR, "the nested machine talks nonsense");
+			kill_process(nested);
+			return;
+		}
+	}
+	if (n == 0)
+		unwatch(nested, &nested->control_fd);
+}
+
+/* One object to the inner monitor. The stream is read there all the time: if it is full something is wrong. */
+static int send_line(struct vmm_nested *nested, const json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT);
+	size_t len;
+	ssize_t n;
+
+	if (!text)
+		return -ENOMEM;
+	len = strlen(text);
+	text[len++] = '\n';
+	n = nested->control_fd < 0 ? -1 : send(nested->control_fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(text);
+	return n == (ssize_t)len ? 0 : -EIO;
+}
+
+void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, const char *command,
+			const json_t *arguments)
+{
+	struct pending *slot = nested->pending;
+	json_t *message;
+	int err;
+
+	(void)command;
+	while (slot < nested->pending + REQUESTS_MAX && slot->request)
+		slot++;
+	if (slot == nested->pending + REQUESTS_MAX) {
+		vmm_reply_error(request, "too many requests are waiting");
+		return;
+	}
+	slot->id = ++nested->last_id;
+	message = json_copy((json_t *)arguments);
+	json_object_set_new(message, "id", json_integer(slot->id));
+	err = send_line(nested, message);
+	json_decref(message);
+	if (err)
+		vmm_reply_error(request, "the nested machine does not answer");
+	else
+		slot->request = request;
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+void vmm_nested_interrupt(struct vmm_nested *nested)
+{
+	json_t *message = json_pack("{s:s}", "command", NESTED_COMMAND_INTERRUPT);
+
+	/* Before the VM runs there is nobody to ask. */
+	if (!nested->started || send_line(nested, message))
+		vmm_nested_stop(nested, VMM_EXIT_FAILED);
+	json_decref(message);
+}
+
+void vmm_nested_stop(struct vmm_nested *nested, enum vmm_exit status)
+{
+	if (!nested->status_known) {
+		nested->status_known = true;
+		nested->status = status;
+	}
+	kill_process(nested);
+}
+
+int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config, struct vmm_nested **nested)
+{
+	struct vmm_nested *created = calloc(1, sizeof(*created));
+	int err;
+
+	if (!created)
+		return -ENOMEM;
+	created->loop = loop;
+	created->config = config;
+	created->console_fd = created->control_fd = created->output_fd = created->process_fd = -1;
+	vmm_timer_init(&created->timer, loop, timed_out, created);
+	created->line = malloc(LINE_MAX_BYTES);
+	err = created->line ? build_argv(created, config) : -ENOMEM;
+	if (err) {
+		vmm_nested_destroy(created);
+		return err;
+	}
+	*nested = created;
+	return 0;
+}
+
+void vmm_nested_set_console(struct vmm_nested *nested, struct vmm_console *console)
+{
+	nested->console = console;
+}
+
+static int watch(struct vmm_nested *nested, int fd, vmm_loop_fd_fn fn)
+{
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	return vmm_loop_add(nested->loop, fd, EPOLLIN, fn, nested);
+}
+
+int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),
+		     void (*ended)(void *ctx, enum vmm_exit status), void *ctx)
+{
+	int console[2] = { -1, -1 }, control[2] = { -1, -1 }, err = 0;
+	struct vmm_qemu_config config = {
+		.cpus = nested->config->cpus,
+		.guest_memory_bytes = nested->config->memory_bytes,
+		.share = &nested->share,
+		.argv_bytes = nested->argv_bytes,
+		.argv_len = nested->argv_len,
+	};
+
+	nested->running = running;
+	nested->ended = ended;
+	nested->ctx = ctx;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control)) {
+		err = -errno;
+	} else {
+		config.console_fd = console[1];
+		config.control_fd = control[1];
+		nested->pid = vmm_qemu_start(&config, &nested->output_fd);
+		if (nested->pid < 0) {
+			err = nested->pid;
+			nested->pid = 0;
+		}
+	}
+	close(console[1]);
+	close(control[1]);
+	nested->console_fd = console[0];
+	nested->control_fd = control[0];
+	if (!err) {
+		nested->process_fd = pidfd_open(nested->pid, 0);
+		err = nested->process_fd < 0 ? -errno : 0;
+	}
+	if (!err)
+		err = watch(nested, nested->console_fd, read_console);
+	if (!err)
+		err = watch(nested, nested->control_fd, read_control);
+	if (!err)
+		err = watch(nested, nested->output_fd, read_words);
+	if (!err)
+		err = vmm_loop_add(nested->loop, nested->process_fd, EPOLLIN, process_ended, nested);
+	if (err)
+		vmm_log(HVH_LOG_ERROR, "cannot start the nested machine: %s", strerror(-err));
+	else
+		vmm_timer_set(&nested->timer, vmm_now_ns() + START_TIMEOUT_NS);
+	return err;
+}
+
+void vmm_nested_destroy(struct vmm_nested *nested)
+{
+	vmm_timer_set(&nested->timer, 0);
+	if (nested->pid > 0) {
+		kill_process(nested);
+		waitpid(nested->pid, NULL, 0);
+	}
+	unwatch(nested, &nested->process_fd);
+	unwatch(nested, &nested->console_fd);
+	unwatch(nested, &nested->control_fd);
+	unwatch(nested, &nested->output_fd);
+	fail_requests(nested);
+	vmm_share_close(&nested->share);
+	free(nested->argv_bytes);
+	free(nested->line);
+	free(nested);
+}

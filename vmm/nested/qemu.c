@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/nested/layout.h"
+#include "vmm/nested/qemu.h"
+#include "vmm/nested/share.h"
+
+#define QEMU "qemu-system-x86_64"
+
+/* 7.2 corrupts the state of an emulated guest's processor now and then. */
+#define QEMU_MAJOR_MIN 10
+
+/* What the inner Linux and hvhost need beside the guest's memory. */
+#define INNER_MEMORY_BYTES (256ull << 20)
+
+/* --- what is installed ------------------------------------------------------------------------- */
+
+/* The major version that QEMU prints; 0: there is none. */
+static int qemu_major(void)
+{
+	FILE *pipe = popen(QEMU " --version 2>/dev/null", "re");
+	int major = 0;
+
+	if (!pipe)
+		return 0;
+	if (fscanf(pipe, "QEMU emulator version %d", &major) != 1)
+		major = 0;
+	pclose(pipe);
+	return major;
+}
+
+static bool image_complete(const char *folder)
+{
+	char path[4096];
+
+	if (snprintf(path, sizeof(path), "%s/" NESTED_KERNEL, folder) >= (int)sizeof(path) || access(path, R_OK))
+		return false;
+	return snprintf(path, sizeof(path), "%s/" NESTED_INITRD, folder) < (int)sizeof(path) && !access(path, R_OK);
+}
+
+/* The folder with the inner kernel and its initramfs: beside this program in a build, else where it is installed. */
+static const char *image_folder(void)
+{
+	static char beside[4096];
+	const char *named = getenv("HVHOST_NESTED");
+	ssize_t len;
+	char *slash;
+
+	if (named)
+		return image_complete(named) ? named : NULL;
+	len = readlink("/proc/self/exe", beside, sizeof(beside) - sizeof("/nested"));
+	if (len > 0) {
+		beside[len] = '\0';
+		slash = strrchr(beside, '/');
+		if (slash) {
+			strcpy(slash, "/nested");
+			if (image_complete(beside))
+				return beside;
+		}
+	}
+	return image_complete(VMM_NESTED_DIR) ? VMM_NESTED_DIR : NULL;
+}
+
+int vmm_qemu_check(char *why, size_t why_size)
+{
+	int major = qemu_major();
+
+	if (!major) {
+		snprintf(why, why_size, "nested mode needs QEMU %d or newer, and " QEMU " is not installed: "
+			 "install the package qemu-system-x86", QEMU_MAJOR_MIN);
+		return -ENOENT;
+	}
+	if (major < QEMU_MAJOR_MIN) {
+		snprintf(why, why_size, "nested mode needs QEMU %d or newer, and " QEMU " is version %d: "
+			 "install a newer qemu-system-x86 (Debian 12: from bookworm-backports)", QEMU_MAJOR_MIN, major);
+		return -EOPNOTSUPP;
+	}
+	if (!image_folder()) {
+		snprintf(why, why_size, "nested mode has no inner Linux (" NESTED_KERNEL " and " NESTED_INITRD " in %s): "
+			 "make it with `make nested`, or name its folder in HVHOST_NESTED",
+			 getenv("HVHOST_NESTED") ? getenv("HVHOST_NESTED") : VMM_NESTED_DIR);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* --- the process ------------------------------------------------------------------------------- */
+
+#define ARGS_MAX 64
+
+static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
+{
+	char kernel[4200], initrd[4200], memory[32], cpus[16], console[64], control[64];
+	const char *args[ARGS_MAX] = {
+		QEMU,
+		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+		"-M", "pc", "-accel", "tcg", "-cpu", "max",
+		"-smp", cpus, "-m", memory,
+		"-kernel", kernel, "-initrd", initrd,
+		/* Without tsc=reliable the inner KVM has no stable clock to offer its guest when there are several processors. */
+		"-append", "console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable",
+		"-serial", "stdio",
+		"-device", "virtio-serial-pci",
+		"-chardev", console, "-device", "virtserialport,chardev=console,nr=1",
+		"-chardev", control, "-device", "virtserialport,chardev=control,nr=2",
+		"-fsdev", "local,id=share,path=" SHARE_FOLDER ",security_model=none,multidevs=remap",
+		"-device", "virtio-9p-pci,fsdev=share,mount_tag=" NESTED_SHARE_TAG,
+	};
+
+	_Static_assert(NESTED_PORT_CONSOLE == 1 && NESTED_PORT_CONTROL == 2, "the port numbers stand in the text above");
+	snprintf(kernel, sizeof(kernel), "%s/" NESTED_KERNEL, folder);
+	snprintf(initrd, sizeof(initrd), "%s/" NESTED_INITRD, folder);
+	snprintf(cpus, sizeof(cpus), "%u", config->cpus);
+	snprintf(memory, sizeof(memory), "%lluM",
+		 (unsigned long long)((config->guest_memory_bytes + INNER_MEMORY_BYTES) >> 20));
+	snprintf(console, sizeof(console), "socket,id=console,fd=%d", config->console_fd);
+	snprintf(control, sizeof(control), "socket,id=control,fd=%d", config->control_fd);
+	execvp(QEMU, (char **)args);
+}
+
+static void __attribute__((noreturn)) child(const struct vmm_qemu_config *config, const char *folder, int output_fd)
+{
+	const char *step = "";
+	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), err;
+
+	/* A signal at the terminal is for us to handle, not for QEMU. */
+	setsid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	dup2(null_fd, STDIN_FILENO);
+	dup2(output_fd, STDOUT_FILENO);
+	dup2(output_fd, STDERR_FILENO);
+	fcntl(config->console_fd, F_SETFD, 0);
+	fcntl(config->control_fd, F_SETFD, 0);
+	err = vmm_share_enter(config->share, NESTED_SHARE_ARGV, config->argv_bytes, config->argv_len, &step);
+	if (err) {
+		fprintf(stderr, "cannot share files with the inner Linux: %s: %s\n", step, strerror(-err));
+	} else {
+		exec_qemu(config, folder);
+		fprintf(stderr, "cannot start " QEMU ": %s\n", strerror(errno));
+	}
+	_exit(1);
+}
+
+pid_t vmm_qemu_start(const struct vmm_qemu_config *config, int *output_fd)
+{
+	const char *folder = image_folder();
+	sigset_t none;
+	int pipe_fds[2];
+	pid_t pid;
+
+	if (!folder)
+		return -ENOENT;
+	if (pipe2(pipe_fds, O_CLOEXEC))
+		return -errno;
+	/* Signals that we take by descriptor must not stay blocked in QEMU. */
+	sigemptyset(&none);
+	pid = fork();
+	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		child(config, folder, pipe_fds[1]);
+	}
+	close(pipe_fds[1]);
+	if (pid < 0) {
+		pid = -errno;
+		close(pipe_fds[0]);
+		return pid;
+	}
+	*output_fd = pipe_fds[0];
+	return pid;
+}

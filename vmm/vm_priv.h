@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The virtual machine's state, for the files of the monitor that make it up: vm.c (assembly, start,
+ * stop, restart), vcpu.c (processors), cpuid.c, hyperv.c (VMBus server, SynIC), status.c.
+ *
+ * Threads: the control loop, and one per processor. Keys: (c) const after create, (o) control loop,
+ * (l) vmm_vm.lock, (v) the processor's thread, (a) atomic.
+ */
+#ifndef VMM_VM_PRIV_H
+#define VMM_VM_PRIV_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hvp_hv.h"
+#include "vmm/boot/linux.h"
+#include "vmm/loop.h"
+#include "vmm/pio.h"
+#include "vmm/vm.h"
+
+struct hvh_device;
+struct hvh_mem;
+struct hvh_server;
+struct hvh_synic;
+struct vmm_doorbell;
+struct vmm_pm;
+struct vmm_serial;
+
+/* --- where things are in the guest's address space ---------------------------------------------- */
+
+/* RAM ends here at the latest and goes on at 4 GiB; the devices' window lies between. */
+#define VMM_LOW_RAM_MAX	    0xc0000000ull
+#define VMM_LOW_WINDOW_LAST 0xfebfffffull
+#define VMM_HIGH_BASE	    0x100000000ull
+#define VMM_HIGH_WINDOW	    (64ull << 30) /* bytes, as far as the processor can address them */
+#define VMM_HIGH_ALIGN	    (1ull << 30)
+
+/* Conventional memory ends where a PC's BIOS data would begin; the ACPI tables lie below 1 MiB. */
+#define VMM_BIOS_GPA 0x9fc00ull
+#define VMM_ACPI_GPA 0xe0000ull
+#define VMM_HIGH_MEMORY_GPA 0x100000ull
+
+/* Pages that KVM wants for itself on Intel processors: between the interrupt controllers and 4 GiB. */
+#define VMM_IDENTITY_MAP_GPA 0xfffbc000ull
+#define VMM_TSS_GPA	     0xfffbd000ull
+
+#define VMM_SERIAL_PORT 0x3f8
+#define VMM_SERIAL_IRQ	4
+#define VMM_PM_PORT	0x600
+#define VMM_SCI_IRQ	9
+
+/* Global interrupts: the 24 pins of the IO-APIC, then one for each SINT of each processor. */
+#define VMM_IOAPIC_PINS		24
+#define VMM_SINT_GSI(vcpu, sint) (VMM_IOAPIC_PINS + (vcpu) * HVP_SINT_COUNT + (sint))
+
+/* --- processors ----------------------------------------------------------------------------------- */
+
+/* What others want of a processor's thread; vmm_vcpu_request(). */
+#define VMM_REQUEST_MAIL  (1u << 0) /* put the message in the mailbox into the guest's slot */
+#define VMM_REQUEST_FLUSH (1u << 1) /* send on what the serial port holds */
+#define VMM_REQUEST_GATE  (1u << 2) /* look at vmm_vm.gate */
+
+/* One message from the control loop to the guest, which only this processor's thread may deliver. */
+enum vmm_mail_state {
+	VMM_MAIL_EMPTY, /* the loop may fill it */
+	VMM_MAIL_FULL, /* with the processor's thread */
+	VMM_MAIL_BUSY, /* the guest's slot was taken: to be tried again after the guest's EOM */
+};
+
+struct vmm_mail {
+	atomic_int state; /* vmm_mail_state */
+	uint32_t sint;
+	size_t len;
+	uint8_t bytes[HVP_MESSAGE_PAYLOAD_MAX];
+};
+
+/* One message from the guest, which the control loop has to judge while the processor waits. */
+enum vmm_post_state { VMM_POST_IDLE, VMM_POST_ASKED, VMM_POST_TAKEN, VMM_POST_DONE };
+
+struct vmm_post {
+	enum vmm_post_state state; /* (l) */
+	uint16_t status; /* (l) */
+	struct hvp_post_message message; /* belongs to the loop while taken, else to the processor */
+};
+
+/* Exits to us, by reason. */
+#define VMM_EXIT_LIST(X)                                                                           \
+	X(io)                                                                                      \
+	X(mmio)                                                                                    \
+	X(synic)                                                                                   \
+	X(hypercall)                                                                               \
+	X(interrupted)                                                                             \
+	X(other)
+
+struct vmm_exit_counts {
+#define VMM_EXIT_FIELD(name) atomic_ullong name;
+	VMM_EXIT_LIST(VMM_EXIT_FIELD)
+#undef VMM_EXIT_FIELD
+};
+
+/* Power-on state, read back after creation and written at a restart. */
+struct vmm_vcpu_power_on;
+
+struct vmm_vcpu {
+	struct vmm_vm *vm; /* (c) */
+	unsigned index; /* (c) virtual processor index and APIC id */
+	int fd; /* (c) */
+	struct kvm_run *run; /* (v), but immediate_exit */
+	pthread_t thread; /* (o) */
+	bool started; /* (o) */
+	atomic_uint requests; /* VMM_REQUEST_* */
+	struct hvh_synic *synic; /* (c) */
+	int sint_fd; /* (c) irqfd of HVP_VMBUS_SINT */
+	struct vmm_mail mail;
+	struct vmm_post post;
+	struct vmm_vcpu_power_on *power_on; /* (c) */
+	struct vmm_exit_counts exits;
+
+	/* Watching for the guest's EOM costs a wake-up for each interrupt, so only while a message waits. */
+	bool mailed; /* (o) the mailbox was filled */
+	int eom_fd; /* (o) -1: not watched */
+	int eom_irq_fd; /* (o) */
+};
+
+int vmm_vcpu_create(struct vmm_vm *vm, unsigned index, struct vmm_vcpu *vcpu);
+void vmm_vcpu_destroy(struct vmm_vcpu *vcpu);
+
+/* Keep the present state as that of power-on. */
+int vmm_vcpu_keep_power_on(struct vmm_vcpu *vcpu);
+
+/* Back to power-on. The processor is not running. */
+int vmm_vcpu_reset(struct vmm_vcpu *vcpu);
+
+/* The boot processor's registers. The processor is not running. */
+int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_linux_entry *entry);
+
+int vmm_vcpu_start(struct vmm_vcpu *vcpu);
+
+/* Have the processor's thread do something soon. Any thread. */
+void vmm_vcpu_request(struct vmm_vcpu *vcpu, unsigned request);
+
+/* After vmm_vm.gate is VMM_GATE_STOP: false when the thread did not end within a second; try again. */
+bool vmm_vcpu_join(struct vmm_vcpu *vcpu);
+
+/* An MSR of a processor, on its thread or while it is not running. Negative errno. */
+int vmm_vcpu_get_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t *value);
+int vmm_vcpu_set_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t value);
+
+/* CPUID leaves of a processor; negative errno after a line to the log. */
+int vmm_cpuid_set(struct vmm_vcpu *vcpu);
+
+/* Width of the guest's physical addresses in bits. */
+unsigned vmm_cpuid_address_bits(int kvm_fd);
+
+/* --- the Hyper-V side ------------------------------------------------------------------------------ */
+
+struct vmm_device_timer {
+	struct hvh_device *device;
+	struct vmm_timer timer;
+};
+
+/* All (o) unless it says otherwise. */
+struct vmm_hyperv {
+	struct hvh_server *server;
+	struct hvh_device *heartbeat; /* (c) NULL: left out */
+	struct hvh_device *shutdown; /* (c) NULL: left out */
+	struct vmm_device_timer timers[2];
+	unsigned timers_used;
+	struct vmm_doorbell *doorbells;
+	uint32_t message_vp; /* where the last message went */
+	struct vmm_timer mail_timer; /* tries busy slots again, should an EOM be missed */
+	uint64_t mail_delay_ns;
+	atomic_ullong messages_dropped; /* (a) the guest's SynIC was off */
+	atomic_ullong guest_os_id; /* (a) as last seen */
+};
+
+int vmm_hyperv_create(struct vmm_vm *vm);
+void vmm_hyperv_destroy(struct vmm_vm *vm);
+
+/* SynIC of one processor: before its first run, after all processors before it. */
+int vmm_hyperv_create_vcpu(struct vmm_vcpu *vcpu);
+void vmm_hyperv_destroy_vcpu(struct vmm_vcpu *vcpu);
+
+/* Forget the guest; the processors are not running. The second also clears what KVM holds. */
+void vmm_hyperv_disconnect(struct vmm_vm *vm);
+int vmm_hyperv_reset_vcpu(struct vmm_vcpu *vcpu);
+
+/* On the control loop after vmm_vm_wake(): messages from and to the guest. */
+void vmm_hyperv_poll(struct vmm_vm *vm);
+
+/* On the processor's thread: an exit of type KVM_EXIT_HYPERV; and VMM_REQUEST_MAIL. */
+void vmm_hyperv_exit(struct vmm_vcpu *vcpu);
+void vmm_hyperv_deliver(struct vmm_vcpu *vcpu);
+
+/* --- the machine ----------------------------------------------------------------------------------- */
+
+/* What the processors' threads may do. Changes only under the lock, with a broadcast of `changed`. */
+enum vmm_gate {
+	VMM_GATE_OPEN, /* run */
+	VMM_GATE_CLOSED, /* wait */
+	VMM_GATE_STOP, /* end */
+};
+
+struct vmm_crash {
+	bool reported;
+	uint64_t parameters[5];
+};
+
+struct vmm_vm {
+	struct vmm_loop *loop; /* (c) */
+	const struct vmm_config *config; /* (c) */
+	int kvm_fd; /* (c) */
+	int fd; /* (c) */
+	struct hvh_mem *mem; /* (c) */
+	struct vmm_linux *image; /* (c) */
+	struct vmm_pio pio; /* (c) */
+	struct vmm_serial *serial; /* (c) */
+	struct vmm_pm *pm; /* (c) */
+	struct vmm_hyperv hyperv;
+	struct kvm_msrs *power_on_msrs; /* (c) the same for all processors */
+	struct kvm_irqchip power_on_irqchips[3]; /* (c) */
+	struct kvm_pit_state2 power_on_pit; /* (c) */
+
+	struct vmm_console *_Atomic console; /* (a) */
+	int wake_fd; /* (c) vmm_vm_wake() */
+	int delay_fd; /* (c) where KVM puts writes to the delay port */
+	struct vmm_timer flush_timer; /* (o) */
+	atomic_bool flush_armed;
+	struct vmm_timer crash_timer; /* (o) */
+	void (*ended)(void *ctx, enum vmm_exit status); /* (o) */
+	void *ended_ctx; /* (o) */
+	uint64_t started_ns; /* (o) */
+	bool interrupted; /* (o) the user asked once */
+	bool running; /* (o) the processors have threads */
+	unsigned restarts; /* (o) */
+
+	atomic_int end_status; /* vmm_exit, or VMM_NOT_ENDED */
+	atomic_bool restart_wanted;
+	atomic_ullong mmio_unclaimed;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* gate, parked, posts */
+	_Atomic enum vmm_gate gate; /* written under the lock */
+	unsigned parked; /* (l) processors that wait at the closed gate */
+	struct vmm_crash crash; /* (l) */
+
+	struct vmm_vcpu vcpus[]; /* config->cpus */
+};
+
+#define VMM_NOT_ENDED (-1)
+
+/* Have the control loop look at what changed. Any thread. */
+void vmm_vm_wake(struct vmm_vm *vm);
+
+/* The virtual machine is over; the first status counts. Any thread. */
+void vmm_vm_end(struct vmm_vm *vm, enum vmm_exit status);
+
+/* The guest wants a restart. Any thread. */
+void vmm_vm_restart(struct vmm_vm *vm);
+
+/* The guest reported a crash. On the processor's thread. */
+void vmm_vm_crash(struct vmm_vcpu *vcpu);
+
+/* Level of a global interrupt. Any thread. */
+void vmm_vm_set_irq(struct vmm_vm *vm, unsigned gsi, int level);
+
+#endif
