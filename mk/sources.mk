@@ -40,6 +40,7 @@ VMM_SRCS += vmm/nested/qemu.c
 VMM_SRCS += vmm/nested/share.c
 VMM_SRCS += vmm/pio.c
 VMM_SRCS += vmm/pm.c
+VMM_SRCS += vmm/rtc.c
 VMM_SRCS += vmm/run.c
 VMM_SRCS += vmm/serial.c
 VMM_SRCS += vmm/status.c
@@ -55,6 +56,9 @@ TESTS_GOLDEN += tests/golden/test_golden.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
 TESTS_LOOPBACK += tests/loopback/test_threads.c
 TESTS_UNIT += tests/unit/test_channel.c
+TESTS_UNIT += tests/unit/test_cmdline.c
+TESTS_UNIT += tests/unit/test_console.c
+TESTS_UNIT += tests/unit/test_control.c
 TESTS_UNIT += tests/unit/test_gpadl.c
 TESTS_UNIT += tests/unit/test_guid.c
 TESTS_UNIT += tests/unit/test_heartbeat.c
@@ -70,8 +74,15 @@ TESTS_UNIT += tests/unit/test_state.c
 TESTS_UNIT += tests/unit/test_synic.c
 
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
+# vmm/ is for x86-64, and jansson is installed for this machine's processor alone
+TESTS_NATIVE += tests/unit/test_cmdline.c
+TESTS_NATIVE += tests/unit/test_console.c
+TESTS_NATIVE += tests/unit/test_control.c
 
 # Command line tests: run hvhost, path in $HVHOST
+TESTS_CLI += tests/cli/clients.sh
+TESTS_CLI += tests/cli/run_errors.sh
+TESTS_CLI += tests/cli/usage.sh
 
 # The checks on this tree, and tests of the checks and of the test machinery themselves
 TESTS_CHECKS += tests/checks/can_fail
@@ -89,6 +100,7 @@ FUZZ_TARGETS += fuzz/server.c
 FUZZ_TARGETS += fuzz/state.c
 
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
+BENCH += bench/bench_ring.c
 
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
@@ -97,7 +109,15 @@ SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_channel.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_cmdline.c := vmm/cmdline.c
+SRCS_tests/unit/test_console.c := vmm/console.c vmm/log.c vmm/loop.c vmm/terminal.c
+SRCS_tests/unit/test_control.c := vmm/cmdline.c vmm/control.c vmm/log.c vmm/loop.c
+LIBS_tests/unit/test_control.c = $(JANSSON_LIBS)
+CFLAGS_tests/unit/test_control.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_server.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
+SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
+LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
+CFLAGS_bench/ring_dpdk.c = $(shell $(PKG_CONFIG) --cflags-only-I libdpdk 2>/dev/null) -include rte_config.h

@@ -15,8 +15,8 @@
 #include "vmm/control.h"
 #include "vmm/loop.h"
 
-#define LINE_BYTES_MAX	(4u << 20)
-#define SEND_TIMEOUT_S	10
+#define LINE_BYTES_MAX (4u << 20)
+#define SEND_TIMEOUT_S 10
 
 struct vmm_client {
 	int fd;
@@ -36,7 +36,8 @@ static int connect_to(const char *name)
 	if (folder_fd < 0)
 		return -errno;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s.sock", folder_fd, name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s.sock", folder_fd,
+		 name);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) ||
 	    connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		error = -errno;
@@ -140,7 +141,8 @@ static int reserve_input(struct vmm_client *client)
 
 static int wait_for_input(struct vmm_client *client, uint64_t deadline_ns)
 {
-	uint64_t now_ns = vmm_now_ns(), ms = now_ns < deadline_ns ? (deadline_ns - now_ns + 999999) / 1000000 : 0;
+	uint64_t now_ns = vmm_now_ns(),
+		 ms = now_ns < deadline_ns ? (deadline_ns - now_ns + 999999) / 1000000 : 0;
 	struct pollfd ready = { .fd = client->fd, .events = POLLIN };
 	int n = poll(&ready, 1, ms < INT_MAX ? (int)ms : INT_MAX);
 
@@ -162,8 +164,8 @@ int vmm_client_receive(struct vmm_client *client, uint64_t deadline_ns, json_t *
 			result = reserve_input(client);
 		if (result)
 			return result;
-		n = recv(client->fd, client->input + client->input_len, client->input_size - client->input_len,
-			 MSG_DONTWAIT);
+		n = recv(client->fd, client->input + client->input_len,
+			 client->input_size - client->input_len, MSG_DONTWAIT);
 		if (n > 0)
 			client->input_len += (size_t)n;
 		else if (n == 0 || errno == ECONNRESET)

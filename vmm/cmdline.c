@@ -79,11 +79,13 @@ bool vmm_name_is_valid(const char *name)
 	size_t len = strlen(name);
 
 	return len >= 1 && len <= VMM_NAME_MAX && name[0] != '.' && name[0] != '-' &&
-	       len == strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	       len == strspn(name,
+			     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 }
 
-static const char right_name[] = "a VM's name is 1 to " TEXT_OF(VMM_NAME_MAX) " of A-Z a-z 0-9 . _ -, "
-					"and begins with a letter, a digit or _";
+static const char right_name[] =
+	"a VM's name is 1 to " TEXT_OF(VMM_NAME_MAX) " of A-Z a-z 0-9 . _ -, "
+						     "and begins with a letter, a digit or _";
 static const char right_seconds[] = "must be a number of seconds from 1";
 
 /* --- options of `run` ------------------------------------------------------------------------- */
@@ -221,7 +223,9 @@ static const char *set_no_service(void *target, const char *value)
 
 static const char *set_timeout(void *target, const char *value)
 {
-	return parse_seconds(value, &((struct vmm_config *)target)->timeout_seconds) ? NULL : right_seconds;
+	return parse_seconds(value, &((struct vmm_config *)target)->timeout_seconds) ?
+		       NULL :
+		       right_seconds;
 }
 
 static const char *set_daemonize(void *target, const char *value)
@@ -279,7 +283,8 @@ static const char *set_hibernate(void *target, const char *value)
 
 static const char *set_query_timeout(void *target, const char *value)
 {
-	return parse_seconds(value, &((struct vmm_query *)target)->timeout_seconds) ? NULL : right_seconds;
+	return parse_seconds(value, &((struct vmm_query *)target)->timeout_seconds) ? NULL :
+										      right_seconds;
 }
 
 static const struct option json_option = { "--json", false, set_json };
@@ -300,7 +305,8 @@ struct parser {
 	const char *operand; /* the one argument that is no option */
 };
 
-__attribute__((format(printf, 2, 3))) static enum vmm_cmdline_result fail(struct parser *p, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static enum vmm_cmdline_result fail(struct parser *p,
+									  const char *format, ...)
 {
 	va_list args;
 
@@ -316,7 +322,8 @@ __attribute__((format(printf, 2, 3))) static enum vmm_cmdline_result fail(struct
 
 static enum vmm_cmdline_result parse_option(struct parser *p, int argc, char *const *argv, int *i)
 {
-	const char *arg = argv[*i], *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL, *right;
+	const char *arg = argv[*i], *equals = strchr(arg, '='), *value = equals ? equals + 1 : NULL,
+		   *right;
 	size_t name_len = equals ? (size_t)(equals - arg) : strlen(arg);
 	const struct option *o = p->options;
 
@@ -335,7 +342,8 @@ static enum vmm_cmdline_result parse_option(struct parser *p, int argc, char *co
 	return right ? fail(p, "%s '%.64s': %s", o->name, value, right) : VMM_CMDLINE_OK;
 }
 
-static enum vmm_cmdline_result parse(struct parser *p, int argc, char *const *argv, bool takes_operand)
+static enum vmm_cmdline_result parse(struct parser *p, int argc, char *const *argv,
+				     bool takes_operand)
 {
 	bool options_ended = false;
 
@@ -361,13 +369,15 @@ static enum vmm_cmdline_result parse(struct parser *p, int argc, char *const *ar
 	return VMM_CMDLINE_OK;
 }
 
-enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_config *config, char *error,
-					size_t error_size)
+enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_config *config,
+					char *error, size_t error_size)
 {
-	struct parser p = { .options = run_options, .target = config, .error = error, .error_size = error_size };
+	struct parser p = {
+		.options = run_options, .target = config, .error = error, .error_size = error_size
+	};
 	enum vmm_cmdline_result result;
 	/* Without a terminal of its own a VM has nobody to type on stdio. */
-	const enum vmm_serial_kind undecided = (enum vmm_serial_kind)-1;
+	const enum vmm_serial_kind undecided = (enum vmm_serial_kind) - 1;
 
 	*config = (struct vmm_config){
 		.cpus = 1,
@@ -382,19 +392,24 @@ enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_
 	if (!config->name)
 		return fail(&p, "--name is missing: give the VM a name, as --name demo");
 	if (!config->kernel)
-		return fail(&p, "--kernel is missing: name the guest's kernel file, as --kernel /boot/vmlinuz");
+		return fail(
+			&p,
+			"--kernel is missing: name the guest's kernel file, as --kernel /boot/vmlinuz");
 	if (config->serial == undecided)
 		config->serial = config->daemonize ? VMM_SERIAL_NONE : VMM_SERIAL_STDIO;
 	if (config->daemonize && config->serial == VMM_SERIAL_STDIO)
-		return fail(&p, "--serial 'stdio': does not go with --daemonize; use file:PATH or none");
+		return fail(&p,
+			    "--serial 'stdio': does not go with --daemonize; use file:PATH or none");
 	return VMM_CMDLINE_OK;
 }
 
-enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes, struct vmm_query *query,
-					  char *error, size_t error_size)
+enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
+					  struct vmm_query *query, char *error, size_t error_size)
 {
 	struct option options[COUNT_OF(shutdown_options) + 2] = { 0 };
-	struct parser p = { .options = options, .target = query, .error = error, .error_size = error_size };
+	struct parser p = {
+		.options = options, .target = query, .error = error, .error_size = error_size
+	};
 	enum vmm_cmdline_result result;
 	size_t count = 0;
 
@@ -427,14 +442,15 @@ struct argv_writer {
 	size_t text_size; /* of `text` */
 };
 
-__attribute__((format(printf, 2, 3))) static void put(struct argv_writer *w, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void put(struct argv_writer *w, const char *format,
+						      ...)
 {
 	va_list args;
 	int len;
 
 	va_start(args, format);
-	len = vsnprintf(w->argv ? w->text + w->text_bytes : NULL, w->argv ? w->text_size - w->text_bytes : 0, format,
-			args);
+	len = vsnprintf(w->argv ? w->text + w->text_bytes : NULL,
+			w->argv ? w->text_size - w->text_bytes : 0, format, args);
 	va_end(args);
 	if (w->argv)
 		w->argv[w->count] = w->text + w->text_bytes;

@@ -35,10 +35,10 @@ enum vmm_query_takes {
 };
 
 /* `argv`: what follows the subcommand's name. Strings of `config` and `query` are borrowed from it. */
-enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_config *config, char *error,
-					size_t error_size);
-enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes, struct vmm_query *query,
-					  char *error, size_t error_size);
+enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_config *config,
+					char *error, size_t error_size);
+enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
+					  struct vmm_query *query, char *error, size_t error_size);
 
 /* A VM's name: 1 to 64 of A-Z a-z 0-9 . _ -, the first one no dot and no minus. It becomes part of a file name. */
 #define VMM_NAME_MAX 64

@@ -28,9 +28,11 @@ static int open_vm(const char *name, struct vmm_client **client)
 	int error = vmm_client_open(name, client);
 
 	if (error == -ENOENT || error == -ECONNREFUSED)
-		vmm_log(HVH_LOG_ERROR, "no VM named '%s' is running; `hvhost list` shows those that are", name);
+		vmm_log(HVH_LOG_ERROR,
+			"no VM named '%s' is running; `hvhost list` shows those that are", name);
 	else if (error == -EACCES || error == -EPERM)
-		vmm_log(HVH_LOG_ERROR, "the VM '%s' is not yours: %s; be the user who started it, or root", name,
+		vmm_log(HVH_LOG_ERROR,
+			"the VM '%s' is not yours: %s; be the user who started it, or root", name,
 			strerror(-error));
 	else if (error)
 		vmm_log(HVH_LOG_ERROR, "cannot reach the VM '%s': %s", name, strerror(-error));
@@ -124,12 +126,12 @@ static json_int_t number_of(const json_t *object, const char *key)
 }
 
 /* "3 min 5 s". */
-static const char *duration(char *buffer, size_t size, json_int_t ms)
+static const char *duration(char *buffer, size_t size, double seconds)
 {
-	long long s = ms / 1000;
+	long long s = (long long)seconds;
 
 	if (s < 60)
-		snprintf(buffer, size, "%lld.%lld s", s, (long long)ms % 1000 / 100);
+		snprintf(buffer, size, "%.1f s", seconds);
 	else if (s < 3600)
 		snprintf(buffer, size, "%lld min %lld s", s / 60, s % 60);
 	else if (s < 86400)
@@ -139,33 +141,47 @@ static const char *duration(char *buffer, size_t size, json_int_t ms)
 	return buffer;
 }
 
-static const char *age(char *buffer, size_t size, const json_t *object, const char *key)
+static const char *uptime_of(char *buffer, size_t size, const json_t *status)
 {
-	const json_t *ms = json_object_get(object, key);
+	const json_t *seconds = json_object_get(json_object_get(status, "vm"), "uptime_seconds");
+
+	return json_is_number(seconds) ? duration(buffer, size, json_number_value(seconds)) : "-";
+}
+
+static const char *last_answer(char *buffer, size_t size, const json_t *service)
+{
+	const json_t *ms = json_object_get(service, "last_reply_ms");
 	char time[32];
 
 	if (!json_is_integer(ms))
 		return "-";
-	snprintf(buffer, size, "%s ago", duration(time, sizeof(time), json_integer_value(ms)));
+	snprintf(buffer, size, "%s ago",
+		 duration(time, sizeof(time), (double)json_integer_value(ms) / 1000));
 	return buffer;
 }
 
 /* --- status and heartbeat --------------------------------------------------------------------- */
 
-static void print_services(const json_t *services)
+static void print_services(json_t *services)
 {
-	const json_t *service;
-	size_t i;
+	const char *name;
+	json_t *service;
 
-	print("\n%-12s %-12s %-9s %-7s %9s %9s  %s\n", "SERVICE", "STATE", "FRAMEWORK", "MESSAGE", "REQUESTS", "REPLIES",
-	      "LAST ANSWER");
-	json_array_foreach(services, i, service) {
+	print("\n%-12s %-12s %-8s %-9s %9s %9s  %s\n", "SERVICE", "STATE", "VERSION", "FRAMEWORK",
+	      "REQUESTS", "REPLIES", "LAST ANSWER");
+	json_object_foreach(services, name, service)
+	{
 		char buffer[48];
 
-		print("%-12s %-12s %-9s %-7s %9lld %9lld  %s\n", text_of(service, "name"), text_of(service, "state"),
-		      text_of(service, "framework"), text_of(service, "message"),
-		      (long long)number_of(service, "requests"), (long long)number_of(service, "replies"),
-		      age(buffer, sizeof(buffer), service, "last_reply_ms"));
+		if (json_is_null(service))
+			print("%-12s left out\n", name);
+		else
+			print("%-12s %-12s %-8s %-9s %9lld %9lld  %s\n", name,
+			      text_of(service, "state"), text_of(service, "version"),
+			      text_of(service, "framework"),
+			      (long long)number_of(service, "requests"),
+			      (long long)number_of(service, "replies"),
+			      last_answer(buffer, sizeof(buffer), service));
 	}
 }
 
@@ -174,36 +190,38 @@ static void print_channels(const json_t *channels)
 	const json_t *channel;
 	size_t i;
 
-	print("\n%-12s %-12s %s\n", "CHANNEL", "STATE", "PROCESSOR");
-	json_array_foreach(channels, i, channel) {
-		int open = json_is_true(json_object_get(channel, "open"));
+	print("\n%-12s %-12s %9s %9s %9s\n", "CHANNEL", "STATE", "PROCESSOR", "RECEIVED", "SENT");
+	json_array_foreach(channels, i, channel)
+	{
 		char processor[24] = "-";
 
-		if (open && json_is_integer(json_object_get(channel, "target_vp")))
-			snprintf(processor, sizeof(processor), "%lld", (long long)number_of(channel, "target_vp"));
-		print("%-12s %-12s %s\n", text_of(channel, "device"), open ? "open" : "closed", processor);
+		if (json_is_integer(json_object_get(channel, "target_vp")))
+			snprintf(processor, sizeof(processor), "%lld",
+				 (long long)number_of(channel, "target_vp"));
+		print("%-12s %-12s %9s %9lld %9lld\n", text_of(channel, "device"),
+		      text_of(channel, "state"), processor,
+		      (long long)number_of(channel, "packets_in"),
+		      (long long)number_of(channel, "packets_out"));
 	}
 }
 
 static void print_status(const json_t *status)
 {
-	const json_t *vmbus = json_object_get(status, "vmbus");
-	const char *version = json_string_value(json_object_get(vmbus, "version"));
-	const json_t *crash = json_object_get(json_object_get(status, "guest"), "crash");
+	const json_t *vm = json_object_get(status, "vm");
+	const char *version =
+		json_string_value(json_object_get(json_object_get(status, "vmbus"), "version"));
+	long long cpus = number_of(vm, "cpus");
 	char uptime[32];
 
-	print("%s: running for %s (%s), %lld processor%s, %lld MiB of memory, process %lld\n", text_of(status, "name"),
-	      duration(uptime, sizeof(uptime), number_of(status, "uptime_ms")), text_of(status, "accel"),
-	      (long long)number_of(status, "cpus"), number_of(status, "cpus") == 1 ? "" : "s",
-	      (long long)number_of(status, "memory_bytes") >> 20, (long long)number_of(status, "pid"));
-	if (version)
-		print("VMBus: %s\n", version);
-	else
-		print("VMBus: the guest is not connected\n");
-	if (json_is_object(crash))
-		print("The guest reported a crash: %s\n", text_of(crash, "text"));
+	print("%s: %s for %s (%s), %lld processor%s, %lld MiB of memory\n", text_of(vm, "name"),
+	      text_of(vm, "state"), uptime_of(uptime, sizeof(uptime), status), text_of(vm, "accel"),
+	      cpus, cpus == 1 ? "" : "s", (long long)number_of(vm, "memory") >> 20);
+	print("Guest: %s\n", text_of(json_object_get(status, "guest"), "os"));
+	print("VMBus: %s\n", version ? version : "the guest is not connected");
+	if (json_is_object(json_object_get(status, "crash")))
+		print("The guest has reported a crash.\n");
 	print_services(json_object_get(status, "services"));
-	print_channels(json_object_get(vmbus, "channels"));
+	print_channels(json_object_get(status, "channels"));
 }
 
 enum vmm_exit vmm_command_status(const struct vmm_query *query)
@@ -236,12 +254,11 @@ enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
 	}
 	if (status == VMM_EXIT_DONE)
 		print("%s: ok, last answer %s, %lld in all\n", query->name,
-		      age(buffer, sizeof(buffer), result, "last_reply_ms"), (long long)number_of(result, "replies"));
-	else if (strcmp(verdict, "lost") == 0)
-		print("%s: lost, last answer %s\n", query->name,
-		      age(buffer, sizeof(buffer), result, "last_reply_ms"));
+		      last_answer(buffer, sizeof(buffer), result),
+		      (long long)number_of(result, "replies"));
 	else
-		print("%s: none, the guest has not answered (service %s)\n", query->name, text_of(result, "state"));
+		print("%s: %s, last answer %s (service %s)\n", query->name, verdict,
+		      last_answer(buffer, sizeof(buffer), result), text_of(result, "state"));
 	json_decref(result);
 	return status;
 }
@@ -259,7 +276,8 @@ static json_t *describe(const char *name)
 
 	if (error)
 		return json_pack("{s:s, s:s, s:n, s:n}", "name", name, "state",
-				 error == -ECONNREFUSED ? "not running" : "unreachable", "pid", "status");
+				 error == -ECONNREFUSED ? "not running" : "unreachable", "pid",
+				 "status");
 	pid = vmm_client_peer(client);
 	error = vmm_client_send(client, json_pack("{s:s}", "command", "status"));
 	if (!error)
@@ -274,7 +292,8 @@ static json_t *describe(const char *name)
 		state = "starting";
 	status = status ? json_incref(status) : json_null();
 	json_decref(reply);
-	return json_pack("{s:s, s:s, s:I, s:o}", "name", name, "state", state, "pid", (json_int_t)pid, "status", status);
+	return json_pack("{s:s, s:s, s:I, s:o}", "name", name, "state", state, "pid",
+			 (json_int_t)pid, "status", status);
 }
 
 static int is_socket(const struct dirent *entry)
@@ -326,16 +345,16 @@ enum vmm_exit vmm_command_list(const struct vmm_query *query)
 		return VMM_EXIT_DONE;
 	}
 	print("%-20s %-14s %8s %6s  %s\n", "NAME", "STATE", "PROCESS", "VMBUS", "UPTIME");
-	json_array_foreach(vms, i, vm) {
+	json_array_foreach(vms, i, vm)
+	{
 		const json_t *status = json_object_get(vm, "status");
-		char uptime[32] = "-", pid[24] = "-";
+		char uptime[32], pid[24] = "-";
 
-		if (json_is_object(status))
-			duration(uptime, sizeof(uptime), number_of(status, "uptime_ms"));
 		if (number_of(vm, "pid"))
 			snprintf(pid, sizeof(pid), "%lld", (long long)number_of(vm, "pid"));
 		print("%-20s %-14s %8s %6s  %s\n", text_of(vm, "name"), text_of(vm, "state"), pid,
-		      text_of(json_object_get(status, "vmbus"), "version"), uptime);
+		      text_of(json_object_get(status, "vmbus"), "version"),
+		      uptime_of(uptime, sizeof(uptime), status));
 	}
 	json_decref(vms);
 	return VMM_EXIT_DONE;
@@ -377,7 +396,8 @@ static int next_message(struct shutdown *s, json_t **message)
 {
 	for (;;) {
 		uint64_t step_ns = vmm_now_ns() + NS_PER_S;
-		int error = vmm_client_receive(s->client, step_ns < s->deadline_ns ? step_ns : s->deadline_ns, message);
+		int error = vmm_client_receive(
+			s->client, step_ns < s->deadline_ns ? step_ns : s->deadline_ns, message);
 
 		if (error != -ETIMEDOUT || vmm_now_ns() >= s->deadline_ns)
 			return error;
@@ -404,8 +424,8 @@ static int handle_message(struct shutdown *s, json_t *message)
 	if (s->status >= 0)
 		return 0;
 	wipe_progress(s);
-	vmm_log(HVH_LOG_ERROR, "the VM '%s' was not shut down: %s%s", s->query->name, error ? error : "it answers nonsense",
-		s->query->force ? "" : "; --force stops it");
+	vmm_log(HVH_LOG_ERROR, "the VM '%s' was not shut down: %s%s", s->query->name,
+		error ? error : "it answers nonsense", s->query->force ? "" : "; --force stops it");
 	return 1;
 }
 
@@ -413,7 +433,8 @@ static enum vmm_exit report_end(struct shutdown *s)
 {
 	const struct vmm_query *query = s->query;
 	/* Whoever stops it by force asked for that status. */
-	int crashed = s->status == VMM_EXIT_CRASHED, failed = s->status == VMM_EXIT_FAILED && !query->force;
+	int crashed = s->status == VMM_EXIT_CRASHED,
+	    failed = s->status == VMM_EXIT_FAILED && !query->force;
 
 	if (crashed || failed) {
 		vmm_log(HVH_LOG_ERROR, "the VM '%s' %s instead of shutting down", query->name,
@@ -421,11 +442,15 @@ static enum vmm_exit report_end(struct shutdown *s)
 		return VMM_EXIT_FAILED;
 	}
 	if (query->json)
-		print_json(json_pack("{s:s, s:f, s:O?}", "name", query->name, "seconds",
-				     (double)(vmm_now_ns() - s->begin_ns) / 1e9, "answer", s->answer));
+		print_json(json_pack("{s:s, s:I, s:O?}", "name", query->name, "elapsed_ms",
+				     (json_int_t)((vmm_now_ns() - s->begin_ns) / 1000000), "answer",
+				     s->answer));
 	else
 		print("%s: %s after %.1f s\n", query->name,
-		      query->force ? "stopped" : query->reboot ? "restarts" : query->hibernate ? "hibernated" : "powered off",
+		      query->force     ? "stopped" :
+		      query->reboot    ? "restarts" :
+		      query->hibernate ? "hibernated" :
+					 "powered off",
 		      (double)(vmm_now_ns() - s->begin_ns) / 1e9);
 	return VMM_EXIT_DONE;
 }
@@ -446,7 +471,8 @@ static enum vmm_exit wait_for_end(struct shutdown *s)
 		if (error == -EPIPE && (s->answer || s->status >= 0))
 			return report_end(s);
 		if (error == -ETIMEDOUT && s->answer) {
-			vmm_log(HVH_LOG_ERROR, "the VM '%s' still runs after %u s; `hvhost shutdown %s --force` stops it",
+			vmm_log(HVH_LOG_ERROR,
+				"the VM '%s' still runs after %u s; `hvhost shutdown %s --force` stops it",
 				name, s->seconds, name);
 			return VMM_EXIT_FAILED;
 		}
@@ -465,7 +491,8 @@ static json_t *shutdown_request(const struct vmm_query *query)
 {
 	if (query->force)
 		return json_pack("{s:s}", "command", "stop");
-	return json_pack("{s:s, s:b, s:b}", "command", "shutdown", "reboot", query->reboot, "hibernate", query->hibernate);
+	return json_pack("{s:s, s:b, s:b}", "command", "shutdown", "reboot", query->reboot,
+			 "hibernate", query->hibernate);
 }
 
 enum vmm_exit vmm_command_shutdown(const struct vmm_query *query)

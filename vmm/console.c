@@ -38,7 +38,8 @@ struct vmm_console {
 	bool in_is_terminal; /* (c) */
 	bool in_is_ready; /* (c) a file: always readable, and nothing to wait on */
 	bool watching; /* (o) in_fd is in the loop */
-	atomic_bool input_waits; /* bytes that were not taken may be there: vmm_console_resume() has to act */
+	atomic_bool
+		input_waits; /* bytes that were not taken may be there: vmm_console_resume() has to act */
 	struct vmm_timer foreground; /* (o) */
 	uint8_t input[INPUT_BYTES]; /* (o) a ring */
 	size_t input_at; /* (o) */
@@ -57,6 +58,7 @@ struct vmm_console {
 	bool room_wanted; /* (l) vmm_console_offer() took less than all */
 	bool cut; /* (l) do not block */
 	bool closing; /* (l) */
+	bool abandoned; /* (l) closing took too long: the writer frees it all */
 	bool gone; /* (l) nobody is there to read */
 	bool warned; /* writer only */
 };
@@ -109,19 +111,14 @@ static size_t take_output(struct vmm_console *console, uint8_t *chunk)
 /* write(), with the descriptor possibly made non-blocking by another program that shares the terminal. */
 static ssize_t write_some(int fd, const uint8_t *bytes, size_t len)
 {
-	int cancel;
-	ssize_t n;
+	ssize_t n = write(fd, bytes, len);
 
-	/* The only place where vmm_console_destroy() may end this thread: no lock is held. */
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &cancel);
-	n = write(fd, bytes, len);
 	if (n < 0 && errno == EAGAIN) {
 		struct pollfd room = { .fd = fd, .events = POLLOUT };
 
 		poll(&room, 1, -1);
 		errno = EINTR;
 	}
-	pthread_setcancelstate(cancel, NULL);
 	return n;
 }
 
@@ -144,7 +141,8 @@ static bool write_chunk(struct vmm_console *console, const uint8_t *chunk, size_
 		} else if (errno != EINTR) {
 			/* A full disk, for example: that may pass. */
 			if (!console->warned)
-				vmm_log(HVH_LOG_WARNING, "serial output is lost: %s", strerror(errno));
+				vmm_log(HVH_LOG_WARNING, "serial output is lost: %s",
+					strerror(errno));
 			console->warned = true;
 			return true;
 		}
@@ -152,23 +150,26 @@ static bool write_chunk(struct vmm_console *console, const uint8_t *chunk, size_
 	return true;
 }
 
+static void free_console(struct vmm_console *console);
+
 static void *write_output(void *ctx)
 {
 	struct vmm_console *console = ctx;
 	uint8_t chunk[CHUNK_BYTES];
+	bool alive = true, abandoned;
 	size_t len;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	while ((len = take_output(console, chunk)) != 0)
-		if (!write_chunk(console, chunk, len)) {
-			pthread_mutex_lock(&console->lock);
-			console->gone = true;
-			console->output_len = 0;
-			console->writing = false;
-			tell_less_locked(console);
-			pthread_mutex_unlock(&console->lock);
-			break;
-		}
+	while (alive && (len = take_output(console, chunk)) != 0)
+		alive = write_chunk(console, chunk, len);
+	pthread_mutex_lock(&console->lock);
+	console->gone = true;
+	console->output_len = 0;
+	console->writing = false;
+	tell_less_locked(console);
+	abandoned = console->abandoned;
+	pthread_mutex_unlock(&console->lock);
+	if (abandoned)
+		free_console(console);
 	return NULL;
 }
 
@@ -179,7 +180,8 @@ static size_t put_output_locked(struct vmm_console *console, const uint8_t *byte
 
 	while (done < len && console->output_len < OUTPUT_BYTES) {
 		size_t end = (console->output_at + console->output_len) % OUTPUT_BYTES;
-		size_t room = end < console->output_at ? console->output_at - end : OUTPUT_BYTES - end;
+		size_t room = end < console->output_at ? console->output_at - end :
+							 OUTPUT_BYTES - end;
 
 		if (room > len - done)
 			room = len - done;
@@ -246,22 +248,33 @@ static int start_writer(struct vmm_console *console)
 	return -error;
 }
 
-static void stop_writer(struct vmm_console *console)
+/*
+ * False: the writer is stuck in a terminal that is stopped, and nothing can get it out. It owns the
+ * console from now on and frees it should it come back; otherwise the end of the process does.
+ */
+static bool stop_writer(struct vmm_console *console)
 {
 	uint64_t deadline_ns = vmm_now_ns() + FLUSH_NS;
-	struct timespec deadline = { (time_t)(deadline_ns / 1000000000u), (long)(deadline_ns % 1000000000u) };
+	struct timespec deadline = { (time_t)(deadline_ns / 1000000000u),
+				     (long)(deadline_ns % 1000000000u) };
+	pthread_t writer = console->writer;
+	bool abandoned;
 	int error = 0;
 
 	pthread_mutex_lock(&console->lock);
 	console->closing = true;
-	console->cut = true;
+	console->room_wanted = false; /* the loop may be gone soon */
 	pthread_cond_signal(&console->more);
 	while ((console->output_len || console->writing) && !error)
 		error = pthread_cond_timedwait(&console->less, &console->lock, &deadline);
+	abandoned = console->abandoned = error != 0;
+	console->output_len = 0;
 	pthread_mutex_unlock(&console->lock);
-	if (error)
-		pthread_cancel(console->writer);
-	pthread_join(console->writer, NULL);
+	if (abandoned)
+		pthread_detach(writer);
+	else
+		pthread_join(writer, NULL);
+	return !abandoned;
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -293,7 +306,8 @@ static void keep_input(struct vmm_console *console, const uint8_t *bytes, size_t
 		if (console->in_is_terminal && bytes[i] == LEAVE_BYTE)
 			console->ops.leave(console->ctx);
 		else if (console->input_len < INPUT_BYTES)
-			console->input[(console->input_at + console->input_len++) % INPUT_BYTES] = bytes[i];
+			console->input[(console->input_at + console->input_len++) % INPUT_BYTES] =
+				bytes[i];
 	}
 }
 
@@ -371,7 +385,8 @@ static void watch_input(struct vmm_console *console)
 		error = vmm_loop_post(console->loop, input_file_ready, console);
 	console->watching = !error;
 	if (error)
-		vmm_log(HVH_LOG_WARNING, "no input for the guest's serial line: %s", strerror(-error));
+		vmm_log(HVH_LOG_WARNING, "no input for the guest's serial line: %s",
+			strerror(-error));
 }
 
 static void resume_input(void *ctx)
@@ -385,7 +400,8 @@ static void resume_input(void *ctx)
 
 void vmm_console_resume(struct vmm_console *console)
 {
-	if (atomic_exchange(&console->input_waits, false) && vmm_loop_post(console->loop, resume_input, console))
+	if (atomic_exchange(&console->input_waits, false) &&
+	    vmm_loop_post(console->loop, resume_input, console))
 		atomic_store(&console->input_waits, true);
 }
 
@@ -406,7 +422,8 @@ static void check_foreground(void *ctx)
 static int open_file(struct vmm_console *console, const char *path)
 {
 	/* Without O_NONBLOCK a FIFO that nobody reads would hold us here. */
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666), error;
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666),
+	    error;
 
 	if (fd < 0 || fcntl(fd, F_SETFL, 0) < 0) {
 		error = errno;
@@ -447,17 +464,18 @@ static void init_output(struct vmm_console *console)
 	pthread_condattr_destroy(&monotonic);
 }
 
-static void fini_output(struct vmm_console *console)
+static void free_console(struct vmm_console *console)
 {
 	if (console->out_is_ours)
 		close(console->out_fd);
 	pthread_cond_destroy(&console->more);
 	pthread_cond_destroy(&console->less);
 	pthread_mutex_destroy(&console->lock);
+	free(console);
 }
 
-int vmm_console_create(struct vmm_loop *loop, const struct vmm_config *config, const struct vmm_console_ops *ops,
-		       void *ctx, struct vmm_console **out)
+int vmm_console_create(struct vmm_loop *loop, const struct vmm_config *config,
+		       const struct vmm_console_ops *ops, void *ctx, struct vmm_console **out)
 {
 	struct vmm_console *console = calloc(1, sizeof(*console));
 	int error = 0;
@@ -479,12 +497,12 @@ int vmm_console_create(struct vmm_loop *loop, const struct vmm_config *config, c
 	if (!error && console->out_fd >= 0) {
 		error = start_writer(console);
 		if (error)
-			vmm_log(HVH_LOG_ERROR, "cannot start the console's thread: %s", strerror(-error));
+			vmm_log(HVH_LOG_ERROR, "cannot start the console's thread: %s",
+				strerror(-error));
 	}
 	if (error) {
 		vmm_terminal_give_back();
-		fini_output(console);
-		free(console);
+		free_console(console);
 		return error;
 	}
 	watch_input(console);
@@ -498,9 +516,7 @@ void vmm_console_destroy(struct vmm_console *console)
 		return;
 	unwatch_input(console);
 	vmm_timer_set(&console->foreground, 0);
-	if (console->out_fd >= 0)
-		stop_writer(console);
+	if (console->out_fd < 0 || stop_writer(console))
+		free_console(console);
 	vmm_terminal_give_back();
-	fini_output(console);
-	free(console);
 }

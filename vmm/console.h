@@ -30,8 +30,8 @@ struct vmm_console_ops {
 };
 
 /* Negative errno after a line to the log. */
-int vmm_console_create(struct vmm_loop *loop, const struct vmm_config *config, const struct vmm_console_ops *ops,
-		       void *ctx, struct vmm_console **console);
+int vmm_console_create(struct vmm_loop *loop, const struct vmm_config *config,
+		       const struct vmm_console_ops *ops, void *ctx, struct vmm_console **console);
 
 /* Output is written out first, for up to a second. */
 void vmm_console_destroy(struct vmm_console *console);

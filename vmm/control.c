@@ -102,8 +102,8 @@ static void client_drop(struct client *client)
 
 static ssize_t client_write(struct client *client, const char *bytes, size_t len)
 {
-	return client->is_socket ? send(client->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT)
-				 : write(client->fd, bytes, len);
+	return client->is_socket ? send(client->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) :
+				   write(client->fd, bytes, len);
 }
 
 static bool is_temporary(int error)
@@ -134,7 +134,8 @@ static void client_flush(struct client *client)
 		client_drop(client);
 	else
 		vmm_loop_modify(client->control->loop, client->fd,
-				(client->finished ? 0 : EPOLLIN) | (client->output_len ? EPOLLOUT : 0));
+				(client->finished ? 0 : EPOLLIN) |
+					(client->output_len ? EPOLLOUT : 0));
 }
 
 static bool client_reserve(struct client *client, size_t len)
@@ -280,7 +281,8 @@ static void handle_input(struct client *client, size_t old_len)
 	size_t start = 0, scanned = old_len;
 	char *newline;
 
-	while (!client->dead && (newline = memchr(client->line + scanned, '\n', client->line_len - scanned))) {
+	while (!client->dead &&
+	       (newline = memchr(client->line + scanned, '\n', client->line_len - scanned))) {
 		size_t end = (size_t)(newline - client->line);
 
 		if (client->skipping)
@@ -367,7 +369,8 @@ static void drop_idlest(struct vmm_control *control)
 	struct client *idlest = NULL;
 
 	for (struct client *c = control->clients; c; c = c->next)
-		if (!c->busy && !c->requests && (!idlest || c->last_request_ns <= idlest->last_request_ns))
+		if (!c->busy && !c->requests &&
+		    (!idlest || c->last_request_ns <= idlest->last_request_ns))
 			idlest = c;
 	if (idlest)
 		client_drop(idlest);
@@ -379,7 +382,8 @@ static bool peer_is_allowed(int fd)
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == geteuid() || peer.uid == 0);
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0);
 }
 
 static void listener_ready(void *ctx, uint32_t events)
@@ -399,7 +403,8 @@ static void listener_ready(void *ctx, uint32_t events)
 	}
 	if (control->client_count >= CLIENTS_MAX)
 		drop_idlest(control);
-	if (control->client_count >= CLIENTS_MAX || !peer_is_allowed(fd) || client_create(control, fd, true))
+	if (control->client_count >= CLIENTS_MAX || !peer_is_allowed(fd) ||
+	    client_create(control, fd, true))
 		close(fd);
 }
 
@@ -419,8 +424,10 @@ static int open_folder(const char *path)
 	if (mkdir(path, 0700) && errno != EEXIST) {
 		int error = errno;
 
-		vmm_log(HVH_LOG_ERROR, "cannot make the folder %s for control sockets: %s%s", path, strerror(error),
-			getenv("XDG_RUNTIME_DIR") ? "" : "; set XDG_RUNTIME_DIR to a folder of yours");
+		vmm_log(HVH_LOG_ERROR, "cannot make the folder %s for control sockets: %s%s", path,
+			strerror(error),
+			getenv("XDG_RUNTIME_DIR") ? "" :
+						    "; set XDG_RUNTIME_DIR to a folder of yours");
 		return -error;
 	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -433,7 +440,8 @@ static int open_folder(const char *path)
 		return -error;
 	}
 	if (status.st_uid != geteuid() || (status.st_mode & 0022)) {
-		vmm_log(HVH_LOG_ERROR, "%s must belong to you and be writable by nobody else (chmod 700)", path);
+		vmm_log(HVH_LOG_ERROR,
+			"%s must belong to you and be writable by nobody else (chmod 700)", path);
 		close(fd);
 		return -EPERM;
 	}
@@ -448,7 +456,8 @@ static int take_lock(struct vmm_control *control)
 {
 	for (;;) {
 		struct stat locked, named;
-		int fd = openat(control->folder_fd, control->lock_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		int fd = openat(control->folder_fd, control->lock_name,
+				O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 		if (fd < 0)
 			return -errno;
@@ -458,7 +467,8 @@ static int take_lock(struct vmm_control *control)
 			close(fd);
 			return -error;
 		}
-		if (fstat(fd, &locked) == 0 && fstatat(control->folder_fd, control->lock_name, &named, 0) == 0 &&
+		if (fstat(fd, &locked) == 0 &&
+		    fstatat(control->folder_fd, control->lock_name, &named, 0) == 0 &&
 		    locked.st_ino == named.st_ino && locked.st_dev == named.st_dev) {
 			control->lock_fd = fd;
 			return 0;
@@ -475,12 +485,13 @@ static int start_listening(struct vmm_control *control)
 	if (control->listen_fd < 0)
 		return -errno;
 	/* Through the descriptor, because the folder's path may be longer than an address can be. */
-	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", control->folder_fd,
-		 control->socket_name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s",
+		 control->folder_fd, control->socket_name);
 	/* Ours is the lock: what lies there is left from a process that is gone. */
 	if (unlinkat(control->folder_fd, control->socket_name, 0) && errno != ENOENT)
 		return -errno;
-	if (fchmod(control->listen_fd, 0600) || bind(control->listen_fd, (struct sockaddr *)&address, sizeof(address)) ||
+	if (fchmod(control->listen_fd, 0600) ||
+	    bind(control->listen_fd, (struct sockaddr *)&address, sizeof(address)) ||
 	    listen(control->listen_fd, SOMAXCONN))
 		return -errno;
 	return vmm_loop_add(control->loop, control->listen_fd, EPOLLIN, listener_ready, control);
@@ -494,7 +505,8 @@ const char *vmm_control_folder(void)
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
 	/* Relative ones are to be ignored, says the specification of that variable. */
-	snprintf(folder, sizeof(folder), "%s/hvhost", runtime && runtime[0] == '/' ? runtime : "/run");
+	snprintf(folder, sizeof(folder), "%s/hvhost",
+		 runtime && runtime[0] == '/' ? runtime : "/run");
 	return folder;
 }
 
@@ -546,8 +558,8 @@ int vmm_control_create(struct vmm_loop *loop, const char *name, vmm_control_fn f
 		if (!error)
 			error = start_listening(control);
 		if (error && error != -EADDRINUSE)
-			vmm_log(HVH_LOG_ERROR, "cannot make the control socket %s/%s: %s", folder, control->socket_name,
-				strerror(-error));
+			vmm_log(HVH_LOG_ERROR, "cannot make the control socket %s/%s: %s", folder,
+				control->socket_name, strerror(-error));
 	}
 	if (error) {
 		close_socket(control);
@@ -558,7 +570,8 @@ int vmm_control_create(struct vmm_loop *loop, const char *name, vmm_control_fn f
 	return 0;
 }
 
-int vmm_control_create_stream(struct vmm_loop *loop, int fd, vmm_control_fn fn, void *ctx, struct vmm_control **out)
+int vmm_control_create_stream(struct vmm_loop *loop, int fd, vmm_control_fn fn, void *ctx,
+			      struct vmm_control **out)
 {
 	struct vmm_control *control = control_new(loop, fn, ctx);
 	struct stat status;
@@ -601,7 +614,8 @@ static void flush_all(struct vmm_control *control)
 			uint64_t now_ns = vmm_now_ns();
 			size_t before = client->output_len;
 
-			if (now_ns >= deadline_ns || poll(&room, 1, (int)((deadline_ns - now_ns) / 1000000 + 1)) <= 0)
+			if (now_ns >= deadline_ns ||
+			    poll(&room, 1, (int)((deadline_ns - now_ns) / 1000000 + 1)) <= 0)
 				break;
 			client->busy = true;
 			client_flush(client);

@@ -23,11 +23,13 @@ struct vmm_request;
  * Handle one request; reply now or later, exactly once. `arguments` is the whole request object,
  * borrowed for the call.
  */
-typedef void (*vmm_control_fn)(void *ctx, struct vmm_request *request, const char *command, const json_t *arguments);
+typedef void (*vmm_control_fn)(void *ctx, struct vmm_request *request, const char *command,
+			       const json_t *arguments);
 
 /* `result` is taken. */
 void vmm_reply(struct vmm_request *request, json_t *result);
-void vmm_reply_error(struct vmm_request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void vmm_reply_error(struct vmm_request *request, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
  * Serve the socket of the VM `name`. Takes the name with a lock, so that two VMs cannot share it and

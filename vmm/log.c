@@ -75,8 +75,8 @@ void vmm_log(enum hvh_log_level level, const char *format, ...)
 			*c = '?';
 	if (hand_over(level, line))
 		return;
-	len = snprintf(whole, sizeof(whole), "hvhost: %.64s%s%s%s", name ? name : "", name ? ": " : "", line,
-		       atomic_load(&raw_terminal) ? "\r\n" : "\n");
+	len = snprintf(whole, sizeof(whole), "hvhost: %.64s%s%s%s", name ? name : "",
+		       name ? ": " : "", line, atomic_load(&raw_terminal) ? "\r\n" : "\n");
 	/* One write, so that lines of several threads do not mix. Where it fails there is nobody to tell. */
 	if (write(STDERR_FILENO, whole, (size_t)len) < 0)
 		return;

@@ -310,6 +310,8 @@ void vmm_loop_run(struct vmm_loop *loop)
 		free_dead(loop);
 		run_timers(loop);
 	}
+	/* What was posted before the stop: often the line that tells why. */
+	run_calls(loop);
 }
 
 void vmm_loop_stop(struct vmm_loop *loop)

@@ -41,7 +41,7 @@ uint64_t vmm_now_ns(void);
 /* Run `fn` on the loop soon, in order of posting. Any thread. -ENOMEM. */
 int vmm_loop_post(struct vmm_loop *loop, vmm_loop_fn fn, void *ctx);
 
-/* Until vmm_loop_stop(). */
+/* Until vmm_loop_stop(); calls posted before that are run. */
 void vmm_loop_run(struct vmm_loop *loop);
 void vmm_loop_stop(struct vmm_loop *loop);
 

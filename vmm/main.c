@@ -99,19 +99,21 @@ static void print_overview(void)
 {
 	printf("hvhost " VMM_VERSION ": a Hyper-V-compatible host on Linux/KVM\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  hvhost %s %s\n        %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+		printf("  hvhost %s %s\n        %s\n", commands[i].name, commands[i].arguments,
+		       commands[i].summary);
 	printf("\nOptions of a command: hvhost help COMMAND, or man hvhost-COMMAND. Version: hvhost --version.\n");
 }
 
 static void print_help(const struct command *command)
 {
-	printf("usage: hvhost %s %s\n\n%s.\n\n%s", command->name, command->arguments, command->summary, command->help);
+	printf("usage: hvhost %s %s\n\n%s.\n\n%s", command->name, command->arguments,
+	       command->summary, command->help);
 }
 
 static enum vmm_exit usage_error(const char *command, const char *text)
 {
-	fprintf(stderr, "hvhost%s%s: %s (see `hvhost %s%s`)\n", command ? " " : "", command ? command : "", text,
-		command ? "help " : "--help", command ? command : "");
+	fprintf(stderr, "hvhost%s%s: %s (see `hvhost %s%s`)\n", command ? " " : "",
+		command ? command : "", text, command ? "help " : "--help", command ? command : "");
 	return VMM_EXIT_USAGE;
 }
 
@@ -131,7 +133,8 @@ static enum vmm_exit do_command(const struct command *command, int argc, char *c
 	enum vmm_cmdline_result result;
 
 	if (command->query)
-		result = vmm_cmdline_query(argc, argv, command->takes, &query, error, sizeof(error));
+		result =
+			vmm_cmdline_query(argc, argv, command->takes, &query, error, sizeof(error));
 	else
 		result = vmm_cmdline_run(argc, argv, &config, error, sizeof(error));
 	if (result == VMM_CMDLINE_ERROR)

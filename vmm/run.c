@@ -46,8 +46,8 @@ static size_t machine_input(void *ctx, const uint8_t *bytes, size_t len)
 {
 	struct run *run = ctx;
 
-	return run->nested ? vmm_nested_serial_input(run->nested, bytes, len)
-			   : vmm_vm_serial_input(run->vm, bytes, len);
+	return run->nested ? vmm_nested_serial_input(run->nested, bytes, len) :
+			     vmm_vm_serial_input(run->vm, bytes, len);
 }
 
 static void machine_stop(struct run *run, enum vmm_exit status)
@@ -103,16 +103,19 @@ static void machine_ended(void *ctx, enum vmm_exit status)
 	run->ended = true;
 	run->status = status;
 	vmm_console_cut(run->console);
-	vmm_control_event(run->control, json_pack("{s:s, s:i}", "event", "ended", "status", (int)status));
+	vmm_control_event(run->control,
+			  json_pack("{s:s, s:i}", "event", "ended", "status", (int)status));
 	vmm_loop_stop(run->loop);
 }
 
-static void command(void *ctx, struct vmm_request *request, const char *name, const json_t *arguments)
+static void command(void *ctx, struct vmm_request *request, const char *name,
+		    const json_t *arguments)
 {
 	struct run *run = ctx;
 
 	if ((!run->vm && !run->nested) || run->ended) {
-		vmm_reply_error(request, run->ended ? "the VM has ended" : "the VM has not started yet");
+		vmm_reply_error(request,
+				run->ended ? "the VM has ended" : "the VM has not started yet");
 	} else if (strcmp(name, "stop") == 0) {
 		vmm_log(HVH_LOG_WARNING, "stopped, as asked through the control socket");
 		vmm_reply(request, json_object());
@@ -218,7 +221,8 @@ static int check_files(const struct vmm_config *config)
 {
 	struct vmm_linux *image;
 
-	if (vmm_linux_open(config->kernel, config->initrd, config->append, config->memory_bytes, &image))
+	if (vmm_linux_open(config->kernel, config->initrd, config->append, config->memory_bytes,
+			   &image))
 		return -1;
 	vmm_linux_close(image);
 	return 0;
@@ -249,7 +253,8 @@ static enum vmm_accel choose_accel(enum vmm_accel wanted, char *why, size_t why_
 		return VMM_ACCEL_AUTO;
 	}
 	if (wanted == VMM_ACCEL_AUTO)
-		snprintf(why, why_size, "running in QEMU's emulation (nested), which is slow: %s", no_kvm);
+		snprintf(why, why_size, "running in QEMU's emulation (nested), which is slow: %s",
+			 no_kvm);
 	return VMM_ACCEL_NESTED;
 }
 
@@ -271,7 +276,8 @@ static int watch_signals(struct run *run)
 
 static int start_machine(struct run *run, enum vmm_accel accel)
 {
-	static const struct vmm_console_ops console_ops = { .input = machine_input, .leave = machine_interrupt };
+	static const struct vmm_console_ops console_ops = { .input = machine_input,
+							    .leave = machine_interrupt };
 	int error;
 
 	if (accel == VMM_ACCEL_NESTED)
@@ -295,9 +301,11 @@ static int start_machine(struct run *run, enum vmm_accel accel)
 	return error;
 }
 
-static int start(struct run *run, enum vmm_accel accel, const char *why)
+static int start(struct run *run)
 {
 	const struct vmm_config *config = run->config;
+	char why[2 * WHY_BYTES];
+	enum vmm_accel accel;
 	int error = vmm_loop_create(&run->loop);
 
 	if (!error)
@@ -308,15 +316,20 @@ static int start(struct run *run, enum vmm_accel accel, const char *why)
 	}
 	error = vmm_control_create(run->loop, config->name, command, run, &run->control);
 	if (error == -EADDRINUSE)
-		vmm_log(HVH_LOG_ERROR, "a VM of this name is running already; give this one another --name");
+		vmm_log(HVH_LOG_ERROR,
+			"a VM of this name is running already; give this one another --name");
 	if (error)
 		return error;
+	accel = choose_accel(config->accel, why, sizeof(why));
+	if (accel == VMM_ACCEL_AUTO)
+		return -EOPNOTSUPP;
 	if (*why)
 		vmm_log(HVH_LOG_INFO, "%s", why);
 	vmm_timer_init(&run->timeout, run->loop, timed_out, run);
 	error = start_machine(run, accel);
 	if (!error && config->timeout_seconds)
-		vmm_timer_set(&run->timeout, vmm_now_ns() + config->timeout_seconds * 1000000000ull);
+		vmm_timer_set(&run->timeout,
+			      vmm_now_ns() + config->timeout_seconds * 1000000000ull);
 	return error;
 }
 
@@ -337,15 +350,12 @@ static void finish(struct run *run)
 
 enum vmm_exit vmm_run(const struct vmm_config *config)
 {
-	struct run run = { .config = config, .signal_fd = -1, .parent_fd = -1, .status = VMM_EXIT_FAILED };
-	char why[2 * WHY_BYTES];
-	enum vmm_accel accel;
+	struct run run = {
+		.config = config, .signal_fd = -1, .parent_fd = -1, .status = VMM_EXIT_FAILED
+	};
 
 	vmm_log_init(config->name);
 	if (check_files(config))
-		return VMM_EXIT_FAILED;
-	accel = choose_accel(config->accel, why, sizeof(why));
-	if (accel == VMM_ACCEL_AUTO)
 		return VMM_EXIT_FAILED;
 	if (config->daemonize) {
 		int status = daemonize(&run.parent_fd);
@@ -353,7 +363,7 @@ enum vmm_exit vmm_run(const struct vmm_config *config)
 		if (status >= 0)
 			return (enum vmm_exit)status;
 	}
-	if (start(&run, accel, why) == 0)
+	if (start(&run) == 0)
 		vmm_loop_run(run.loop);
 	finish(&run);
 	return run.status;

@@ -14,8 +14,10 @@
 
 /* Signals that end a process unless it says otherwise; the first ones also if it does (a sanitizer's report). */
 static const int fatal_signals[] = {
-	SIGILL, SIGTRAP, SIGABRT, SIGBUS,  SIGFPE,  SIGSEGV, SIGSYS,  SIGHUP,  SIGINT,	  SIGQUIT,
-	SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGXCPU, SIGXFSZ, SIGPROF, SIGVTALRM,
+	/* clang-format off */
+	SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS,
+	SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGXCPU, SIGXFSZ, SIGPROF, SIGVTALRM,
+	/* clang-format on */
 };
 #define FAULTS 7
 
@@ -121,7 +123,8 @@ void vmm_terminal_take(int fd)
 		at_exit = atexit(restore) == 0;
 	for (size_t i = 0; i < COUNT_OF(fatal_signals); i++) {
 		sigaction(fatal_signals[i], NULL, &old_fatal[i]);
-		if (i < FAULTS || (!(old_fatal[i].sa_flags & SA_SIGINFO) && old_fatal[i].sa_handler == SIG_DFL))
+		if (i < FAULTS ||
+		    (!(old_fatal[i].sa_flags & SA_SIGINFO) && old_fatal[i].sa_handler == SIG_DFL))
 			sigaction(fatal_signals[i], &fatal, NULL);
 	}
 	sigaction(SIGTSTP, &stop, &old_stop);

@@ -244,6 +244,15 @@ static int create_devices(struct vmm_vm *vm)
 						    .write = vmm_pm_write,
 						    .ctx = vm->pm,
 					    });
+	if (!err)
+		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
+						    .first = VMM_RTC_PORT,
+						    .count = VMM_RTC_PORTS,
+						    .width = 1,
+						    .read = vmm_rtc_read,
+						    .write = vmm_rtc_write,
+						    .ctx = &vm->rtc,
+					    });
 	if (err)
 		return err;
 	vm->delay_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -465,6 +474,7 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 	vmm_timer_init(&vm->flush_timer, loop, on_flush_timer, vm);
 	vmm_timer_init(&vm->crash_timer, loop, on_crash_timer, vm);
 	vmm_pio_init(&vm->pio);
+	vmm_rtc_init(&vm->rtc);
 	for (unsigned i = 0; i < config->cpus; i++) {
 		struct vmm_vcpu *vcpu = &vm->vcpus[i];
 
@@ -779,6 +789,7 @@ void vmm_vm_destroy(struct vmm_vm *vm)
 		vmm_vcpu_destroy(&vm->vcpus[i]);
 	vmm_serial_destroy(vm->serial);
 	vmm_pm_destroy(vm->pm);
+	vmm_rtc_fini(&vm->rtc);
 	vmm_linux_close(vm->image);
 	/* The virtual machine before its memory. */
 	if (vm->fd >= 0)

@@ -19,6 +19,7 @@
 #include "vmm/boot/linux.h"
 #include "vmm/loop.h"
 #include "vmm/pio.h"
+#include "vmm/rtc.h"
 #include "vmm/vm.h"
 
 struct hvh_device;
@@ -49,6 +50,7 @@ struct vmm_serial;
 
 #define VMM_SERIAL_PORT 0x3f8
 #define VMM_SERIAL_IRQ	4
+#define VMM_RTC_PORT	0x70
 #define VMM_PM_PORT	0x600
 #define VMM_SCI_IRQ	9
 
@@ -219,6 +221,7 @@ struct vmm_vm {
 	struct vmm_pio pio; /* (c) */
 	struct vmm_serial *serial; /* (c) */
 	struct vmm_pm *pm; /* (c) */
+	struct vmm_rtc rtc;
 	struct vmm_hyperv hyperv;
 	struct kvm_msrs *power_on_msrs; /* (c) the same for all processors */
 	struct kvm_irqchip power_on_irqchips[3]; /* (c) */

@@ -141,21 +141,3 @@ bool hvw_rx_owes_signal(struct hvw_rx *rx, uint32_t released, uint32_t pending)
 	/* Equality is not enough room, because a ring must not become full. */
 	return room_before <= pending && room_now > pending;
 }
-
-int hvw_rx_copy(const struct hvw_rx *rx, const struct hvw_rx_packet *packet, uint32_t offset, void *dst, uint32_t len)
-{
-	uint32_t whole = packet->header_len + packet->payload_len;
-	uint32_t position, first;
-
-	if (offset > whole || len > whole - offset)
-		return -EPROTO;
-	position = hvw_ring_wrap(packet->start + offset, rx->size);
-	first = rx->size - position;
-	if (len <= first) {
-		hvw_copy_out(dst, rx->data + position, len);
-	} else {
-		hvw_copy_out(dst, rx->data + position, first);
-		hvw_copy_out((uint8_t *)dst + first, rx->data, len - first);
-	}
-	return 0;
-}

@@ -91,11 +91,14 @@ bool hvw_rx_owes_signal(struct hvw_rx *rx, uint32_t released, uint32_t pending);
  */
 int hvw_tx_want_space(struct hvw_tx *tx, uint32_t need) HVW_MUST_CHECK;
 
-/* Copy `len` bytes from `offset` behind the packet's start; -EPROTO when they lie beyond its end. */
-int hvw_rx_copy(const struct hvw_rx *rx, const struct hvw_rx_packet *packet, uint32_t offset, void *dst,
-		uint32_t len) HVW_MUST_CHECK;
-
-/* --- the inline data path ------------------------------------------------------------------- */
+/*
+ * --- the inline data path ---------------------------------------------------------------------
+ *
+ * Most arguments of put and send are constants of the caller and vanish when they are inlined, which
+ * compilers that see only their size do not do. A hot function that receives has next and copy
+ * inlined by __attribute__((flatten)); otherwise their out-parameters go through memory.
+ */
+#define HVW_ALWAYS_INLINE static inline __attribute__((always_inline))
 
 static inline uint32_t hvw_ring_wrap(uint32_t position, uint32_t size)
 {
@@ -129,11 +132,12 @@ static inline void hvw_tx_write64(struct hvw_tx *tx, uint32_t position, uint64_t
  * 0, -EAGAIN (full), -EMSGSIZE (larger than the ring or than a packet can be), -EPROTO (ring broken),
  * -EINVAL (`header` is not a multiple of 8, or more than the pieces). Nothing is written on failure.
  */
-static inline int HVW_MUST_CHECK hvw_tx_put(struct hvw_tx *tx, uint16_t type, uint16_t flags, uint64_t transaction_id,
-					    uint32_t header, const struct hvw_piece *pieces, unsigned npieces)
+HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvw_tx_put(struct hvw_tx *tx, uint16_t type, uint16_t flags,
+						uint64_t transaction_id, uint32_t header,
+						const struct hvw_piece *pieces, unsigned npieces)
 {
 	uint64_t total = sizeof(struct hvp_packet);
-	uint32_t need, position;
+	uint32_t need, position, trailer;
 	unsigned i;
 
 	for (i = 0; i < npieces; i++)
@@ -151,21 +155,20 @@ static inline int HVW_MUST_CHECK hvw_tx_put(struct hvw_tx *tx, uint16_t type, ui
 	}
 
 	position = tx->write;
+	trailer = hvw_ring_wrap(position + need - HVP_PACKET_TRAILER, tx->size);
 	hvw_tx_write64(tx, position,
 		       (uint64_t)flags << 48 | (uint64_t)((need - HVP_PACKET_TRAILER) / 8u) << 32 |
 			       (uint64_t)((sizeof(struct hvp_packet) + header) / 8u) << 16 | type);
+	hvw_tx_write64(tx, trailer, (uint64_t)position << 32);
+	/* Padding is zero: clear the last word, of which the payload then covers its part. */
+	if (total & 7u)
+		hvw_tx_write64(tx, (trailer ? trailer : tx->size) - 8u, 0);
 	position = hvw_ring_wrap(position + 8u, tx->size);
 	hvw_tx_write64(tx, position, transaction_id);
 	position = hvw_ring_wrap(position + 8u, tx->size);
 	for (i = 0; i < npieces; i++)
 		position = hvw_tx_write(tx, position, pieces[i].data, pieces[i].len);
-	if (total & 7u) {
-		static const uint8_t zero[8];
-
-		position = hvw_tx_write(tx, position, zero, 8u - ((uint32_t)total & 7u));
-	}
-	hvw_tx_write64(tx, position, (uint64_t)tx->write << 32);
-	tx->write = hvw_ring_wrap(position + 8u, tx->size);
+	tx->write = hvw_ring_wrap(trailer + HVP_PACKET_TRAILER, tx->size);
 	tx->room -= need;
 	return 0;
 }
@@ -193,8 +196,9 @@ static inline bool HVW_MUST_CHECK hvw_tx_commit(struct hvw_tx *tx)
 }
 
 /* One in-band packet, published at once: the common case. As hvw_tx_put(); *signal as hvw_tx_commit(). */
-static inline int HVW_MUST_CHECK hvw_tx_send(struct hvw_tx *tx, uint16_t flags, uint64_t transaction_id,
-					     const void *payload, uint32_t len, bool *signal)
+HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvw_tx_send(struct hvw_tx *tx, uint16_t flags,
+						 uint64_t transaction_id, const void *payload,
+						 uint32_t len, bool *signal)
 {
 	struct hvw_piece piece = { payload, len };
 	int err = hvw_tx_put(tx, HVP_PACKET_INBAND, flags, transaction_id, 0, &piece, 1);
@@ -222,8 +226,6 @@ static inline int HVW_MUST_CHECK hvw_rx_next(struct hvw_rx *rx, struct hvw_rx_pa
 		if (err)
 			return err;
 	}
-	if (__builtin_expect(rx->filled < sizeof(struct hvp_packet) + HVP_PACKET_TRAILER, 0))
-		return -EPROTO;
 	word = hvw_load64((const uint64_t HVW_SHARED *)(rx->data + position));
 	packet->h.type = (uint16_t)word;
 	packet->h.offset8 = (uint16_t)(word >> 16);
@@ -234,6 +236,7 @@ static inline int HVW_MUST_CHECK hvw_rx_next(struct hvw_rx *rx, struct hvw_rx_pa
 
 	whole = packet->h.length8 * 8u;
 	header = packet->h.offset8 * 8u;
+	/* `filled` is 8 or more, and too short a rest for any packet fails here: whole >= header >= 16. */
 	if (__builtin_expect(header < sizeof(struct hvp_packet) || whole < header ||
 				     whole > rx->filled - HVP_PACKET_TRAILER,
 			     0))
@@ -243,6 +246,27 @@ static inline int HVW_MUST_CHECK hvw_rx_next(struct hvw_rx *rx, struct hvw_rx_pa
 	packet->payload_len = whole - header;
 	rx->read = hvw_ring_wrap(position + whole + HVP_PACKET_TRAILER, rx->size);
 	rx->filled -= whole + HVP_PACKET_TRAILER;
+	return 0;
+}
+
+/* Copy `len` bytes from `offset` behind the packet's start; -EPROTO when they lie beyond its end. */
+static inline int HVW_MUST_CHECK hvw_rx_copy(const struct hvw_rx *rx,
+					     const struct hvw_rx_packet *packet, uint32_t offset,
+					     void *dst, uint32_t len)
+{
+	uint32_t whole = packet->header_len + packet->payload_len;
+	uint32_t position, first;
+
+	if (offset > whole || len > whole - offset)
+		return -EPROTO;
+	position = hvw_ring_wrap(packet->start + offset, rx->size);
+	first = rx->size - position;
+	if (len <= first) {
+		hvw_copy_out(dst, rx->data + position, len);
+	} else {
+		hvw_copy_out(dst, rx->data + position, first);
+		hvw_copy_out((uint8_t *)dst + first, rx->data, len - first);
+	}
 	return 0;
 }
 

@@ -257,6 +257,14 @@ void gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w)
 	hvh_state_end(w);
 }
 
+/* A teardown waits for the ring that uses the pages: only a channel that is open can be what it waits for. */
+static bool teardown_ends(const struct hvh_server *server, uint32_t channel_id, uint32_t handle)
+{
+	const struct hvh_channel *channel = server->channels[channel_id - 1];
+
+	return channel->restored && channel->request.ring_gpadl == handle;
+}
+
 static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 {
 	uint32_t handle = hvh_state_get_u32(r);
@@ -274,6 +282,7 @@ static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 	pages = h.range_bytes / (uint32_t)sizeof(uint64_t) - h.range_count;
 	if (r->err || range_count > UINT16_MAX || bytes > UINT16_MAX || filled > bytes || state > GPADL_TEARING_DOWN ||
 	    (state == GPADL_ASSEMBLING) != (filled < bytes) || !channel_id || channel_id > server->channel_count ||
+	    (state == GPADL_TEARING_DOWN && !teardown_ends(server, channel_id, handle)) ||
 	    refuse_reason(server, &h, pages)) {
 		hvh_state_refuse(r);
 		return;

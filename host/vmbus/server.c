@@ -458,7 +458,8 @@ int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 	server->message_sint = hvh_state_get_u32(r);
 	server->offers_requested = hvh_state_get_u32(r) != 0;
 	if (state > CONNECTION_READY || (state == CONNECTION_READY) != version_known(server, server->version) ||
-	    server->message_vp >= server->config.vps || server->message_sint >= HVP_SINT_COUNT)
+	    (state == CONNECTION_NONE && server->version) || server->message_vp >= server->config.vps ||
+	    server->message_sint >= HVP_SINT_COUNT)
 		hvh_state_refuse(r);
 	load_waiting(server, r);
 	if (hvh_state_get_u32(r) != server->channel_count)
@@ -467,6 +468,10 @@ int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 		channel_load(server->channels[i], r);
 	gpadl_load(server, r);
 	hvh_state_leave(r);
+	/* Without a connection the guest has nothing of ours. */
+	for (i = 0; state == CONNECTION_NONE && i < server->channel_count; i++)
+		if (server->gpadls || server->channels[i]->state != CHANNEL_RELEASED)
+			hvh_state_refuse(r);
 	if (r->err)
 		return r->err;
 	server->state = state;

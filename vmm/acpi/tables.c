@@ -9,6 +9,7 @@
 
 #include "vmm/config.h"
 #include "vmm/pm.h"
+#include "vmm/rtc.h"
 #include "vmm_dsdt_aml.h"
 
 #define PACKED __attribute__((packed))
@@ -79,7 +80,7 @@ struct fadt {
 } PACKED;
 _Static_assert(sizeof(struct fadt) == 276, "FADT revision 6");
 
-/* There is no VGA, no 8042 and no CMOS clock to look for. */
+/* There is no VGA, no 8042, and no CMOS clock that could interrupt: no drivers for these. */
 #define BOOT_NO_VGA	   0x0004
 #define BOOT_NO_CMOS_CLOCK 0x0020
 
@@ -222,6 +223,7 @@ static uint64_t append_fadt(struct builder *b, const struct vmm_acpi_config *con
 		.x_pm_timer = io_address(timer, 32),
 		.c2_latency = LATENCY_UNSUPPORTED,
 		.c3_latency = LATENCY_UNSUPPORTED,
+		.century = VMM_RTC_CENTURY,
 		.boot_flags = BOOT_NO_VGA | BOOT_NO_CMOS_CLOCK,
 		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC |
 			 FADT_TIMER_32_BITS | FADT_RESET_REGISTER,

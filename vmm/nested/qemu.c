@@ -103,11 +103,11 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 	const char *args[ARGS_MAX] = {
 		QEMU,
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-M", "pc", "-accel", "tcg", "-cpu", "max",
+		"-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max",
 		"-smp", cpus, "-m", memory,
 		"-kernel", kernel, "-initrd", initrd,
 		/* Without tsc=reliable the inner KVM has no stable clock to offer its guest when there are several processors. */
-		"-append", "console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable",
+		"-append", "console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests",
 		"-serial", "stdio",
 		"-device", "virtio-serial-pci",
 		"-chardev", console, "-device", "virtserialport,chardev=console,nr=1",

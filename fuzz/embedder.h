@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A monitor in miniature around libhvis-host: virtual clock, owner loops whose work is put off until
+ * the test lets it happen, an inbox as large as the test wants, and a trace of what the guest gets to
+ * see. After everything it does it checks the server's invariants and aborts where one is broken.
+ *
+ * One thread. Devices: heartbeat (channel 1), shutdown (2), echo (3).
+ */
+#ifndef FUZZ_EMBEDDER_H
+#define FUZZ_EMBEDDER_H
+
+#include <hvh/hvh_ic.h>
+#include <hvh/hvh_mem.h>
+#include <hvh/hvh_server.h>
+
+#include "fuzz/echo_device.h"
+#include "hvp_hv.h"
+
+#define EMBEDDER_CHANNELS 3
+#define EMBEDDER_RAM	  (2u << 20)
+
+/* An address behind the RAM. */
+#define EMBEDDER_NO_RAM ((uint64_t)EMBEDDER_RAM + 0x100000)
+
+struct embedder_message {
+	uint32_t vp;
+	uint32_t sint;
+	uint32_t len;
+	uint8_t bytes[HVP_MESSAGE_PAYLOAD_MAX];
+};
+
+enum embedder_work {
+	EMBEDDER_START, /* owner loop: hvh_channel_start() */
+	EMBEDDER_STARTED, /* control loop: hvh_server_started() */
+	EMBEDDER_NOTIFY, /* owner loop: the notification after that */
+	EMBEDDER_STOP, /* owner loop: hvh_channel_stop() */
+	EMBEDDER_STOPPED, /* control loop: hvh_server_stopped() */
+};
+
+struct embedder_task {
+	enum embedder_work work;
+	unsigned channel; /* index */
+	int result; /* of EMBEDDER_STARTED */
+};
+
+struct embedder {
+	/* For the test to set. */
+	struct hvh_server_config config; /* before embedder_init() */
+	bool synchronous; /* the owner loop is the control loop: no work is put off */
+	unsigned room; /* messages that the inbox holds */
+	int start_result; /* what ops->channel_start answers */
+	int owner_result; /* what EMBEDDER_START answers instead of asking the device, unless 0 */
+	void (*after_action)(struct embedder *e); /* called after each action of the guest or a loop; may be NULL */
+
+	/* For the test to read. */
+	struct hvh_mem *mem;
+	struct hvh_server *server;
+	struct hvh_device *heartbeat;
+	struct hvh_device *shutdown;
+	struct echo_device echo;
+	uint64_t now_ns;
+	unsigned accepted[HVP_MSG_END]; /* the guest's messages that were no violation */
+	unsigned refused[HVP_MSG_END]; /* and those that were */
+	unsigned signals[EMBEDDER_CHANNELS];
+	uint32_t signal_vp[EMBEDDER_CHANNELS]; /* of the last one */
+	unsigned timers_set;
+	unsigned lines; /* logged */
+	char last_line[256];
+	unsigned shutdowns_ended; /* of those asked for by embedder_shutdown(), and how the last one did */
+	int shutdown_result;
+	uint32_t shutdown_status;
+	char *trace; /* what the guest got */
+	size_t trace_len;
+
+	/* Private. */
+	struct embedder_message *inbox;
+	unsigned inbox_count, inbox_capacity;
+	struct embedder_task tasks[64];
+	unsigned task_count;
+	bool owned[EMBEDDER_CHANNELS]; /* between a successful start and drained */
+	uint64_t deadline_ns[EMBEDDER_CHANNELS];
+	size_t trace_capacity;
+	bool muted; /* the server goes away: nothing goes to the trace or the inbox */
+	bool posting; /* within hvh_server_flush(): answers may be old */
+};
+
+/* Make memory, devices and server. e->config is zero: 5.3, 4 processors. */
+void embedder_init(struct embedder *e);
+
+/* Reset, let everything come to its end, check that nothing is left, free. */
+void embedder_fini(struct embedder *e);
+
+/* The guest posts a message / signals a connection; a signal nobody listens to is lost. */
+uint16_t embedder_post(struct embedder *e, uint32_t connection_id, const void *message, size_t len);
+void embedder_doorbell(struct embedder *e, uint32_t connection_id);
+
+/* The guest takes the oldest message of its inbox; false: none. */
+bool embedder_take(struct embedder *e, struct embedder_message *message);
+
+/* There may be room in the inbox again. */
+void embedder_flush(struct embedder *e);
+
+/*
+ * Do one piece of the work that is put off: of those that may come next (each loop keeps the order of
+ * its channel) the one that `pick` says. False: there was none.
+ */
+bool embedder_step(struct embedder *e, unsigned pick);
+
+/* All of it, oldest first. A slow device that drains is not waited for. */
+void embedder_run(struct embedder *e);
+
+/* Time goes on; timers expire when they are due. */
+void embedder_advance(struct embedder *e, uint64_t ns);
+
+/* The device of the echo channel is done with a slow close. */
+void embedder_drain(struct embedder *e);
+
+void embedder_reset(struct embedder *e);
+
+/* As hvh_shutdown_request(). */
+int embedder_shutdown(struct embedder *e, uint32_t flags);
+
+/*
+ * The state of server and devices; the caller frees it. -EBUSY as hvh_server_save().
+ */
+int embedder_save(struct embedder *e, uint8_t **state, size_t *len);
+
+/* A fresh server with fresh devices, from `state`; the old one goes away without a trace. */
+int embedder_load(struct embedder *e, const uint8_t *state, size_t len);
+
+/* A line in the trace. */
+void embedder_trace(struct embedder *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Abort with a line when the server's own books do not agree. Called by everything above. */
+void embedder_check(struct embedder *e);
+
+/* Abort unless true: for the embedder and for what uses it. */
+#define EMBEDDER_REQUIRE(condition)                                                                                    \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			embedder_die(__FILE__, __LINE__, #condition);                                                  \
+	} while (0)
+_Noreturn void embedder_die(const char *file, int line, const char *what);
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Time synchronisation: a "sync" when the guest connects, or when it is told to step, then a "sample"
+ * five seconds after each answer.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hvh/hvh_state.h>
+
+#include "ic_priv.h"
+
+#define STATE_TAG     HVH_STATE_TAG('T', 'I', 'M', 'E')
+#define STATE_VERSION 1
+
+#define PERIOD_NS 5000000000ull
+
+static const struct hvp_ic_version versions[] = { { 1, 0 }, { 3, 0 }, { 4, 0 } };
+
+struct timesync {
+	struct ic ic;
+	hvh_timesync_clock clock;
+	void *ctx;
+	int64_t offset; /* added to the host's time, in 100 ns */
+	bool sync_due; /* the guest has yet to be told to set its clock */
+	uint64_t syncs;
+};
+
+static int send_v4(struct timesync *ts, uint8_t flags)
+{
+	uint8_t message[HVW_IC_HEADERS + sizeof(struct hvp_ic_timesync_v4)];
+	struct hvp_ic_timesync_v4 body = { .flags = flags };
+	uint64_t host, reference;
+
+	ts->clock(ts->ctx, &host, &reference);
+	body.host_time = host + (uint64_t)ts->offset;
+	body.reference_time = reference;
+	memcpy(message + HVW_IC_HEADERS, &body, sizeof(body));
+	return ic_request(&ts->ic, message, sizeof(body));
+}
+
+static int send_v3(struct timesync *ts, uint8_t flags)
+{
+	uint8_t message[HVW_IC_HEADERS + sizeof(struct hvp_ic_timesync)];
+	struct hvp_ic_timesync body = { .flags = flags };
+	uint64_t host, reference;
+
+	ts->clock(ts->ctx, &host, &reference);
+	body.host_time = host + (uint64_t)ts->offset;
+	memcpy(message + HVW_IC_HEADERS, &body, sizeof(body));
+	return ic_request(&ts->ic, message, sizeof(body));
+}
+
+static void send_time(struct timesync *ts)
+{
+	uint8_t flags = ts->sync_due ? HVP_TIMESYNC_SYNC : HVP_TIMESYNC_SAMPLE;
+	int err = ts->ic.status.message.major >= 4 ? send_v4(ts, flags) : send_v3(ts, flags);
+
+	/* Not sent, because one is outstanding or the ring is full: the answer or the timer comes back here. */
+	if (!err && ts->sync_due) {
+		ts->sync_due = false;
+		ts->syncs++;
+	}
+	hvh_device_arm(&ts->ic.device, hvh_device_now(&ts->ic.device) + PERIOD_NS);
+}
+
+static void ready(struct ic *ic)
+{
+	struct timesync *ts = (struct timesync *)ic;
+
+	ts->sync_due = true;
+	send_time(ts);
+}
+
+static bool reply(struct ic *ic, const struct hvw_ic *message)
+{
+	struct timesync *ts = (struct timesync *)ic;
+
+	(void)message;
+	if (ts->sync_due)
+		send_time(ts);
+	else
+		hvh_device_arm(&ic->device, hvh_device_now(&ic->device) + PERIOD_NS);
+	return true;
+}
+
+static void lost(struct ic *ic)
+{
+	hvh_device_arm(&ic->device, 0);
+}
+
+static void expire(struct hvh_device *device, uint64_t now_ns)
+{
+	struct timesync *ts = (struct timesync *)device;
+
+	(void)now_ns;
+	/* A whole period without an answer: a late one is not wanted any more, its time is stale. */
+	ic_forget(&ts->ic);
+	if (ts->ic.status.state == HVH_IC_READY)
+		send_time(ts);
+}
+
+static void save(const struct hvh_device *device, struct hvh_state_writer *w)
+{
+	const struct timesync *ts = (const struct timesync *)device;
+
+	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
+	ic_save(&ts->ic, w);
+	hvh_state_put_u64(w, (uint64_t)ts->offset);
+	hvh_state_put_u64(w, ts->syncs);
+	hvh_state_end(w);
+}
+
+static int load(struct hvh_device *device, struct hvh_state_reader *r)
+{
+	struct timesync *ts = (struct timesync *)device;
+	int err;
+
+	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
+	err = ic_load(&ts->ic, r);
+	ts->offset = (int64_t)hvh_state_get_u64(r);
+	ts->syncs = hvh_state_get_u64(r);
+	hvh_state_leave(r);
+	if (err || r->err)
+		return -EPROTO;
+	/* Time has passed since it was saved. */
+	ts->sync_due = true;
+	if (ts->ic.status.state == HVH_IC_READY)
+		hvh_device_arm(device, hvh_device_now(device) + 1);
+	return 0;
+}
+
+static const struct ic_class timesync_class = {
+	.type = HVP_IC_TIMESYNC,
+	.versions = versions,
+	.version_count = sizeof(versions) / sizeof(versions[0]),
+	.ready = ready,
+	.reply = reply,
+	.lost = lost,
+};
+
+static const struct hvh_device_ops timesync_ops = {
+	.open = ic_open,
+	.notify = ic_notify,
+	.close = ic_close,
+	.expire = expire,
+	.save = save,
+	.load = load,
+};
+
+int hvh_timesync_create(hvh_timesync_clock clock, void *ctx, struct hvh_device **device)
+{
+	struct timesync *ts = calloc(1, sizeof(*ts));
+
+	if (!ts)
+		return -ENOMEM;
+	ts->clock = clock;
+	ts->ctx = ctx;
+	ic_init(&ts->ic, &timesync_class, &timesync_ops, "timesync", (struct hvp_guid)HVP_CLASS_TIMESYNC,
+		(struct hvp_guid)HVP_INSTANCE_TIMESYNC);
+	*device = &ts->ic.device;
+	return 0;
+}
+
+void hvh_timesync_destroy(struct hvh_device *device)
+{
+	free(device);
+}
+
+void hvh_timesync_status(const struct hvh_device *device, struct hvh_timesync_status *status)
+{
+	const struct timesync *ts = (const struct timesync *)device;
+
+	status->ic = ts->ic.status;
+	status->offset = ts->offset;
+	status->syncs = ts->syncs;
+}
+
+int hvh_timesync_step(struct hvh_device *device, int64_t offset)
+{
+	struct timesync *ts = (struct timesync *)device;
+
+	if (ts->ic.status.state != HVH_IC_READY)
+		return -ENOTCONN;
+	ts->offset = offset;
+	ts->sync_due = true;
+	if (!ts->ic.outstanding)
+		send_time(ts);
+	return 0;
+}

@@ -1,0 +1,83 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# list, status, heartbeat, shutdown: against a VM that is not there, and against one that behaves as told.
+
+set -u
+. "$(dirname "$0")/cli.sh"
+
+here=$(dirname "$0")
+folder=$XDG_RUNTIME_DIR/hvhost
+
+# vm BEHAVIOUR: from now on "fake" is that. The one before is ended first.
+vm() {
+	# shellcheck disable=SC2086
+	[ -z "$cli_children" ] || { kill $cli_children 2>/dev/null; wait $cli_children 2>/dev/null; }
+	rm -f "$folder/fake.sock"
+	mkfifo "$work/ready"
+	"$here/fake_vm" "$folder/fake.sock" "$1" > "$work/ready" &
+	cli_children=$!
+	read -r _ < "$work/ready"
+	rm "$work/ready"
+}
+
+for command in status heartbeat shutdown; do
+	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
+	    "$hvhost" "$command" fake
+done
+works "an empty list" '^NAME  *STATE' "$hvhost" list
+works "an empty list as JSON" '^\[\]$' "$hvhost" list --json
+works "a list where no VM has ever run" '^NAME  *STATE' env XDG_RUNTIME_DIR="$work/none" "$hvhost" list
+
+# A socket whose process is gone
+python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$folder/stale.sock"
+fails "status of a VM that was killed" 1 "no VM named 'stale' is running" "$hvhost" status stale
+works "list shows a VM that was killed" '^stale  *not running' "$hvhost" list
+[ -S "$folder/stale.sock" ]
+result $? "and removes nothing"
+rm "$folder/stale.sock"
+
+vm good
+works "list" '^fake  *running  *[0-9][0-9]*  *5.3  *1 h 2 min' "$hvhost" list
+works "list --json" '"state": "running"' "$hvhost" list --json
+works "status" '^fake: running for 1 h 2 min (kvm), 2 processors, 256 MiB' "$hvhost" status fake
+works "status: a service" '^heartbeat  *ready  *3.0  *3.0  *31  *30  0.9 s ago' "$hvhost" status fake
+works "status: a service that was left out" '^shutdown  *left out' "$hvhost" status fake
+works "status: a channel" '^heartbeat  *open  *1  *7  *8' "$hvhost" status fake
+works "status keeps the guest's text off the terminal" '^Guest: Linux 6.1.0?\[2J' "$hvhost" status fake
+run "$hvhost" status fake --json
+python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["vmbus"]["version"] != "5.3")' "$work/out"
+result $? "status --json is the result as it came"
+works "heartbeat" '^fake: ok, last answer 0.9 s ago, 30 in all' "$hvhost" heartbeat fake
+works "shutdown --reboot returns when the guest agrees" '^fake: restarts' "$hvhost" shutdown fake --reboot
+works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
+vm good
+works "shutdown --json" '"answer": "accepted"' "$hvhost" shutdown fake --json
+vm good
+works "shutdown --force" '^fake: stopped after' "$hvhost" shutdown fake --force
+
+vm lost
+run "$hvhost" heartbeat fake
+[ "$cli_status" -eq 1 ] && grep -q '^fake: lost contact, last answer 12.0 s ago' "$work/out"
+result $? "heartbeat that is lost: exit status 1"
+vm refuses
+fails "shutdown that is refused" 1 "no driver in the guest answers; --force stops it" "$hvhost" shutdown fake
+vm accepts_and_stays
+fails "shutdown that takes too long" 1 "'fake' still runs after 1 s; .hvhost shutdown fake --force." \
+    "$hvhost" shutdown fake --timeout 1
+vm crashes
+fails "shutdown that ends in a crash" 1 "'fake' crashed instead" "$hvhost" shutdown fake
+vm leaves
+fails "VM that ends before it answers" 1 "'fake' ended before it answered" "$hvhost" status fake
+vm leaves
+fails "VM that ends before it answers to shutdown" 1 "'fake' ended before it answered" "$hvhost" shutdown fake
+vm hangs
+fails "shutdown of a VM that does not answer" 1 "'fake' does not answer" "$hvhost" shutdown fake --timeout 1
+works "list of a VM that does not answer" '^fake  *not answering' "$hvhost" list
+for behaviour in nonsense nonsense_object floods; do
+	vm "$behaviour"
+	run "$hvhost" status fake
+	[ "$cli_status" -eq 1 ] && [ ! -s "$work/out" ] && [ "$(wc -l < "$work/err")" -eq 1 ]
+	result $? "status of a VM that answers with $behaviour"
+done
+finish

@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# Help, version, and wrong usage: one line that names the argument, exit status 2.
+
+set -u
+. "$(dirname "$0")/cli.sh"
+
+works "--version" '^hvhost [0-9]' "$hvhost" --version
+works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
+works "help is the same" '^  hvhost run ' "$hvhost" help
+for command in run list status heartbeat shutdown; do
+	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
+	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
+	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
+done
+
+fails "no command" 2 'command is missing' "$hvhost"
+fails "unknown command" 2 "no command 'strat'" "$hvhost" strat
+fails "help for an unknown command" 2 "no command 'strat'" "$hvhost" help strat
+
+fails "run without a name" 2 '--name is missing' "$hvhost" run --kernel k
+fails "run without a kernel" 2 '--kernel is missing' "$hvhost" run --name a
+fails "run: option without its value" 2 '--memory needs a value' "$hvhost" run --memory
+fails "run: bad name" 2 "--name 'a/b': .*A-Z" "$hvhost" run --name a/b --kernel k
+fails "run: no processors" 2 "--cpus '0': .*from 1 to 64" "$hvhost" run --cpus 0
+fails "run: memory without unit" 2 "--memory '512': .*512M" "$hvhost" run --memory 512
+fails "run: too little memory" 2 "--memory '32M': too little memory: at least 64M" "$hvhost" run --memory 32M
+fails "run: bad accelerator" 2 "--accel 'tcg': .*auto, kvm or nested" "$hvhost" run --accel tcg
+fails "run: bad version" 2 "--vmbus-version '6.0': .*5.3" "$hvhost" run --vmbus-version 6.0
+fails "run: unknown service" 2 "--no-service 'kvp': .*heartbeat" "$hvhost" run --no-service kvp
+fails "run: argument too many" 2 "'vmlinuz' is one argument too many" "$hvhost" run vmlinuz
+
+fails "status without a name" 2 'name the VM' "$hvhost" status
+fails "status: bad name" 2 "'../x': a VM's name" "$hvhost" status ../x
+fails "status of two" 2 "'b' is one argument too many" "$hvhost" status a b
+fails "list takes no name" 2 "'a' is one argument too many" "$hvhost" list a
+fails "shutdown: two ways at once" 2 'only one of' "$hvhost" shutdown a --force --reboot
+fails "shutdown: bad time" 2 "--timeout 'soon'" "$hvhost" shutdown a --timeout soon
+
+run sh -c "'$hvhost' --help > /dev/full"
+[ "$cli_status" -eq 1 ] && grep -q 'cannot write the output' "$work/err"
+result $? "output that cannot be written is a failure"
+finish

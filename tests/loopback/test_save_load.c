@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Save, destroy, load, go on: after every single action of a scenario the guest must see what it sees
+ * without. And states that were damaged or made up are refused, or are as good as any.
+ */
+#include <errno.h>
+
+#include "fuzz/guest_script.h"
+#include "tap.h"
+
+#define SECOND	 1000000000ull
+#define ECHO	 2u
+#define SHUTDOWN 1u
+
+struct bed {
+	struct embedder e;
+	struct guest g;
+};
+
+static void make(struct bed *b)
+{
+	memset(b, 0, sizeof(*b));
+	embedder_init(&b->e);
+	guest_init(&b->g, &b->e);
+}
+
+static void drop(struct bed *b)
+{
+	b->e.after_action = NULL;
+	guest_fini(&b->g);
+	embedder_fini(&b->e);
+}
+
+/* --- the scenario ------------------------------------------------------------------------------- */
+
+static void connect_and_share(struct bed *b)
+{
+	struct guest *g = &b->g;
+	uint64_t gpns[100];
+
+	TAP_CHECK(!guest_contact(g, HVP_VERSION_6_0, 0));
+	TAP_CHECK(guest_contact(g, HVP_VERSION_5_3, 1));
+	TAP_CHECK(guest_request_offers(g));
+	/* Two lists assembled at once, one of them never to its end, and one that is torn down. */
+	for (unsigned i = 0; i < 100; i++)
+		gpns[i] = 5 + i;
+	guest_post_gpadl(g, 3, 71, gpns, 100, 2, 0);
+	guest_post_gpadl(g, 3, 72, gpns, 60, 1, 0);
+	guest_post_gpadl(g, 3, 73, gpns, 60, 1, 0);
+	guest_post_gpadl_rest(g, 72, gpns, 60, 1);
+	guest_post_teardown(g, 3, 73);
+	guest_post_gpadl_rest(g, 71, gpns, 100, 2);
+	guest_post_gpadl(g, 3, 74, gpns, 60, 2, 0);
+}
+
+static void heartbeats(struct bed *b)
+{
+	struct guest *g = &b->g;
+
+	TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_TORNDOWN, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_share_ring(g, 0, 8, 4) && guest_open(g, 0, 2));
+	embedder_advance(&b->e, SECOND); /* the negotiation is outstanding */
+	guest_serve(g, 0);
+	embedder_advance(&b->e, 5 * SECOND);
+	guest_serve(g, 0);
+	g->mute = true; /* for three periods and a half */
+	embedder_advance(&b->e, 2 * SECOND);
+	guest_serve(g, 0);
+	embedder_advance(&b->e, 5 * SECOND);
+	guest_serve(g, 0);
+	embedder_advance(&b->e, 15 * SECOND); /* long enough to be lost */
+	g->mute = false;
+	guest_serve(g, 0);
+	embedder_advance(&b->e, 3 * SECOND);
+	guest_serve(g, 0);
+}
+
+static void shutdowns(struct bed *b)
+{
+	struct guest *g = &b->g;
+
+	TAP_CHECK(guest_share_ring(g, SHUTDOWN, 4, 2) && guest_open(g, SHUTDOWN, HVP_TARGET_VP_NONE));
+	embedder_run(&b->e);
+	guest_serve(g, SHUTDOWN);
+	TAP_EQ(embedder_shutdown(&b->e, 0), 0);
+	embedder_advance(&b->e, 7 * SECOND);
+	guest_serve(g, SHUTDOWN);
+	TAP_EQ(embedder_shutdown(&b->e, 0), 0);
+	embedder_advance(&b->e, 20 * SECOND);
+	TAP_EQ(embedder_shutdown(&b->e, 0), -EBUSY);
+	embedder_advance(&b->e, 11 * SECOND); /* and now it has timed out */
+	TAP_EQ(embedder_shutdown(&b->e, 0), -EAGAIN);
+	guest_serve(g, SHUTDOWN);
+}
+
+static void echoes(struct bed *b)
+{
+	struct guest *g = &b->g;
+	uint8_t bytes[ECHO_PACKET_MAX];
+	uint64_t id, sent = 0;
+
+	TAP_CHECK(guest_share_ring(g, ECHO, 8, 4) && guest_open(g, ECHO, 3));
+	memset(bytes, 0x42, sizeof(bytes));
+	/* Until the host's ring is full and the device keeps a packet. */
+	while (!b->e.echo.kept_len && sent < 100)
+		TAP_EQ(guest_send(g, ECHO, ++sent, bytes, sizeof(bytes)), 0);
+	embedder_advance(&b->e, 25000000);
+	while (guest_recv(g, ECHO, bytes, sizeof(bytes), &id) >= 0)
+		embedder_trace(&b->e, "echo %u", (unsigned)id);
+	guest_post_modify(g, ECHO, 0);
+	TAP_CHECK(guest_expect(g, HVP_MSG_MODIFY_CHANNEL_RESPONSE, &(struct hvw_msg){ 0 }));
+	/* The ring is asked back while the device still uses it. */
+	guest_post_teardown(g, ECHO + 1, g->channels[ECHO].gpadl);
+	TAP_EQ(guest_send(g, ECHO, 1000, bytes, 8), 0);
+	TAP_EQ(guest_recv(g, ECHO, bytes, sizeof(bytes), &id), 8);
+	b->e.echo.slow = true;
+	guest_post_close(g, ECHO);
+	guest_post_modify(g, ECHO, 1);
+	embedder_run(&b->e);
+	embedder_drain(&b->e);
+	TAP_CHECK(guest_expect(g, HVP_MSG_MODIFY_CHANNEL_RESPONSE, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_TORNDOWN, &(struct hvw_msg){ 0 }));
+	b->e.echo.slow = false;
+}
+
+static void broken_ring(struct bed *b)
+{
+	struct guest *g = &b->g;
+	uint8_t byte = 0;
+
+	TAP_CHECK(guest_share_ring(g, ECHO, 8, 4) && guest_open(g, ECHO, 3));
+	((struct hvp_ring_control *)(void *)g->channels[ECHO].ring)->write_index = 3;
+	embedder_doorbell(&b->e, g->channels[ECHO].connection_id);
+	embedder_trace(&b->e, "broken: %d", guest_recv(g, ECHO, &byte, 1, NULL));
+	guest_post_close(g, ECHO);
+	TAP_CHECK(guest_unshare_ring(g, ECHO));
+}
+
+static void messages_wait(struct bed *b)
+{
+	struct guest *g = &b->g;
+
+	b->e.room = 1;
+	for (unsigned i = 0; i < 5; i++)
+		guest_post_gpadl(g, 1, 900 + i, &(uint64_t){ i < 3 ? 7 : EMBEDDER_NO_RAM }, 1, 0, 0);
+	for (unsigned i = 0; i < 5; i++)
+		TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	b->e.room = 1000;
+}
+
+static void leave_and_return(struct bed *b)
+{
+	struct guest *g = &b->g;
+
+	/* Lists of a channel that the guest has released. */
+	guest_post_close(g, SHUTDOWN);
+	embedder_run(&b->e);
+	guest_post_channel(g, HVP_MSG_RELID_RELEASED, SHUTDOWN + 1);
+	guest_post_teardown(g, SHUTDOWN + 1, g->channels[SHUTDOWN].gpadl);
+	TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_TORNDOWN, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_unload(g));
+	embedder_advance(&b->e, SECOND);
+	TAP_CHECK(guest_contact(g, HVP_VERSION_4_0, 0) && guest_request_offers(g));
+	TAP_CHECK(guest_share_ring(g, 0, 8, 4) && guest_open(g, 0, 0));
+	embedder_run(&b->e);
+	guest_serve(g, 0);
+	TAP_CHECK(guest_contact(g, HVP_VERSION_5_2, 0) && guest_request_offers(g));
+	embedder_reset(&b->e);
+	embedder_run(&b->e);
+	TAP_CHECK(guest_contact(g, HVP_VERSION_3_0, 0));
+}
+
+static void scenario(struct bed *b)
+{
+	connect_and_share(b);
+	heartbeats(b);
+	shutdowns(b);
+	echoes(b);
+	broken_ring(b);
+	messages_wait(b);
+	leave_and_return(b);
+}
+
+/* What the devices know at the end of a part, into the trace. */
+static void trace_devices(struct bed *b)
+{
+	struct hvh_heartbeat_status hb;
+	struct hvh_ic_status sd;
+
+	hvh_heartbeat_status(b->e.heartbeat, &hb);
+	hvh_shutdown_status(b->e.shutdown, &sd);
+	embedder_trace(&b->e, "heartbeat %s %s: %u requests %u replies %u violations, sequence %u, last reply %u ms ago",
+		       hvh_ic_state_name(hb.ic.state), hvh_heartbeat_verdict_name(hb.verdict), (unsigned)hb.ic.requests,
+		       (unsigned)hb.ic.replies, (unsigned)hb.ic.violations, (unsigned)hb.sequence,
+		       hb.last_reply_ns ? (unsigned)((b->e.now_ns - hb.last_reply_ns) / 1000000) : 0);
+	embedder_trace(&b->e, "shutdown %s: %u requests %u replies %u violations", hvh_ic_state_name(sd.state),
+		       (unsigned)sd.requests, (unsigned)sd.replies, (unsigned)sd.violations);
+}
+
+/* --- after every action -------------------------------------------------------------------------- */
+
+static struct {
+	unsigned action; /* counts */
+	unsigned at; /* save and load after this one; 0: none, UINT_MAX: after each */
+	unsigned loaded, busy;
+} when;
+
+static bool settled(struct embedder *e)
+{
+	static const char *const moving[] = { "opening", "closing" };
+	struct hvh_channel_info info;
+
+	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++) {
+		hvh_channel_info(hvh_server_channel(e->server, i), &info);
+		for (unsigned m = 0; m < 2; m++)
+			if (!strncmp(info.state, moving[m], strlen(moving[m])))
+				return false;
+	}
+	return true;
+}
+
+static void save_and_load(struct embedder *e)
+{
+	unsigned before[EMBEDDER_CHANNELS];
+	struct hvh_channel_info info;
+	uint8_t *state;
+	size_t len;
+	int err = embedder_save(e, &state, &len);
+
+	TAP_EQ(err, settled(e) ? 0 : -EBUSY);
+	if (err) {
+		when.busy++;
+		return;
+	}
+	memcpy(before, e->signals, sizeof(before));
+	TAP_EQ(embedder_load(e, state, len), 0);
+	free(state);
+	embedder_run(e);
+	/* Whatever interrupt was under way is made up for. */
+	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++) {
+		hvh_channel_info(hvh_server_channel(e->server, i), &info);
+		TAP_CHECK(!info.open || info.target_vp == HVP_TARGET_VP_NONE || e->signals[i] > before[i]);
+	}
+	when.loaded++;
+}
+
+static void each_action(struct embedder *e)
+{
+	when.action++;
+	if (when.at != UINT32_MAX && when.action != when.at)
+		return;
+	e->after_action = NULL;
+	save_and_load(e);
+	e->after_action = each_action;
+}
+
+/* The scenario's trace; the caller frees it. */
+static char *run(unsigned at)
+{
+	struct bed b;
+	char *trace;
+
+	make(&b);
+	memset(&when, 0, sizeof(when));
+	when.at = at;
+	b.e.after_action = each_action;
+	scenario(&b);
+	trace_devices(&b);
+	trace = strdup(b.e.trace);
+	drop(&b);
+	return trace;
+}
+
+static bool same(const char *trace, const char *expected)
+{
+	const char *line = expected;
+
+	for (size_t i = 0; trace[i] == expected[i]; i++) {
+		if (!trace[i])
+			return true;
+		if (trace[i] == '\n')
+			line = expected + i + 1;
+	}
+	printf("# expected: %.*s\n# got: %.*s\n", (int)strcspn(line, "\n"), line,
+	       (int)strcspn(trace + (line - expected), "\n"), trace + (line - expected));
+	return false;
+}
+
+TAP_TEST(the_guest_notices_no_save_and_load_after_any_action)
+{
+	char *expected = run(0);
+	unsigned actions = when.action, busy = 0;
+
+	TAP_REQUIRE(actions > 100);
+	for (unsigned at = 1; at <= actions; at++) {
+		char *trace = run(at);
+
+		TAP_EQ(when.loaded + when.busy, 1);
+		busy += when.busy;
+		if (!same(trace, expected)) {
+			TAP_EQ(at, 0);
+			at = actions;
+		}
+		free(trace);
+	}
+	TAP_CHECK(busy && busy < actions / 2);
+	printf("# %u actions, %u of them while a channel opens or closes\n", actions, busy);
+	free(expected);
+}
+
+TAP_TEST(nor_after_all_of_them)
+{
+	char *expected = run(0), *trace = run(UINT32_MAX);
+
+	TAP_CHECK(same(trace, expected));
+	TAP_CHECK(when.loaded > 100);
+	free(expected);
+	free(trace);
+}
+
+/* --- hostile states ------------------------------------------------------------------------------- */
+
+#define STATES_MAX 1000u
+
+static struct {
+	uint8_t *bytes;
+	size_t len;
+} states[STATES_MAX];
+static unsigned state_count;
+
+static void keep_state(struct embedder *e)
+{
+	uint8_t *bytes;
+	size_t len;
+
+	if (state_count == STATES_MAX || embedder_save(e, &bytes, &len))
+		return;
+	if (state_count && states[state_count - 1].len == len && !memcmp(states[state_count - 1].bytes, bytes, len)) {
+		free(bytes);
+		return;
+	}
+	states[state_count].bytes = bytes;
+	states[state_count++].len = len;
+}
+
+static void collect_states(void)
+{
+	struct bed b;
+
+	make(&b);
+	b.e.after_action = keep_state;
+	scenario(&b);
+	drop(&b);
+	TAP_CHECK(state_count > 50);
+}
+
+static void forget_states(void)
+{
+	while (state_count)
+		free(states[--state_count].bytes);
+}
+
+/* Load and, if it is accepted, go on for a while. The caller's bytes may be anything. */
+static int try_state(struct bed *b, const uint8_t *bytes, size_t len)
+{
+	uint8_t *exact = malloc(len ? len : 1);
+	int err;
+
+	memcpy(exact, bytes, len);
+	err = embedder_load(&b->e, exact, len);
+	free(exact);
+	if (err)
+		return err;
+	embedder_run(&b->e);
+	embedder_advance(&b->e, 60 * SECOND);
+	while (embedder_take(&b->e, &(struct embedder_message){ 0 }))
+		;
+	guest_post_close(&b->g, ECHO);
+	guest_post_header(&b->g, HVP_MSG_UNLOAD);
+	embedder_run(&b->e);
+	return 0;
+}
+
+TAP_TEST(every_state_is_accepted_and_none_that_is_cut_short)
+{
+	struct bed b;
+
+	collect_states();
+	make(&b);
+	for (unsigned i = 0; i < state_count; i++) {
+		TAP_EQ(try_state(&b, states[i].bytes, states[i].len), 0);
+		for (size_t cut = i % 7; cut < states[i].len; cut += 7)
+			TAP_EQ(try_state(&b, states[i].bytes, cut), -EPROTO);
+	}
+	drop(&b);
+	forget_states();
+}
+
+TAP_TEST(states_newer_than_known_are_refused)
+{
+	static const char tags[][5] = { "VBUS", "CHAN", "GPAD", "HBEA", "SHUT", "ICFW" };
+	struct bed b;
+
+	collect_states();
+	make(&b);
+	for (unsigned t = 0; t < sizeof(tags) / sizeof(tags[0]); t++) {
+		uint8_t *bytes = states[state_count - 1].bytes;
+		size_t len = states[state_count - 1].len;
+		unsigned found = 0;
+
+		for (size_t at = 0; at + 12 <= len; at++) {
+			if (memcmp(bytes + at, tags[t], 4))
+				continue;
+			found++;
+			bytes[at + 4]++;
+			TAP_EQ(try_state(&b, bytes, len), -EPROTO);
+			bytes[at + 4]--;
+		}
+		TAP_CHECK(found);
+	}
+	drop(&b);
+	forget_states();
+}
+
+TAP_TEST(damaged_states_are_refused_or_harmless)
+{
+	unsigned refused = 0, accepted = 0;
+	struct bed b;
+
+	collect_states();
+	make(&b);
+	for (unsigned i = 0; i < 5000; i++) {
+		unsigned from = (unsigned)(tap_random() % state_count);
+		size_t len = states[from].len;
+		uint8_t *bytes = malloc(len);
+
+		memcpy(bytes, states[from].bytes, len);
+		for (unsigned n = 1 + (unsigned)(tap_random() % 4); n; n--) {
+			uint64_t random = tap_random();
+
+			bytes[(random >> 8) % len] = random & 0x40 ? (uint8_t)random : (uint8_t)(random % 4);
+		}
+		if (try_state(&b, bytes, len))
+			refused++;
+		else
+			accepted++;
+		free(bytes);
+	}
+	printf("# %u refused, %u accepted\n", refused, accepted);
+	TAP_CHECK(refused > 1000);
+	TAP_CHECK(accepted > 100);
+	drop(&b);
+	forget_states();
+}
+
+/* --- loads that fail or are interrupted ------------------------------------------------------------ */
+
+TAP_TEST(a_channel_that_cannot_be_started_again_is_refused_or_closed_silently)
+{
+	struct bed b;
+	uint8_t *state;
+	size_t len;
+
+	make(&b);
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	b.e.start_result = -EMFILE;
+	TAP_EQ(embedder_load(&b.e, state, len), -EPROTO);
+	b.e.start_result = 0;
+	b.e.owner_result = -EMFILE;
+	TAP_EQ(embedder_load(&b.e, state, len), 0);
+	/* Nobody asked: no OPEN_RESULT. */
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	b.e.owner_result = 0;
+	/* The next open is one like any other: the device hears of it. */
+	TAP_CHECK(guest_open(&b.g, ECHO, 0));
+	embedder_run(&b.e);
+	TAP_EQ(guest_send(&b.g, ECHO, 1, state, 8), 0);
+	TAP_EQ(b.e.echo.echoed, 1);
+	drop(&b);
+	free(state);
+}
+
+TAP_TEST(a_reset_while_loaded_channels_start_leaves_nothing_behind)
+{
+	struct bed b;
+	uint8_t *state;
+	size_t len;
+
+	make(&b);
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	TAP_EQ(embedder_load(&b.e, state, len), 0);
+	embedder_reset(&b.e);
+	embedder_run(&b.e);
+	TAP_EQ(hvh_mem_held(b.e.mem), 0);
+	TAP_CHECK(guest_up(&b.g));
+	TAP_EQ(b.e.echo.notified, 1);
+	drop(&b);
+	free(state);
+}
+
+TAP_TEST(a_ring_spoilt_while_saved_costs_the_channel_not_the_machine)
+{
+	struct bed b;
+	struct hvh_channel_info info;
+	uint8_t *state;
+	size_t len;
+
+	make(&b);
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	((struct hvp_ring_control *)(void *)b.g.channels[ECHO].ring)->write_index = 3;
+	TAP_EQ(embedder_load(&b.e, state, len), 0);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	hvh_channel_info(hvh_server_channel(b.e.server, ECHO), &info);
+	TAP_CHECK(info.open && info.broken);
+	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_unshare_ring(&b.g, ECHO));
+	drop(&b);
+	free(state);
+}
+
+TAP_MAIN()

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "hvw_pkt.h"
+#include "tap.h"
+
+/* A list of ranges under construction; page numbers count up from 100. */
+struct list {
+	uint8_t *bytes;
+	size_t len;
+	uint64_t next_page;
+};
+
+static void list_add(struct list *list, uint32_t byte_count, uint32_t byte_offset, unsigned pages)
+{
+	struct hvp_gpa_range range = { byte_count, byte_offset };
+	size_t len = sizeof(range) + pages * sizeof(uint64_t);
+
+	list->bytes = realloc(list->bytes, list->len + len);
+	memcpy(list->bytes + list->len, &range, sizeof(range));
+	list->len += sizeof(range);
+	for (unsigned i = 0; i < pages; i++, list->len += sizeof(uint64_t)) {
+		uint64_t page = 100 + list->next_page++;
+
+		memcpy(list->bytes + list->len, &page, sizeof(page));
+	}
+}
+
+/* What the first step over one range says. The range stands at the very end of its block of memory. */
+static int first_step(uint32_t byte_count, uint32_t byte_offset, unsigned pages,
+		      struct hvw_gpa_range *range)
+{
+	struct list list = { NULL, 0, 0 };
+	struct hvw_gpa_iter iter;
+	int err;
+
+	list_add(&list, byte_count, byte_offset, pages);
+	hvw_gpa_iter_init(&iter, list.bytes, list.len, 1);
+	err = hvw_gpa_iter_next(&iter, range);
+	free(list.bytes);
+	return err;
+}
+
+TAP_TEST(page_count_covers_offset_and_length)
+{
+	static const struct {
+		uint32_t byte_count, byte_offset, pages;
+	} cases[] = {
+		{ 1, 0, 1 },	   { 1, 4095, 1 },	     { 2, 4095, 2 },	{ 4096, 0, 1 },
+		{ 4097, 0, 2 },	   { 4096, 1, 2 },	     { 4095, 1, 1 },	{ 8192, 0, 2 },
+		{ 8192, 4095, 3 }, { 8190 * 4096, 0, 8190 }, { 4098, 4095, 3 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct hvw_gpa_range range;
+
+		TAP_EQ(first_step(cases[i].byte_count, cases[i].byte_offset, cases[i].pages, &range),
+		       0);
+		TAP_EQ(range.page_count, cases[i].pages);
+		TAP_EQ(range.byte_count, cases[i].byte_count);
+		TAP_EQ(range.byte_offset, cases[i].byte_offset);
+		TAP_EQ(first_step(cases[i].byte_count, cases[i].byte_offset, cases[i].pages - 1,
+				  &range),
+		       -EPROTO);
+	}
+}
+
+TAP_TEST(an_empty_range_is_refused)
+{
+	struct hvw_gpa_range range;
+
+	TAP_EQ(first_step(0, 0, 1, &range), -EPROTO);
+	TAP_EQ(first_step(0, 1, 1, &range), -EPROTO);
+}
+
+TAP_TEST(an_offset_behind_the_first_page_is_refused)
+{
+	struct hvw_gpa_range range;
+
+	TAP_EQ(first_step(1, 4096, 2, &range), -EPROTO);
+	TAP_EQ(first_step(1, 0xffffffff, 2, &range), -EPROTO);
+}
+
+TAP_TEST(lengths_near_4_gib_do_not_wrap)
+{
+	struct hvw_gpa_range range;
+
+	TAP_EQ(first_step(0xffffffff, 4095, 1, &range), -EPROTO);
+	TAP_EQ(first_step(0xfffff002, 4095, 1, &range), -EPROTO);
+	TAP_EQ(first_step(0xffffffff, 0, 0, &range), -EPROTO);
+}
+
+TAP_TEST(the_largest_range_has_all_its_pages)
+{
+	/* 4095 + 0xffffffff bytes: one page more than 4 GiB. */
+	struct hvw_gpa_range range;
+
+	TAP_EQ(first_step(0xffffffff, 4095, 0x100001, &range), 0);
+	TAP_EQ(range.page_count, 0x100001);
+	TAP_EQ(first_step(0xffffffff, 4095, 0x100000, &range), -EPROTO);
+}
+
+TAP_TEST(a_list_cut_at_any_byte_ends_with_an_error)
+{
+	struct list list = { NULL, 0, 0 };
+	size_t whole;
+
+	list_add(&list, 5000, 100, 2);
+	list_add(&list, 1, 0, 1);
+	list_add(&list, 12288, 0, 3);
+	whole = list.len;
+	for (size_t len = 0; len <= whole; len++) {
+		uint8_t *exact = malloc(len ? len : 1);
+		struct hvw_gpa_iter iter;
+		struct hvw_gpa_range range;
+		unsigned ranges = 0;
+		int err;
+
+		memcpy(exact, list.bytes, len);
+		hvw_gpa_iter_init(&iter, exact, len, 3);
+		while ((err = hvw_gpa_iter_next(&iter, &range)) == 0)
+			ranges++;
+		TAP_EQ(err, len == whole ? -EAGAIN : -EPROTO);
+		TAP_EQ(ranges, (len >= 24) + (len >= 40) + (len >= 72));
+		free(exact);
+	}
+	free(list.bytes);
+}
+
+TAP_TEST(ranges_of_different_sizes_are_walked_in_order)
+{
+	struct list list = { NULL, 0, 0 };
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	uint64_t expected = 100;
+
+	for (unsigned i = 1; i <= 40; i++)
+		list_add(&list, i * 1000, i * 97, (i * 1000 + i * 97 + 4095) / 4096);
+	hvw_gpa_iter_init(&iter, list.bytes, list.len, 40);
+	for (unsigned i = 1; i <= 40; i++) {
+		TAP_REQUIRE(hvw_gpa_iter_next(&iter, &range) == 0);
+		TAP_EQ(range.byte_count, i * 1000);
+		TAP_EQ(range.byte_offset, i * 97);
+		for (uint32_t page = 0; page < range.page_count; page++)
+			TAP_EQ(hvw_gpa_page(&range, page), expected++);
+	}
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
+	TAP_EQ(iter.left, 0);
+	free(list.bytes);
+}
+
+TAP_TEST(bytes_behind_the_claimed_ranges_are_ignored)
+{
+	struct list list = { NULL, 0, 0 };
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+
+	list_add(&list, 1, 0, 1);
+	list_add(&list, 0, 0, 0); /* would be an error */
+	hvw_gpa_iter_init(&iter, list.bytes, list.len, 1);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), 0);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
+	free(list.bytes);
+}
+
+TAP_TEST(no_ranges_claimed_means_none_read)
+{
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+
+	hvw_gpa_iter_init(&iter, NULL, 0, 0);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
+}
+
+TAP_TEST(a_claim_of_four_billion_ranges_ends_where_the_bytes_do)
+{
+	struct list list = { NULL, 0, 0 };
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	unsigned ranges = 0;
+	int err;
+
+	list_add(&list, 1, 0, 1);
+	list_add(&list, 1, 0, 1);
+	hvw_gpa_iter_init(&iter, list.bytes, list.len, UINT32_MAX);
+	while ((err = hvw_gpa_iter_next(&iter, &range)) == 0)
+		ranges++;
+	TAP_EQ(err, -EPROTO);
+	TAP_EQ(ranges, 2);
+	free(list.bytes);
+}
+
+TAP_TEST(a_refused_range_stays_refused_and_leaves_the_result_alone)
+{
+	struct list list = { NULL, 0, 0 };
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range, before;
+
+	memset(&range, 0x5a, sizeof(range));
+	before = range;
+	list_add(&list, 8192, 0, 1);
+	hvw_gpa_iter_init(&iter, list.bytes, list.len, 1);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EPROTO);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EPROTO);
+	TAP_MEM_EQ(&range, &before, sizeof(range));
+	free(list.bytes);
+}
+
+TAP_TEST(lists_may_stand_at_any_address)
+{
+	struct list list = { NULL, 0, 0 };
+
+	list_add(&list, 5000, 0, 2);
+	for (size_t shift = 0; shift < 8; shift++) {
+		uint8_t *exact = malloc(shift + list.len);
+		struct hvw_gpa_iter iter;
+		struct hvw_gpa_range range;
+
+		memcpy(exact + shift, list.bytes, list.len);
+		hvw_gpa_iter_init(&iter, exact + shift, list.len, 1);
+		TAP_EQ(hvw_gpa_iter_next(&iter, &range), 0);
+		TAP_EQ(range.byte_count, 5000);
+		TAP_EQ(hvw_gpa_page(&range, 0), 100);
+		TAP_EQ(hvw_gpa_page(&range, 1), 101);
+		free(exact);
+	}
+	free(list.bytes);
+}
+
+TAP_MAIN()

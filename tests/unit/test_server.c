@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The connection: contact, versions, offers, dispatch, back-pressure, unload, reset.
+ */
+#include <errno.h>
+
+#include "fuzz/guest_script.h"
+#include "tap.h"
+
+struct bed {
+	struct embedder e;
+	struct guest g;
+};
+
+static void make(struct bed *b, uint32_t version_max)
+{
+	memset(b, 0, sizeof(*b));
+	b->e.config = (struct hvh_server_config){ .version_max = version_max, .vps = 4 };
+	embedder_init(&b->e);
+	guest_init(&b->g, &b->e);
+}
+
+static void drop(struct bed *b)
+{
+	guest_fini(&b->g);
+	embedder_fini(&b->e);
+}
+
+static struct hvh_server_stats stats(struct bed *b)
+{
+	struct hvh_server_stats s;
+
+	hvh_server_stats(b->e.server, &s);
+	return s;
+}
+
+static const char *state_of(struct bed *b, unsigned channel)
+{
+	struct hvh_channel_info info;
+
+	hvh_channel_info(hvh_server_channel(b->e.server, channel), &info);
+	return info.state;
+}
+
+/* --- contact --------------------------------------------------------------------------------- */
+
+static const uint32_t versions[] = {
+#define VERSION(major, minor) HVP_VERSION(major, minor),
+	HVP_VERSION_LIST(VERSION)
+#undef VERSION
+};
+#define VERSIONS (sizeof(versions) / sizeof(versions[0]))
+
+TAP_TEST(every_version_up_to_the_cap_is_accepted_and_none_above)
+{
+	for (unsigned cap = 0; versions[cap] <= HVP_VERSION_5_3; cap++) {
+		struct bed b;
+		uint32_t version;
+
+		make(&b, versions[cap]);
+		for (unsigned i = 0; i < VERSIONS; i++) {
+			struct hvw_msg msg;
+			uint16_t status = guest_post_contact(&b.g, versions[i], 0);
+
+			if (versions[i] >= HVP_VERSION_5_0 && versions[cap] < HVP_VERSION_5_0) {
+				/* A host of that age has no connection 4. */
+				TAP_EQ(status, HVP_STATUS_INVALID_CONNECTION_ID);
+				continue;
+			}
+			TAP_EQ(status, HVP_STATUS_SUCCESS);
+			TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
+			TAP_EQ(msg.len, 16);
+			TAP_EQ(msg.u.VERSION_RESPONSE.supported, i <= cap);
+			TAP_EQ(msg.u.VERSION_RESPONSE.connection_state, HVP_CONTACT_OK);
+			TAP_EQ(hvh_server_connected(b.e.server, &version), i <= cap);
+			if (i > cap)
+				continue;
+			TAP_EQ(version, versions[i]);
+			TAP_EQ(msg.u.VERSION_RESPONSE.connection_id,
+			       versions[i] >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 : versions[i]);
+		}
+		TAP_EQ(stats(&b).violations, 0);
+		drop(&b);
+	}
+}
+
+TAP_TEST(unknown_versions_are_refused_and_the_guest_may_try_again)
+{
+	static const uint32_t unknown[] = { 0, 13, 0x10001, 0x20003, 0x20005, 0x30001, 0x50004, 0x60000, 0x70000,
+					    UINT32_MAX };
+	struct bed b;
+	struct hvw_msg msg;
+
+	make(&b, HVP_VERSION_5_3);
+	for (unsigned i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		TAP_EQ(guest_post_contact(&b.g, unknown[i], 0), HVP_STATUS_SUCCESS);
+		TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
+		TAP_EQ(msg.u.VERSION_RESPONSE.supported, 0);
+		TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+		TAP_CHECK(guest_expect_nothing(&b.g));
+	}
+	TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	drop(&b);
+}
+
+static struct embedder_message contact_on(struct bed *b, uint32_t version, uint32_t vp, uint8_t sint)
+{
+	struct hvp_msg_initiate_contact msg = { .h.type = HVP_MSG_INITIATE_CONTACT, .version = version,
+						.target_vp = vp, .u.v5.sint = sint };
+	struct embedder_message answer = { .vp = UINT32_MAX };
+
+	TAP_EQ(guest_post(&b->g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
+	TAP_CHECK(embedder_take(&b->e, &answer));
+	return answer;
+}
+
+TAP_TEST(answers_go_where_the_guest_asked_for_them)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 3, 5).vp, 3);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 3, 5).sint, 5);
+	TAP_EQ(contact_on(&b, HVP_VERSION_3_0, 2, 5).vp, 2);
+	TAP_EQ(contact_on(&b, HVP_VERSION_3_0, 2, 5).sint, HVP_VMBUS_SINT);
+	TAP_EQ(contact_on(&b, HVP_VERSION_2_4, 2, 5).vp, 0);
+	TAP_EQ(contact_on(&b, HVP_VERSION_6_0, 2, 3).vp, 2);
+	drop(&b);
+}
+
+TAP_TEST(impossible_processors_and_sints_fall_back)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 4, 2).vp, 0);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, UINT32_MAX, 2).vp, 0);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 0, HVP_SINT_COUNT).sint, HVP_VMBUS_SINT);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 0, 0).sint, HVP_VMBUS_SINT);
+	drop(&b);
+}
+
+TAP_TEST(a_second_contact_starts_from_scratch)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(stats(&b).channels_open, 3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_4_1, 1));
+	TAP_EQ(stats(&b).channels_open, 0);
+	TAP_EQ(stats(&b).gpadls, 0);
+	TAP_EQ(hvh_mem_held(b.e.mem), 0);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	TAP_CHECK(guest_request_offers(&b.g));
+	drop(&b);
+}
+
+TAP_TEST(a_second_contact_waits_for_slow_devices)
+{
+	struct bed b;
+	struct hvw_msg msg;
+
+	make(&b, HVP_VERSION_5_3);
+	b.e.echo.slow = true;
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_5_2, 0), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	/* A third one overrides it: one answer, for the latest. */
+	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_4_0, 0), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	embedder_drain(&b.e);
+	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
+	TAP_EQ(msg.u.VERSION_RESPONSE.connection_id, HVP_VERSION_4_0);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+/* A FreeBSD guest takes any answer for the one that it waits for. */
+TAP_TEST(nothing_of_the_old_life_is_answered_into_the_new_one)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	b.e.echo.slow = true;
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(guest_post_close(&b.g, 2), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_teardown(&b.g, 3, b.g.channels[2].gpadl), HVP_STATUS_SUCCESS);
+	embedder_run(&b.e);
+	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_5_3, 0), HVP_STATUS_SUCCESS);
+	embedder_drain(&b.e);
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+TAP_TEST(a_contact_voids_what_waits_for_the_guest)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	b.e.room = 1;
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_5_0, 0), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+/* --- offers ---------------------------------------------------------------------------------- */
+
+TAP_TEST(offers_describe_the_devices)
+{
+	static const struct hvp_guid heartbeat = HVP_CLASS_HEARTBEAT, shutdown = HVP_CLASS_SHUTDOWN;
+	static const struct hvp_guid instance = HVP_INSTANCE_HEARTBEAT;
+	struct bed b;
+	struct hvw_msg msg;
+	uint32_t mode;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
+	TAP_MEM_EQ(&msg.u.OFFER_CHANNEL.class_id, &heartbeat, sizeof(heartbeat));
+	TAP_MEM_EQ(&msg.u.OFFER_CHANNEL.instance_id, &instance, sizeof(instance));
+	TAP_EQ(msg.u.OFFER_CHANNEL.flags, HVP_OFFER_ENUMERATE_DEVICE | HVP_OFFER_NAMED_PIPE);
+	memcpy(&mode, msg.u.OFFER_CHANNEL.user_data, sizeof(mode));
+	TAP_EQ(mode, HVP_PIPE_MODE_MESSAGE);
+	TAP_EQ(msg.u.OFFER_CHANNEL.channel_id, 1);
+	TAP_EQ(msg.u.OFFER_CHANNEL.subchannel_index, 0);
+	TAP_EQ(msg.u.OFFER_CHANNEL.monitor_allocated, 0);
+	TAP_EQ(msg.u.OFFER_CHANNEL.monitor_id, HVP_MONITOR_ID_NONE);
+	TAP_EQ(msg.u.OFFER_CHANNEL.dedicated_interrupt, 1);
+	TAP_EQ(msg.u.OFFER_CHANNEL.connection_id, 0x2001);
+	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
+	TAP_MEM_EQ(&msg.u.OFFER_CHANNEL.class_id, &shutdown, sizeof(shutdown));
+	TAP_EQ(msg.u.OFFER_CHANNEL.channel_id, 2);
+	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
+	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_ALL_OFFERS_DELIVERED, &msg));
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+TAP_TEST(offers_are_made_once_in_a_connection)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	TAP_EQ(stats(&b).violations, 1);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	TAP_CHECK(guest_request_offers(&b.g));
+	drop(&b);
+}
+
+TAP_TEST(a_released_offer_is_gone_until_the_next_contact)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
+	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, 1), HVP_STATUS_SUCCESS);
+	TAP_STR_EQ(state_of(&b, 0), "not offered");
+	TAP_EQ(stats(&b).violations, 0);
+	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, 1), HVP_STATUS_SUCCESS);
+	TAP_EQ(stats(&b).violations, 1);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	TAP_CHECK(guest_request_offers(&b.g));
+	TAP_STR_EQ(state_of(&b, 0), "offered");
+	drop(&b);
+}
+
+/* --- dispatch -------------------------------------------------------------------------------- */
+
+TAP_TEST(hypercalls_that_are_no_vmbus_messages_are_told_so)
+{
+	struct bed b;
+	uint8_t bytes[HVP_MESSAGE_PAYLOAD_MAX + 1] = { HVP_MSG_UNLOAD };
+
+	make(&b, HVP_VERSION_4_1);
+	TAP_EQ(hvh_server_post(b.e.server, 1, 2, bytes, 8), HVP_STATUS_INVALID_CALL_INPUT);
+	TAP_EQ(hvh_server_post(b.e.server, 1, 0, bytes, 8), HVP_STATUS_INVALID_CALL_INPUT);
+	TAP_EQ(hvh_server_post(b.e.server, 1, 1, bytes, 7), HVP_STATUS_INVALID_CALL_INPUT);
+	TAP_EQ(hvh_server_post(b.e.server, 1, 1, bytes, sizeof(bytes)), HVP_STATUS_INVALID_CALL_INPUT);
+	TAP_EQ(hvh_server_post(b.e.server, 2, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
+	TAP_EQ(hvh_server_post(b.e.server, 4, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
+	TAP_EQ(hvh_server_post(b.e.server, 0x2001, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
+	TAP_EQ(stats(&b).messages_in, 0);
+	TAP_EQ(stats(&b).violations, 0);
+	drop(&b);
+}
+
+TAP_TEST(every_message_may_be_longer_and_none_shorter)
+{
+	for (uint32_t type = 0; type < HVP_MSG_END + 2; type++) {
+		struct bed b;
+		uint8_t bytes[HVP_MESSAGE_PAYLOAD_MAX];
+		uint32_t least = hvw_msg_least(type);
+
+		make(&b, HVP_VERSION_5_3);
+		TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+		memset(bytes, 0xff, sizeof(bytes));
+		memcpy(bytes, &type, sizeof(type));
+		for (uint32_t len = sizeof(struct hvp_msg_header); len < least; len++) {
+			uint64_t before = stats(&b).violations;
+
+			TAP_EQ(guest_post(&b.g, bytes, len), HVP_STATUS_SUCCESS);
+			TAP_EQ(stats(&b).violations, before + 1);
+			TAP_CHECK(guest_expect_nothing(&b.g));
+		}
+		TAP_EQ(guest_post(&b.g, bytes, sizeof(bytes)), HVP_STATUS_SUCCESS);
+		drop(&b);
+	}
+}
+
+/* Post each message of the list in a state; returns how many of them were no violation. */
+static unsigned post_each(struct bed *b, void (*enter)(struct bed *), uint32_t allowed)
+{
+	unsigned fine = 0;
+
+	for (uint32_t type = 1; type < HVP_MSG_END; type++) {
+		struct hvw_msg msg = { .u.h.type = type };
+		uint64_t before;
+
+		make(b, HVP_VERSION_5_3);
+		enter(b);
+		/* Channel 3, handle 3 or GPADL 3: the same place in most of them, and none that is there. */
+		msg.u.OPEN_CHANNEL.channel_id = 3;
+		msg.u.OPEN_CHANNEL.open_id = 3;
+		before = stats(b).violations;
+		TAP_EQ(guest_post(&b->g, msg.u.bytes, HVP_MESSAGE_PAYLOAD_MAX), HVP_STATUS_SUCCESS);
+		if (stats(b).violations == before) {
+			TAP_CHECK(allowed & 1u << type);
+			fine++;
+		}
+		embedder_run(&b->e);
+		embedder_drain(&b->e);
+		embedder_run(&b->e);
+		drop(b);
+	}
+	return fine;
+}
+
+static void enter_none(struct bed *b)
+{
+	(void)b;
+}
+
+static void enter_refused(struct bed *b)
+{
+	TAP_CHECK(!guest_contact(&b->g, HVP_VERSION_6_0, 0));
+}
+
+static void enter_connected(struct bed *b)
+{
+	TAP_CHECK(guest_contact(&b->g, HVP_VERSION_5_3, 0));
+}
+
+static void enter_offered(struct bed *b)
+{
+	enter_connected(b);
+	TAP_CHECK(guest_request_offers(&b->g));
+}
+
+static void enter_opening(struct bed *b)
+{
+	enter_offered(b);
+	TAP_CHECK(guest_share_ring(&b->g, 2, 4, 2));
+	TAP_EQ(guest_post_open(&b->g, 2, 0), HVP_STATUS_SUCCESS);
+	TAP_STR_EQ(state_of(b, 2), "opening");
+}
+
+static void enter_open(struct bed *b)
+{
+	TAP_CHECK(guest_up(&b->g));
+	TAP_STR_EQ(state_of(b, 2), "open");
+}
+
+static void enter_closing(struct bed *b)
+{
+	enter_open(b);
+	TAP_EQ(guest_post_close(&b->g, 2), HVP_STATUS_SUCCESS);
+	TAP_STR_EQ(state_of(b, 2), "closing");
+}
+
+static void enter_reopening(struct bed *b)
+{
+	enter_closing(b);
+	TAP_EQ(guest_post_open(&b->g, 2, 0), HVP_STATUS_SUCCESS);
+	TAP_STR_EQ(state_of(b, 2), "closing, will reopen");
+}
+
+static void enter_releasing(struct bed *b)
+{
+	enter_closing(b);
+	TAP_EQ(guest_post_channel(&b->g, HVP_MSG_RELID_RELEASED, 3), HVP_STATUS_SUCCESS);
+	TAP_STR_EQ(state_of(b, 2), "closing, guest is leaving");
+}
+
+static void enter_leaving(struct bed *b)
+{
+	enter_open(b);
+	TAP_EQ(guest_post_header(&b->g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+}
+
+static void enter_leaving_while_opening(struct bed *b)
+{
+	enter_opening(b);
+	TAP_EQ(guest_post_header(&b->g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+	TAP_STR_EQ(state_of(b, 2), "opening, guest is leaving");
+}
+
+#define BIT(name) (1u << HVP_MSG_##name)
+
+TAP_TEST(each_state_takes_its_messages_and_no_other)
+{
+	struct bed b;
+
+	TAP_EQ(post_each(&b, enter_none, BIT(INITIATE_CONTACT)), 1);
+	TAP_EQ(post_each(&b, enter_refused, BIT(INITIATE_CONTACT)), 1);
+	TAP_EQ(post_each(&b, enter_connected, BIT(INITIATE_CONTACT) | BIT(REQUEST_OFFERS) | BIT(UNLOAD)), 3);
+	TAP_EQ(post_each(&b, enter_offered, BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(RELID_RELEASED)), 3);
+	TAP_EQ(post_each(&b, enter_opening, BIT(INITIATE_CONTACT) | BIT(UNLOAD)), 2);
+	TAP_EQ(post_each(&b, enter_open,
+			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL) | BIT(MODIFY_CHANNEL)), 4);
+	TAP_EQ(post_each(&b, enter_closing,
+			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(OPEN_CHANNEL) | BIT(RELID_RELEASED)), 4);
+	TAP_EQ(post_each(&b, enter_reopening, BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL)), 3);
+	TAP_EQ(post_each(&b, enter_releasing, BIT(INITIATE_CONTACT) | BIT(UNLOAD)), 2);
+	TAP_EQ(post_each(&b, enter_leaving, BIT(INITIATE_CONTACT)), 1);
+	TAP_EQ(post_each(&b, enter_leaving_while_opening, BIT(INITIATE_CONTACT)), 1);
+}
+
+TAP_TEST(messages_newer_than_the_connection_are_dropped)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_4_0, 0) && guest_request_offers(&b.g));
+	TAP_REQUIRE(guest_share_ring(&b.g, 2, 4, 2) && guest_open(&b.g, 2, 0));
+	TAP_EQ(guest_post_modify(&b.g, 2, 1), HVP_STATUS_SUCCESS);
+	TAP_EQ(stats(&b).violations, 1);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+TAP_TEST(the_log_is_bounded_whatever_the_guest_repeats)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	for (unsigned i = 0; i < 1000; i++) {
+		TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+		TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+		TAP_CHECK(guest_unload(&b.g));
+	}
+	TAP_EQ(stats(&b).violations, 1000);
+	/* Ten lines of each kind. */
+	TAP_EQ(b.e.lines, 20);
+	embedder_advance(&b.e, 6000000000);
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+	TAP_EQ(b.e.lines, 21);
+	drop(&b);
+}
+
+/* --- back-pressure --------------------------------------------------------------------------- */
+
+TAP_TEST(messages_wait_in_order_while_the_slot_is_busy)
+{
+	struct bed b;
+	struct hvw_msg msg;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	b.e.room = 1;
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	for (uint32_t id = 1; id <= 3; id++) {
+		TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
+		TAP_EQ(msg.u.OFFER_CHANNEL.channel_id, id);
+	}
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_ALL_OFFERS_DELIVERED, &msg));
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	TAP_EQ(stats(&b).messages_out, 5);
+	drop(&b);
+}
+
+TAP_TEST(a_guest_that_does_not_read_is_put_off_but_may_start_anew)
+{
+	struct bed b;
+	struct hvw_msg msg;
+	unsigned accepted = 0;
+	uint64_t in;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
+	b.e.room = 0;
+	in = stats(&b).messages_in;
+	/* Each is answered with a failure. */
+	while (guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0) == HVP_STATUS_SUCCESS)
+		TAP_REQUIRE(++accepted < 1000);
+	TAP_EQ(accepted, 64);
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_INSUFFICIENT_BUFFERS);
+	TAP_EQ(stats(&b).messages_in, in + accepted);
+	b.e.room = 1;
+	embedder_flush(&b.e);
+	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0), HVP_STATUS_INSUFFICIENT_BUFFERS);
+	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_5_3, 0), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+/* --- leaving --------------------------------------------------------------------------------- */
+
+TAP_TEST(unload_is_answered_when_everything_is_given_back)
+{
+	struct bed b;
+	uint32_t version;
+
+	make(&b, HVP_VERSION_5_3);
+	b.e.echo.slow = true;
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+	TAP_CHECK(!hvh_server_connected(b.e.server, &version));
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	TAP_CHECK(hvh_mem_held(b.e.mem) != 0);
+	embedder_drain(&b.e);
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_UNLOAD_RESPONSE, &(struct hvw_msg){ 0 }));
+	TAP_EQ(hvh_mem_held(b.e.mem), 0);
+	TAP_EQ(stats(&b).gpadls, 0);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+TAP_TEST(teardowns_that_wait_are_answered_before_the_unload)
+{
+	struct bed b;
+	struct hvw_msg msg;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(guest_post_close(&b.g, 2), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_teardown(&b.g, 3, b.g.channels[2].gpadl), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_TORNDOWN, &msg));
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_UNLOAD_RESPONSE, &msg));
+	drop(&b);
+}
+
+TAP_TEST(a_hundred_connections_leave_nothing)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	for (unsigned i = 0; i < 100; i++) {
+		TAP_REQUIRE(guest_up(&b.g));
+		if (i % 3 == 0)
+			TAP_CHECK(guest_unload(&b.g));
+		else if (i % 3 == 1)
+			embedder_reset(&b.e);
+		embedder_run(&b.e);
+		TAP_EQ(hvh_mem_held(b.e.mem), i % 3 == 2 ? 3 : 0);
+	}
+	drop(&b);
+}
+
+TAP_TEST(reset_in_any_state_says_nothing_and_ends_as_after_create)
+{
+	static void (*const enter[])(struct bed *) = {
+		enter_none, enter_refused, enter_connected, enter_offered, enter_opening, enter_open, enter_closing,
+		enter_reopening, enter_releasing, enter_leaving, enter_leaving_while_opening,
+	};
+
+	for (unsigned slow = 0; slow < 2; slow++) {
+		for (unsigned i = 0; i < sizeof(enter) / sizeof(enter[0]); i++) {
+			struct bed b;
+			uint32_t version;
+
+			make(&b, HVP_VERSION_5_3);
+			b.e.echo.slow = slow;
+			enter[i](&b);
+			embedder_reset(&b.e);
+			TAP_CHECK(guest_expect_nothing(&b.g));
+			embedder_drain(&b.e);
+			TAP_CHECK(guest_expect_nothing(&b.g));
+			embedder_drain(&b.e);
+			TAP_CHECK(guest_expect_nothing(&b.g));
+			TAP_EQ(hvh_mem_held(b.e.mem), 0);
+			TAP_CHECK(!hvh_server_connected(b.e.server, &version));
+			TAP_EQ(version, 0);
+			for (unsigned channel = 0; channel < 3; channel++)
+				TAP_STR_EQ(state_of(&b, channel), "not offered");
+			b.e.echo.slow = false;
+			TAP_CHECK(guest_up(&b.g));
+			drop(&b);
+		}
+	}
+}
+
+TAP_TEST(reset_overrides_an_unload_under_way)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	b.e.echo.slow = true;
+	enter_leaving(&b);
+	embedder_run(&b.e);
+	embedder_reset(&b.e);
+	embedder_drain(&b.e);
+	TAP_CHECK(guest_expect_nothing(&b.g));
+	drop(&b);
+}
+
+/* --- the embedder's side ---------------------------------------------------------------------- */
+
+TAP_TEST(owner_and_control_loop_may_be_one)
+{
+	struct bed b;
+	struct hvw_msg msg;
+
+	make(&b, HVP_VERSION_5_3);
+	b.e.synchronous = true;
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(guest_post_close(&b.g, 2), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_unshare_ring(&b.g, 2));
+	TAP_CHECK(guest_unload(&b.g));
+	b.e.owner_result = -EIO;
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
+	TAP_REQUIRE(guest_share_ring(&b.g, 2, 4, 2));
+	TAP_EQ(guest_post_open(&b.g, 2, 0), HVP_STATUS_SUCCESS);
+	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OPEN_RESULT, &msg));
+	TAP_EQ(msg.u.OPEN_RESULT.status, HVP_OPEN_FAILED);
+	b.e.owner_result = 0;
+	TAP_CHECK(guest_up(&b.g));
+	TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	drop(&b);
+}
+
+TAP_TEST(impossible_configurations_are_refused)
+{
+	static const struct hvh_server_config bad[] = {
+		{ .version_max = HVP_VERSION_5_3, .vps = 0 },
+		{ .version_max = HVP_VERSION_6_0, .vps = 1 },
+		{ .version_max = 0x20003, .vps = 1 },
+	};
+	struct bed b;
+	struct hvh_server *server;
+
+	make(&b, HVP_VERSION_5_3);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		TAP_EQ(hvh_server_create(b.e.mem, &bad[i], &(struct hvh_server_ops){ 0 }, NULL, &server), -EINVAL);
+	drop(&b);
+}
+
+TAP_TEST(channels_run_out_at_their_limit_and_instances_are_unique)
+{
+	struct bed b;
+	struct echo_device *many = calloc(HVP_CHANNEL_ID_MAX, sizeof(*many));
+	unsigned i;
+
+	make(&b, HVP_VERSION_5_3);
+	echo_device_init(&many[0], 1);
+	TAP_EQ(hvh_server_add(b.e.server, &many[0].device), -EEXIST);
+	for (i = 0; i < HVP_CHANNEL_ID_MAX - 3; i++) {
+		echo_device_init(&many[i], 2);
+		memcpy(many[i].device.instance_id.b + 4, &i, sizeof(i));
+		TAP_REQUIRE(hvh_server_add(b.e.server, &many[i].device) == 0);
+	}
+	echo_device_init(&many[i], 3);
+	TAP_EQ(hvh_server_add(b.e.server, &many[i].device), -ENOSPC);
+	TAP_CHECK(hvh_server_channel(b.e.server, HVP_CHANNEL_ID_MAX - 1) != NULL);
+	TAP_CHECK(hvh_server_channel(b.e.server, HVP_CHANNEL_ID_MAX) == NULL);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
+	/* All the offers wait at once, and no new message is taken until they are read. */
+	b.e.room = 0;
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_INSUFFICIENT_BUFFERS);
+	b.e.room = 3000;
+	embedder_flush(&b.e);
+	for (i = 0; embedder_take(&b.e, &(struct embedder_message){ 0 }); i++)
+		;
+	TAP_EQ(i, HVP_CHANNEL_ID_MAX + 1);
+	drop(&b);
+	free(many);
+}
+
+TAP_MAIN()
