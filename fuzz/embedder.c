@@ -45,8 +45,10 @@ static void trace_message(struct embedder *e, const struct embedder_message *mes
 
 	memcpy(&type, message->bytes, sizeof(type));
 	for (i = sizeof(struct hvp_msg_header); i < message->len; i++)
-		snprintf(hex + 2 * (i - sizeof(struct hvp_msg_header)), 3, "%02x", message->bytes[i]);
-	embedder_trace(e, "%s to vp %u sint %u: %s", hvw_msg_name(type), message->vp, message->sint, hex);
+		snprintf(hex + 2 * (i - sizeof(struct hvp_msg_header)), 3, "%02x",
+			 message->bytes[i]);
+	embedder_trace(e, "%s to vp %u sint %u: %s", hvw_msg_name(type), message->vp, message->sint,
+		       hex);
 }
 
 /* --- invariants ------------------------------------------------------------------------------ */
@@ -58,14 +60,17 @@ static void check_channel(struct hvh_server *server, const struct hvh_channel *c
 
 	EMBEDDER_REQUIRE(channel->state < CHANNEL_STATES);
 	EMBEDDER_REQUIRE(mapped == (channel->ring_gpadl != 0));
-	EMBEDDER_REQUIRE(mapped == (channel->state != CHANNEL_RELEASED && channel->state != CHANNEL_OFFERED));
+	EMBEDDER_REQUIRE(mapped ==
+			 (channel->state != CHANNEL_RELEASED && channel->state != CHANNEL_OFFERED));
 	if (!mapped)
 		return;
 	gpadl = gpadl_find(server, channel->ring_gpadl);
-	EMBEDDER_REQUIRE(gpadl && gpadl->channel_id == channel->id && gpadl->state != GPADL_ASSEMBLING);
+	EMBEDDER_REQUIRE(gpadl && gpadl->channel_id == channel->id &&
+			 gpadl->state != GPADL_ASSEMBLING);
 	/* Device access to the ring ends with the machine's memory: nobody may be beyond it. */
 	EMBEDDER_REQUIRE(channel->broken || !channel->running ||
-			 channel->rx.size + channel->tx.size + 2 * HVP_PAGE_SIZE == channel->ring.bytes);
+			 channel->rx.size + channel->tx.size + 2 * HVP_PAGE_SIZE ==
+				 channel->ring.bytes);
 }
 
 void embedder_check(struct embedder *e)
@@ -85,7 +90,8 @@ void embedder_check(struct embedder *e)
 		gpadls++;
 		pages += gpadl->pages;
 		EMBEDDER_REQUIRE(gpadl->filled <= gpadl->bytes);
-		EMBEDDER_REQUIRE((gpadl->state == GPADL_ASSEMBLING) == (gpadl->filled < gpadl->bytes));
+		EMBEDDER_REQUIRE((gpadl->state == GPADL_ASSEMBLING) ==
+				 (gpadl->filled < gpadl->bytes));
 		for (i = 0; i < server->channel_count; i++)
 			used |= server->channels[i]->ring_gpadl == gpadl->handle;
 		/* A load that failed half way may leave some until the reset is through. */
@@ -157,7 +163,8 @@ static void op_signal(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag)
 {
 	struct embedder *e = ctx;
 
-	EMBEDDER_REQUIRE(vp < e->config.vps && sint == HVP_VMBUS_SINT && flag >= 1 && flag <= EMBEDDER_CHANNELS);
+	EMBEDDER_REQUIRE(vp < e->config.vps && sint == HVP_VMBUS_SINT && flag >= 1 &&
+			 flag <= EMBEDDER_CHANNELS);
 	e->signals[flag - 1]++;
 	e->signal_vp[flag - 1] = vp;
 }
@@ -297,7 +304,8 @@ bool embedder_step(struct embedder *e, unsigned pick)
 		return false;
 	task = e->tasks[pick % e->task_count];
 	/* The oldest of the same loop and channel. */
-	while (e->tasks[i].channel != task.channel || on_owner_loop(e->tasks[i].work) != on_owner_loop(task.work))
+	while (e->tasks[i].channel != task.channel ||
+	       on_owner_loop(e->tasks[i].work) != on_owner_loop(task.work))
 		i++;
 	task = e->tasks[i];
 	e->task_count--;
@@ -316,7 +324,8 @@ void embedder_run(struct embedder *e)
 uint16_t embedder_post(struct embedder *e, uint32_t connection_id, const void *message, size_t len)
 {
 	uint64_t before = e->server->stats.violations;
-	uint16_t status = hvh_server_post(e->server, connection_id, HVP_MESSAGE_VMBUS, message, len);
+	uint16_t status =
+		hvh_server_post(e->server, connection_id, HVP_MESSAGE_VMBUS, message, len);
 	uint32_t type = HVP_MSG_END;
 
 	if (len >= sizeof(type))
@@ -462,7 +471,8 @@ static void server_drop(struct embedder *e)
 	for (i = 0; i < EMBEDDER_CHANNELS; i++)
 		EMBEDDER_REQUIRE(!e->owned[i] && !e->deadline_ns[i] &&
 				 e->server->channels[i]->state == CHANNEL_RELEASED);
-	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == 0 && !e->server->gpadls && !e->server->waiting_count);
+	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == 0 && !e->server->gpadls &&
+			 !e->server->waiting_count);
 	hvh_server_destroy(e->server);
 	hvh_heartbeat_destroy(e->heartbeat);
 	hvh_shutdown_destroy(e->shutdown);

@@ -50,7 +50,8 @@ struct embedder {
 	unsigned room; /* messages that the inbox holds */
 	int start_result; /* what ops->channel_start answers */
 	int owner_result; /* what EMBEDDER_START answers instead of asking the device, unless 0 */
-	void (*after_action)(struct embedder *e); /* called after each action of the guest or a loop; may be NULL */
+	void (*after_action)(
+		struct embedder *e); /* called after each action of the guest or a loop; may be NULL */
 
 	/* For the test to read. */
 	struct hvh_mem *mem;
@@ -129,16 +130,17 @@ int embedder_save(struct embedder *e, uint8_t **state, size_t *len);
 int embedder_load(struct embedder *e, const uint8_t *state, size_t len);
 
 /* A line in the trace. */
-void embedder_trace(struct embedder *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void embedder_trace(struct embedder *e, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Abort with a line when the server's own books do not agree. Called by everything above. */
 void embedder_check(struct embedder *e);
 
 /* Abort unless true: for the embedder and for what uses it. */
-#define EMBEDDER_REQUIRE(condition)                                                                                    \
-	do {                                                                                                           \
-		if (!(condition))                                                                                      \
-			embedder_die(__FILE__, __LINE__, #condition);                                                  \
+#define EMBEDDER_REQUIRE(condition)                                                                \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			embedder_die(__FILE__, __LINE__, #condition);                              \
 	} while (0)
 _Noreturn void embedder_die(const char *file, int line, const char *what);
 

@@ -12,6 +12,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 /*
+ * Optional: replay cuts each input at so many lengths only, spread over it. For targets that take lists of actions:
+ * those are slow, and where a list ends matters little.
+ */
+__attribute__((weak)) extern const unsigned fuzz_cuts;
+
+/*
  * Optional: called by replay once the corpus has gone through. Returns how many of the things that the corpus must
  * reach (such as an accepted message of each type) it did not reach, after a "# " line on stdout for each.
  */

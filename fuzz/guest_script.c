@@ -64,7 +64,8 @@ bool guest_take(struct guest *g, struct hvw_msg *msg)
 	struct embedder_message message;
 
 	embedder_run(g->e);
-	return embedder_take(g->e, &message) && !hvw_msg_parse(msg, message.bytes, message.len, HVP_TO_GUEST);
+	return embedder_take(g->e, &message) &&
+	       !hvw_msg_parse(msg, message.bytes, message.len, HVP_TO_GUEST);
 }
 
 bool guest_expect(struct guest *g, uint32_t type, struct hvw_msg *msg)
@@ -99,8 +100,8 @@ bool guest_contact(struct guest *g, uint32_t version, uint32_t target_vp)
 {
 	struct hvw_msg msg;
 
-	if (guest_post_contact(g, version, target_vp) || !guest_expect(g, HVP_MSG_VERSION_RESPONSE, &msg) ||
-	    !msg.u.VERSION_RESPONSE.supported)
+	if (guest_post_contact(g, version, target_vp) ||
+	    !guest_expect(g, HVP_MSG_VERSION_RESPONSE, &msg) || !msg.u.VERSION_RESPONSE.supported)
 		return false;
 	g->version = version;
 	if (version >= HVP_VERSION_5_0)
@@ -129,8 +130,9 @@ bool guest_request_offers(struct guest *g)
 }
 
 /* One GPADL message with as many of the pages as fit; how many that were. */
-static unsigned gpadl_message(struct guest *g, uint32_t channel_id, uint32_t gpadl, const uint64_t *gpns,
-			      unsigned pages, unsigned first, unsigned stray, uint16_t *status)
+static unsigned gpadl_message(struct guest *g, uint32_t channel_id, uint32_t gpadl,
+			      const uint64_t *gpns, unsigned pages, unsigned first, unsigned stray,
+			      uint16_t *status)
 {
 	struct hvp_msg_gpadl_header header = {
 		.h.type = HVP_MSG_GPADL_HEADER,
@@ -161,8 +163,8 @@ static unsigned gpadl_message(struct guest *g, uint32_t channel_id, uint32_t gpa
 	return here;
 }
 
-uint16_t guest_post_gpadl(struct guest *g, uint32_t channel_id, uint32_t gpadl, const uint64_t *gpns, unsigned pages,
-			  unsigned messages, unsigned stray)
+uint16_t guest_post_gpadl(struct guest *g, uint32_t channel_id, uint32_t gpadl,
+			  const uint64_t *gpns, unsigned pages, unsigned messages, unsigned stray)
 {
 	unsigned first = 0;
 	uint16_t status;
@@ -173,7 +175,8 @@ uint16_t guest_post_gpadl(struct guest *g, uint32_t channel_id, uint32_t gpadl, 
 	return status;
 }
 
-uint16_t guest_post_gpadl_rest(struct guest *g, uint32_t gpadl, const uint64_t *gpns, unsigned pages, unsigned first)
+uint16_t guest_post_gpadl_rest(struct guest *g, uint32_t gpadl, const uint64_t *gpns,
+			       unsigned pages, unsigned first)
 {
 	unsigned at = first ? HEADER_PAGES + (first - 1) * BODY_PAGES : 0;
 	uint16_t status = HVP_STATUS_SUCCESS;
@@ -201,8 +204,8 @@ void guest_ring_pages(struct guest *g, unsigned channel, unsigned pages, unsigne
 	for (i = 0; i < pages; i++) {
 		/* Every other page, from the top: nothing is contiguous. */
 		ch->gpns[i] = g->next_gpn + 2 * (pages - 1 - i);
-		EMBEDDER_REQUIRE(mmap(ch->ring + i * HVP_PAGE_SIZE, HVP_PAGE_SIZE, PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_FIXED, region.fd,
+		EMBEDDER_REQUIRE(mmap(ch->ring + i * HVP_PAGE_SIZE, HVP_PAGE_SIZE,
+				      PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, region.fd,
 				      (off_t)(ch->gpns[i] << HVP_PAGE_SHIFT)) != MAP_FAILED);
 		memset(ch->ring + i * HVP_PAGE_SIZE, 0, HVP_PAGE_SIZE);
 	}
@@ -223,8 +226,9 @@ bool guest_share_ring(struct guest *g, unsigned channel, unsigned pages, unsigne
 
 	guest_ring_pages(g, channel, pages, split);
 	return !guest_post_gpadl(g, ch->id, ch->gpadl, ch->gpns, pages, 0, 0) &&
-	       guest_expect(g, HVP_MSG_GPADL_CREATED, &msg) && msg.u.GPADL_CREATED.channel_id == ch->id &&
-	       msg.u.GPADL_CREATED.gpadl == ch->gpadl && msg.u.GPADL_CREATED.status == HVP_GPADL_SUCCESS;
+	       guest_expect(g, HVP_MSG_GPADL_CREATED, &msg) &&
+	       msg.u.GPADL_CREATED.channel_id == ch->id && msg.u.GPADL_CREATED.gpadl == ch->gpadl &&
+	       msg.u.GPADL_CREATED.status == HVP_GPADL_SUCCESS;
 }
 
 uint16_t guest_post_open(struct guest *g, unsigned channel, uint32_t target_vp)
@@ -247,7 +251,8 @@ bool guest_open(struct guest *g, unsigned channel, uint32_t target_vp)
 	struct guest_channel *ch = &g->channels[channel];
 	struct hvw_msg msg;
 
-	return !guest_post_open(g, channel, target_vp) && guest_expect(g, HVP_MSG_OPEN_RESULT, &msg) &&
+	return !guest_post_open(g, channel, target_vp) &&
+	       guest_expect(g, HVP_MSG_OPEN_RESULT, &msg) &&
 	       msg.u.OPEN_RESULT.channel_id == ch->id && msg.u.OPEN_RESULT.open_id == ch->open_id &&
 	       msg.u.OPEN_RESULT.status == HVP_OPEN_SUCCESS;
 }
@@ -284,7 +289,8 @@ bool guest_unshare_ring(struct guest *g, unsigned channel)
 	struct guest_channel *ch = &g->channels[channel];
 	struct hvw_msg msg;
 
-	return !guest_post_teardown(g, ch->id, ch->gpadl) && guest_expect(g, HVP_MSG_GPADL_TORNDOWN, &msg) &&
+	return !guest_post_teardown(g, ch->id, ch->gpadl) &&
+	       guest_expect(g, HVP_MSG_GPADL_TORNDOWN, &msg) &&
 	       msg.u.GPADL_TORNDOWN.gpadl == ch->gpadl;
 }
 
@@ -292,7 +298,8 @@ bool guest_unload(struct guest *g)
 {
 	struct hvw_msg msg;
 
-	return !guest_post_header(g, HVP_MSG_UNLOAD) && guest_expect(g, HVP_MSG_UNLOAD_RESPONSE, &msg);
+	return !guest_post_header(g, HVP_MSG_UNLOAD) &&
+	       guest_expect(g, HVP_MSG_UNLOAD_RESPONSE, &msg);
 }
 
 bool guest_up(struct guest *g)
@@ -311,18 +318,21 @@ bool guest_up(struct guest *g)
 
 /* --- packets ----------------------------------------------------------------------------------- */
 
-int guest_send(struct guest *g, unsigned channel, uint64_t transaction_id, const void *payload, uint32_t len)
+int guest_send(struct guest *g, unsigned channel, uint64_t transaction_id, const void *payload,
+	       uint32_t len)
 {
 	struct guest_channel *ch = &g->channels[channel];
 	bool signal;
-	int err = ch->tx.control ? hvw_tx_send(&ch->tx, 0, transaction_id, payload, len, &signal) : -EINVAL;
+	int err = ch->tx.control ? hvw_tx_send(&ch->tx, 0, transaction_id, payload, len, &signal) :
+				   -EINVAL;
 
 	if (!err && signal)
 		embedder_doorbell(g->e, ch->connection_id);
 	return err;
 }
 
-int guest_recv(struct guest *g, unsigned channel, void *payload, uint32_t size, uint64_t *transaction_id)
+int guest_recv(struct guest *g, unsigned channel, void *payload, uint32_t size,
+	       uint64_t *transaction_id)
 {
 	struct guest_channel *ch = &g->channels[channel];
 	struct hvw_rx_packet packet;
@@ -351,7 +361,8 @@ static void answer(struct guest *g, unsigned channel, uint8_t *message, const st
 	h.flags = HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_RESPONSE;
 	switch (ic->h.type) {
 	case HVP_IC_NEGOTIATE:
-		if (hvw_ic_choose(ic, framework, 2, g->versions, g->version_count, &best[0], &best[1]))
+		if (hvw_ic_choose(ic, framework, 2, g->versions, g->version_count, &best[0],
+				  &best[1]))
 			len = hvw_ic_build_choice(message, &ic->h, NULL, NULL);
 		else
 			len = hvw_ic_build_choice(message, &ic->h, &best[0], &best[1]);
@@ -382,8 +393,10 @@ unsigned guest_serve(struct guest *g, unsigned channel)
 
 		if (hvw_ic_parse(&ic, message, (size_t)len))
 			break;
-		embedder_trace(g->e, "packet on channel %u: type %u version %u.%u size %u transaction %u", channel + 1,
-			       ic.h.type, ic.h.message.major, ic.h.message.minor, ic.h.size, ic.h.transaction_id);
+		embedder_trace(g->e,
+			       "packet on channel %u: type %u version %u.%u size %u transaction %u",
+			       channel + 1, ic.h.type, ic.h.message.major, ic.h.message.minor,
+			       ic.h.size, ic.h.transaction_id);
 		if (!g->mute)
 			answer(g, channel, message, &ic);
 		taken++;

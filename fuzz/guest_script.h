@@ -74,10 +74,11 @@ uint16_t guest_post_teardown(struct guest *g, uint32_t channel_id, uint32_t gpad
  * Post a GPADL of one range over `pages` page numbers: header, then bodies, until `messages` of them
  * are posted (0: all). `stray` more bytes at the end of each. The last hypercall's status.
  */
-uint16_t guest_post_gpadl(struct guest *g, uint32_t channel_id, uint32_t gpadl, const uint64_t *gpns, unsigned pages,
-			  unsigned messages, unsigned stray);
+uint16_t guest_post_gpadl(struct guest *g, uint32_t channel_id, uint32_t gpadl,
+			  const uint64_t *gpns, unsigned pages, unsigned messages, unsigned stray);
 /* The rest of the messages, from number `first` on. */
-uint16_t guest_post_gpadl_rest(struct guest *g, uint32_t gpadl, const uint64_t *gpns, unsigned pages, unsigned first);
+uint16_t guest_post_gpadl_rest(struct guest *g, uint32_t gpadl, const uint64_t *gpns,
+			       unsigned pages, unsigned first);
 
 /* Contact at 5.3, offers, and all channels open with rings of 4 + 4 pages and their services negotiated. */
 bool guest_up(struct guest *g);
@@ -86,10 +87,12 @@ bool guest_up(struct guest *g);
 void guest_ring_pages(struct guest *g, unsigned channel, unsigned pages, unsigned split);
 
 /* Send on a ring and ring the doorbell if the ring says so. Negative errno of hvw_tx_send(). */
-int guest_send(struct guest *g, unsigned channel, uint64_t transaction_id, const void *payload, uint32_t len);
+int guest_send(struct guest *g, unsigned channel, uint64_t transaction_id, const void *payload,
+	       uint32_t len);
 
 /* The next packet: its payload's length, at most `size` bytes of it in `payload`; negative errno of hvw_rx_next(). */
-int guest_recv(struct guest *g, unsigned channel, void *payload, uint32_t size, uint64_t *transaction_id);
+int guest_recv(struct guest *g, unsigned channel, void *payload, uint32_t size,
+	       uint64_t *transaction_id);
 
 /* Answer all that waits on an integration service's ring, and trace it. Number of packets taken. */
 unsigned guest_serve(struct guest *g, unsigned channel);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * A plain main() for fuzz targets: replays fuzz/corpora/<name of this program>/ and prints TAP, one line for each file.
- * Every input is also replayed cut short at each length, from a heap block of exactly that size, so that the sanitizer
- * builds see any read past the end. A corpus that is missing or empty is a failure.
+ * Every input is also replayed cut short at each length (but see fuzz_cuts), from a heap block of exactly that size, so
+ * that the sanitizer builds see any read past the end. A corpus that is missing or empty is a failure.
  *
  * A target may define fuzz_corpus_complete(), called after the whole inputs (before the cut ones): it returns the
  * number of things that no input reached (messages never accepted, say) and prints a "# " line for each.
@@ -71,6 +71,7 @@ static int replay_file(const char *dir, const char *name, int cut)
 {
 	char path[4096];
 	struct input input;
+	size_t step = 1;
 	int err = 0;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
@@ -79,7 +80,9 @@ static int replay_file(const char *dir, const char *name, int cut)
 		return -1;
 	if (!cut)
 		err = replay(&input, input.len);
-	for (size_t len = 0; cut && !err && len < input.len && len < CUTS_MAX; len++)
+	if (&fuzz_cuts)
+		step += input.len / fuzz_cuts;
+	for (size_t len = 0; cut && !err && len < input.len && len < CUTS_MAX * step; len += step)
 		err = replay(&input, len);
 	free(input.data);
 	return err;
@@ -108,7 +111,7 @@ int main(int argc, char **argv)
 
 			failed += err != 0;
 			printf("%sok %d - %s%s\n", err ? "not " : "", ++number, entries[i]->d_name,
-			       cut ? ", cut at each length" : "");
+			       cut ? ", cut short" : "");
 		}
 		if (!cut && fuzz_corpus_complete) {
 			int missed = fuzz_corpus_complete();

@@ -15,6 +15,8 @@
 
 #define ACTIONS_MAX 400u
 
+const unsigned fuzz_cuts = 8;
+
 struct input {
 	const uint8_t *next;
 	size_t left;
@@ -54,7 +56,8 @@ static void fill_gpns(struct input *in, uint64_t *gpns, unsigned pages)
 		gpns[i] = 8 + i;
 	/* One page may be anywhere. */
 	if (kind & 0x80)
-		gpns[(kind & 0x7f) % pages] = kind & 1 ? EMBEDDER_NO_RAM / HVP_PAGE_SIZE : UINT64_MAX - kind;
+		gpns[(kind & 0x7f) % pages] = kind & 1 ? EMBEDDER_NO_RAM / HVP_PAGE_SIZE :
+							 UINT64_MAX - kind;
 }
 
 static void raw_message(struct input *in, struct embedder *e)
@@ -74,7 +77,8 @@ static void contact(struct input *in, struct guest *g)
 #define VERSION(major, minor) HVP_VERSION(major, minor),
 		HVP_VERSION_LIST(VERSION)
 #undef VERSION
-		0x10001, UINT32_MAX
+			0x10001,
+		UINT32_MAX
 	};
 	uint32_t version = versions[below(in, sizeof(versions) / sizeof(versions[0]))];
 
@@ -96,7 +100,8 @@ static void gpadl(struct input *in, struct guest *g)
 
 static void share_ring(struct input *in, struct guest *g)
 {
-	unsigned channel = below(in, EMBEDDER_CHANNELS), pages = 1 + below(in, 30), split = byte(in);
+	unsigned channel = below(in, EMBEDDER_CHANNELS), pages = 1 + below(in, 14),
+		 split = byte(in);
 	struct guest_channel *ch = &g->channels[channel];
 
 	/* Mostly the middle. */
@@ -169,7 +174,8 @@ static void answer(struct input *in, struct guest *g)
 
 static void advance(struct input *in, struct embedder *e)
 {
-	static const uint64_t steps_ns[] = { 1, 10000000, 1000000000, 2000000000, 11000000000, 31000000000 };
+	static const uint64_t steps_ns[] = { 1,		 10000000,    1000000000,
+					     2000000000, 11000000000, 31000000000 };
 
 	embedder_advance(e, steps_ns[below(in, 6)]);
 }
@@ -268,7 +274,8 @@ static void act(struct input *in, struct embedder *e, struct guest *g)
 		(void)guest_post_close(g, below(in, EMBEDDER_CHANNELS));
 		break;
 	case 8:
-		(void)guest_post_channel(g, HVP_MSG_RELID_RELEASED, below(in, EMBEDDER_CHANNELS + 2));
+		(void)guest_post_channel(g, HVP_MSG_RELID_RELEASED,
+					 below(in, EMBEDDER_CHANNELS + 2));
 		break;
 	case 9:
 		teardown(in, g);
@@ -357,22 +364,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 /* Messages of later versions, and of services that are not offered: none may be accepted. */
 static bool supported(uint32_t type)
 {
-	return type != HVP_MSG_OPEN_RESERVED && type != HVP_MSG_CLOSE_RESERVED && type != HVP_MSG_TL_CONNECT_REQUEST &&
-	       type != HVP_MSG_MODIFY_CONNECTION && type != HVP_MSG_PAUSE && type != HVP_MSG_RESUME;
+	return type != HVP_MSG_OPEN_RESERVED && type != HVP_MSG_CLOSE_RESERVED &&
+	       type != HVP_MSG_TL_CONNECT_REQUEST && type != HVP_MSG_MODIFY_CONNECTION &&
+	       type != HVP_MSG_PAUSE && type != HVP_MSG_RESUME;
 }
 
 int fuzz_corpus_complete(void)
 {
 	int missing = 0;
 
-#define CHECK_MESSAGE(number, name, type, least, direction, version)                                                   \
-	if ((direction) == HVP_TO_HOST && !refused[number]) {                                                          \
-		printf("# never refused: " #name "\n");                                                                \
-		missing++;                                                                                             \
-	}                                                                                                              \
-	if (((direction) == HVP_TO_HOST && supported(number)) != (accepted[number] != 0)) {                            \
-		printf("# %s accepted: " #name "\n", accepted[number] ? "wrongly" : "never");                          \
-		missing++;                                                                                             \
+#define CHECK_MESSAGE(number, name, type, least, direction, version)                               \
+	if ((direction) == HVP_TO_HOST && !refused[number]) {                                      \
+		printf("# never refused: " #name "\n");                                            \
+		missing++;                                                                         \
+	}                                                                                          \
+	if (((direction) == HVP_TO_HOST && supported(number)) != (accepted[number] != 0)) {        \
+		printf("# %s accepted: " #name "\n", accepted[number] ? "wrongly" : "never");      \
+		missing++;                                                                         \
 	}
 	HVP_MSG_LIST(CHECK_MESSAGE)
 #undef CHECK_MESSAGE

@@ -67,11 +67,15 @@ static void load_synic(const uint8_t *data, size_t len)
 	hvh_state_reader_init(&r, data, len);
 	if (!hvh_synic_load(synic, &r) && !hvh_state_reader_finish(&r)) {
 		synics_accepted++;
-		(void)hvh_synic_post(synic, HVP_VMBUS_SINT, HVP_MESSAGE_VMBUS, "x", 1);
-		(void)hvh_synic_signal(synic, HVP_VMBUS_SINT, 1);
+		EMBEDDER_REQUIRE(hvh_synic_post(synic, HVP_SINT_COUNT, HVP_MESSAGE_VMBUS, "x", 1) ==
+				 -EINVAL);
+		EMBEDDER_REQUIRE(hvh_synic_post(synic, HVP_VMBUS_SINT, HVP_MESSAGE_VMBUS, "x", 1) !=
+				 -EINVAL);
+		EMBEDDER_REQUIRE(!hvh_synic_signal(synic, HVP_SINT_COUNT, 1));
 		hvh_state_writer_init(&w);
 		hvh_synic_save(synic, &w);
-		EMBEDDER_REQUIRE(!hvh_state_writer_finish(&w) && w.len == len && !memcmp(w.bytes, data, len));
+		EMBEDDER_REQUIRE(!hvh_state_writer_finish(&w) && w.len == len &&
+				 !memcmp(w.bytes, data, len));
 		free(w.bytes);
 	}
 	hvh_synic_destroy(synic);
@@ -92,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 int fuzz_corpus_complete(void)
 {
-	printf("# accepted: %u servers with %u signals to open channels, %u SynICs\n", servers_accepted,
-	       channels_resumed, synics_accepted);
+	printf("# accepted: %u servers with %u signals to open channels, %u SynICs\n",
+	       servers_accepted, channels_resumed, synics_accepted);
 	return !servers_accepted + !channels_resumed + !synics_accepted;
 }

@@ -81,6 +81,37 @@ void hvh_mem_destroy(struct hvh_mem *mem)
 	free(mem);
 }
 
+/* What x86-64 and arm64 with 4 KiB pages map as one, and the boundary it must start at. */
+#define HUGE_PAGE_BYTES (2ull << 20)
+
+/*
+ * Maps `fd` at a huge page's boundary and asks for huge pages. Whether there are any for shared memory is
+ * the host's setting (transparent_hugepage/shmem_enabled); without them this is an ordinary mapping.
+ */
+static uint8_t *map_aligned(int fd, uint64_t len)
+{
+	uint64_t reserved = len + HUGE_PAGE_BYTES, skip;
+	uint8_t *base, *host;
+
+	if (reserved < len)
+		return MAP_FAILED;
+	base = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return base;
+	skip = -(uintptr_t)base % HUGE_PAGE_BYTES;
+	host = mmap(base + skip, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	if (host == MAP_FAILED) {
+		munmap(base, reserved);
+		return host;
+	}
+	if (skip)
+		munmap(base, skip);
+	if (skip < HUGE_PAGE_BYTES)
+		munmap(host + len, HUGE_PAGE_BYTES - skip);
+	madvise(host, len, MADV_HUGEPAGE);
+	return host;
+}
+
 static int region_create(struct region *region, uint64_t gpa, uint64_t len)
 {
 	region->gpa = gpa;
@@ -93,7 +124,7 @@ static int region_create(struct region *region, uint64_t gpa, uint64_t len)
 		goto err_dirty;
 	if (ftruncate(region->fd, (off_t)len) < 0)
 		goto err_fd;
-	region->host = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, region->fd, 0);
+	region->host = map_aligned(region->fd, len);
 	if (region->host == MAP_FAILED)
 		goto err_fd;
 	return 0;

@@ -464,7 +464,7 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 			return 0;
 		}
 		if (err == -EAGAIN)
-			err = hvw_tx_want_space(&channel->tx, hvw_packet_space(sizeof(struct hvp_packet), len));
+			err = hvw_tx_want_space(&channel->tx, hvw_packet_space(0, len));
 	} while (!err);
 	if (err == -EAGAIN) {
 		retry_at(channel->device, hvh_device_now(channel->device) + SEND_RETRY_NS);

@@ -265,25 +265,35 @@ static bool teardown_ends(const struct hvh_server *server, uint32_t channel_id, 
 	return channel->restored && channel->request.ring_gpadl == handle;
 }
 
+/* What no sequence of messages leads to. `h`: the header as the guest sent it, `pages` what it declared. */
+static bool impossible(struct hvh_server *server, const struct hvp_msg_gpadl_header *h,
+		       uint32_t pages, uint32_t state, uint32_t filled)
+{
+	if (!h->channel_id || h->channel_id > server->channel_count || state > GPADL_TEARING_DOWN ||
+	    filled > h->range_bytes || (state == GPADL_ASSEMBLING) != (filled < h->range_bytes))
+		return true;
+	if (state == GPADL_TEARING_DOWN && !teardown_ends(server, h->channel_id, h->gpadl))
+		return true;
+	return refuse_reason(server, h, pages) != NULL;
+}
+
 static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 {
-	uint32_t handle = hvh_state_get_u32(r);
-	uint32_t channel_id = hvh_state_get_u32(r);
-	uint32_t state = hvh_state_get_u32(r);
-	uint32_t range_count = hvh_state_get_u32(r);
-	uint32_t bytes = hvh_state_get_u32(r);
-	uint32_t filled = hvh_state_get_u32(r);
-	struct hvp_msg_gpadl_header h = { .gpadl = handle, .channel_id = channel_id };
+	struct hvp_msg_gpadl_header h = { .h.type = HVP_MSG_GPADL_HEADER };
+	uint32_t state, range_count, bytes, filled, pages;
 	struct gpadl *gpadl;
-	uint32_t pages;
 
+	h.gpadl = hvh_state_get_u32(r);
+	h.channel_id = hvh_state_get_u32(r);
+	state = hvh_state_get_u32(r);
+	range_count = hvh_state_get_u32(r);
+	bytes = hvh_state_get_u32(r);
+	filled = hvh_state_get_u32(r);
 	h.range_count = (uint16_t)range_count;
 	h.range_bytes = (uint16_t)bytes;
 	pages = h.range_bytes / (uint32_t)sizeof(uint64_t) - h.range_count;
-	if (r->err || range_count > UINT16_MAX || bytes > UINT16_MAX || filled > bytes || state > GPADL_TEARING_DOWN ||
-	    (state == GPADL_ASSEMBLING) != (filled < bytes) || !channel_id || channel_id > server->channel_count ||
-	    (state == GPADL_TEARING_DOWN && !teardown_ends(server, channel_id, handle)) ||
-	    refuse_reason(server, &h, pages)) {
+	if (r->err || range_count > UINT16_MAX || bytes > UINT16_MAX ||
+	    impossible(server, &h, pages, state, filled)) {
 		hvh_state_refuse(r);
 		return;
 	}
@@ -292,8 +302,8 @@ static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 		hvh_state_refuse(r);
 		return;
 	}
-	gpadl->handle = handle;
-	gpadl->channel_id = channel_id;
+	gpadl->handle = h.gpadl;
+	gpadl->channel_id = h.channel_id;
 	gpadl->state = state;
 	gpadl->range_count = range_count;
 	gpadl->bytes = bytes;

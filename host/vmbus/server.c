@@ -457,9 +457,10 @@ int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 	server->message_vp = hvh_state_get_u32(r);
 	server->message_sint = hvh_state_get_u32(r);
 	server->offers_requested = hvh_state_get_u32(r) != 0;
-	if (state > CONNECTION_READY || (state == CONNECTION_READY) != version_known(server, server->version) ||
-	    (state == CONNECTION_NONE && server->version) || server->message_vp >= server->config.vps ||
-	    server->message_sint >= HVP_SINT_COUNT)
+	if (state > CONNECTION_READY ||
+	    (state == CONNECTION_READY) != version_known(server, server->version) ||
+	    (state == CONNECTION_NONE && server->version) ||
+	    server->message_vp >= server->config.vps || server->message_sint >= HVP_SINT_COUNT)
 		hvh_state_refuse(r);
 	load_waiting(server, r);
 	if (hvh_state_get_u32(r) != server->channel_count)

@@ -81,7 +81,8 @@ static void shutdowns(struct bed *b)
 {
 	struct guest *g = &b->g;
 
-	TAP_CHECK(guest_share_ring(g, SHUTDOWN, 4, 2) && guest_open(g, SHUTDOWN, HVP_TARGET_VP_NONE));
+	TAP_CHECK(guest_share_ring(g, SHUTDOWN, 4, 2) &&
+		  guest_open(g, SHUTDOWN, HVP_TARGET_VP_NONE));
 	embedder_run(&b->e);
 	guest_serve(g, SHUTDOWN);
 	TAP_EQ(embedder_shutdown(&b->e, 0), 0);
@@ -144,7 +145,8 @@ static void messages_wait(struct bed *b)
 
 	b->e.room = 1;
 	for (unsigned i = 0; i < 5; i++)
-		guest_post_gpadl(g, 1, 900 + i, &(uint64_t){ i < 3 ? 7 : EMBEDDER_NO_RAM }, 1, 0, 0);
+		guest_post_gpadl(g, 1, 900 + i, &(uint64_t){ i < 3 ? 7 : EMBEDDER_NO_RAM }, 1, 0,
+				 0);
 	for (unsigned i = 0; i < 5; i++)
 		TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
 	b->e.room = 1000;
@@ -191,12 +193,16 @@ static void trace_devices(struct bed *b)
 
 	hvh_heartbeat_status(b->e.heartbeat, &hb);
 	hvh_shutdown_status(b->e.shutdown, &sd);
-	embedder_trace(&b->e, "heartbeat %s %s: %u requests %u replies %u violations, sequence %u, last reply %u ms ago",
-		       hvh_ic_state_name(hb.ic.state), hvh_heartbeat_verdict_name(hb.verdict), (unsigned)hb.ic.requests,
-		       (unsigned)hb.ic.replies, (unsigned)hb.ic.violations, (unsigned)hb.sequence,
-		       hb.last_reply_ns ? (unsigned)((b->e.now_ns - hb.last_reply_ns) / 1000000) : 0);
-	embedder_trace(&b->e, "shutdown %s: %u requests %u replies %u violations", hvh_ic_state_name(sd.state),
-		       (unsigned)sd.requests, (unsigned)sd.replies, (unsigned)sd.violations);
+	embedder_trace(
+		&b->e,
+		"heartbeat %s %s: %u requests %u replies %u violations, sequence %u, last reply %u ms ago",
+		hvh_ic_state_name(hb.ic.state), hvh_heartbeat_verdict_name(hb.verdict),
+		(unsigned)hb.ic.requests, (unsigned)hb.ic.replies, (unsigned)hb.ic.violations,
+		(unsigned)hb.sequence,
+		hb.last_reply_ns ? (unsigned)((b->e.now_ns - hb.last_reply_ns) / 1000000) : 0);
+	embedder_trace(&b->e, "shutdown %s: %u requests %u replies %u violations",
+		       hvh_ic_state_name(sd.state), (unsigned)sd.requests, (unsigned)sd.replies,
+		       (unsigned)sd.violations);
 }
 
 /* --- after every action -------------------------------------------------------------------------- */
@@ -241,7 +247,8 @@ static void save_and_load(struct embedder *e)
 	/* Whatever interrupt was under way is made up for. */
 	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++) {
 		hvh_channel_info(hvh_server_channel(e->server, i), &info);
-		TAP_CHECK(!info.open || info.target_vp == HVP_TARGET_VP_NONE || e->signals[i] > before[i]);
+		TAP_CHECK(!info.open || info.target_vp == HVP_TARGET_VP_NONE ||
+			  e->signals[i] > before[i]);
 	}
 	when.loaded++;
 }
@@ -337,7 +344,8 @@ static void keep_state(struct embedder *e)
 
 	if (state_count == STATES_MAX || embedder_save(e, &bytes, &len))
 		return;
-	if (state_count && states[state_count - 1].len == len && !memcmp(states[state_count - 1].bytes, bytes, len)) {
+	if (state_count && states[state_count - 1].len == len &&
+	    !memcmp(states[state_count - 1].bytes, bytes, len)) {
 		free(bytes);
 		return;
 	}
@@ -440,7 +448,8 @@ TAP_TEST(damaged_states_are_refused_or_harmless)
 		for (unsigned n = 1 + (unsigned)(tap_random() % 4); n; n--) {
 			uint64_t random = tap_random();
 
-			bytes[(random >> 8) % len] = random & 0x40 ? (uint8_t)random : (uint8_t)(random % 4);
+			bytes[(random >> 8) % len] = random & 0x40 ? (uint8_t)random :
+								     (uint8_t)(random % 4);
 		}
 		if (try_state(&b, bytes, len))
 			refused++;

@@ -13,12 +13,21 @@
 #include "fuzz/guest_script.h"
 #include "tap.h"
 
-#define SIMP  (2 * (uint64_t)HVP_PAGE_SIZE)
-#define SIEFP (3 * (uint64_t)HVP_PAGE_SIZE)
+#define SIMP	 (2 * (uint64_t)HVP_PAGE_SIZE)
+#define SIEFP	 (3 * (uint64_t)HVP_PAGE_SIZE)
 #define CHANNELS 2u
 #define JOBS_MAX 64u
 
-enum job { JOB_START, JOB_NOTIFY, JOB_STOP, JOB_STARTED, JOB_STOPPED, JOB_POST, JOB_FLUSH, JOB_QUIT };
+enum job {
+	JOB_START,
+	JOB_NOTIFY,
+	JOB_STOP,
+	JOB_STARTED,
+	JOB_STOPPED,
+	JOB_POST,
+	JOB_FLUSH,
+	JOB_QUIT
+};
 
 /* A loop's queue. */
 struct loop {
@@ -42,10 +51,12 @@ static struct {
 	struct loop control, owner;
 	atomic_bool doorbell[CHANNELS];
 	_Atomic uint64_t deadline_ns[CHANNELS];
+	atomic_uint interrupts;
 	pthread_mutex_t processor; /* stands for "on the virtual processor's thread" */
 } m;
 
-static void give(struct loop *loop, enum job job, unsigned channel, int result, const void *bytes, uint32_t len)
+static void give(struct loop *loop, enum job job, unsigned channel, int result, const void *bytes,
+		 uint32_t len)
 {
 	pthread_mutex_lock(&loop->mutex);
 	if (loop->count == JOBS_MAX - 1)
@@ -86,7 +97,8 @@ static void signal_guest(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag)
 {
 	(void)ctx;
 	(void)vp;
-	(void)hvh_synic_signal(m.synic, sint, flag);
+	if (hvh_synic_signal(m.synic, sint, flag))
+		atomic_fetch_add(&m.interrupts, 1);
 }
 
 static unsigned index_of(const struct hvh_channel *channel)
@@ -157,8 +169,8 @@ static void do_control(unsigned i)
 		hvh_server_stopped(m.server, channel);
 		break;
 	case JOB_POST:
-		hvh_server_post(m.server, HVP_CONNECTION_MESSAGE_1, HVP_MESSAGE_VMBUS, m.control.jobs[i].bytes,
-				m.control.jobs[i].len);
+		hvh_server_post(m.server, HVP_CONNECTION_MESSAGE_1, HVP_MESSAGE_VMBUS,
+				m.control.jobs[i].bytes, m.control.jobs[i].len);
 		break;
 	default:
 		hvh_server_flush(m.server);
@@ -190,7 +202,8 @@ static void *owner_loop(void *arg)
 		if (m.owner.count) {
 			job = m.owner.jobs[0].job;
 			channel = m.owner.jobs[0].channel;
-			memmove(&m.owner.jobs[0], &m.owner.jobs[1], --m.owner.count * sizeof(m.owner.jobs[0]));
+			memmove(&m.owner.jobs[0], &m.owner.jobs[1],
+				--m.owner.count * sizeof(m.owner.jobs[0]));
 		}
 		pthread_mutex_unlock(&m.owner.mutex);
 		if (job == JOB_QUIT)
@@ -219,7 +232,8 @@ static void *control_loop(void *arg)
 			pthread_cond_wait(&m.control.more, &m.control.mutex);
 		/* One copy, in the place behind the last: nobody else gets that far. */
 		m.control.jobs[JOBS_MAX - 1] = m.control.jobs[0];
-		memmove(&m.control.jobs[0], &m.control.jobs[1], --m.control.count * sizeof(m.control.jobs[0]));
+		memmove(&m.control.jobs[0], &m.control.jobs[1],
+			--m.control.count * sizeof(m.control.jobs[0]));
 		pthread_mutex_unlock(&m.control.mutex);
 		if (m.control.jobs[JOBS_MAX - 1].job == JOB_QUIT)
 			return NULL;
@@ -253,7 +267,8 @@ static bool wait_for(uint32_t type, struct hvw_msg *msg)
 		bool taken;
 
 		pthread_mutex_lock(&m.processor);
-		taken = !hvh_mem_read(m.mem, slot, &message, sizeof(message)) && message.type == HVP_MESSAGE_VMBUS &&
+		taken = !hvh_mem_read(m.mem, slot, &message, sizeof(message)) &&
+			message.type == HVP_MESSAGE_VMBUS &&
 			!hvh_mem_write(m.mem, slot, &none, sizeof(none));
 		pthread_mutex_unlock(&m.processor);
 		if (!taken)
@@ -275,13 +290,17 @@ static bool open_channel(struct guest *g, unsigned channel)
 		struct hvp_gpa_range range;
 		uint64_t gpns[8];
 	} HVP_WIRE(4) gpadl = { .range.byte_count = 8 * HVP_PAGE_SIZE };
-	struct hvp_msg_open_channel open = { .h.type = HVP_MSG_OPEN_CHANNEL, .channel_id = channel + 1,
+	struct hvp_msg_open_channel open = { .h.type = HVP_MSG_OPEN_CHANNEL,
+					     .channel_id = channel + 1,
 					     .downstream_page = 4 };
 	struct hvw_msg msg;
 
 	guest_ring_pages(g, channel, 8, 4);
-	gpadl.h = (struct hvp_msg_gpadl_header){ .h.type = HVP_MSG_GPADL_HEADER, .channel_id = channel + 1,
-						 .gpadl = ch->gpadl, .range_bytes = 72, .range_count = 1 };
+	gpadl.h = (struct hvp_msg_gpadl_header){ .h.type = HVP_MSG_GPADL_HEADER,
+						 .channel_id = channel + 1,
+						 .gpadl = ch->gpadl,
+						 .range_bytes = 72,
+						 .range_count = 1 };
 	memcpy(gpadl.gpns, ch->gpns, sizeof(gpadl.gpns));
 	post(&gpadl, sizeof(gpadl));
 	if (!wait_for(HVP_MSG_GPADL_CREATED, &msg) || msg.u.GPADL_CREATED.status)
@@ -303,13 +322,15 @@ static unsigned exchange(struct guest *g, unsigned channel, unsigned packets)
 
 	while (got < packets && now_ns(NULL) < end_ns) {
 		payload[0] = sent;
-		if (sent < packets && !hvw_tx_send(&ch->tx, 0, sent, payload, sizeof(payload), &signal)) {
+		if (sent < packets &&
+		    !hvw_tx_send(&ch->tx, 0, sent, payload, sizeof(payload), &signal)) {
 			sent++;
 			if (signal)
 				atomic_store(&m.doorbell[channel], true);
 		}
 		while (!hvw_rx_next(&ch->rx, &packet)) {
-			TAP_EQ(hvw_rx_copy(&ch->rx, &packet, packet.header_len, back, sizeof(back)), 0);
+			TAP_EQ(hvw_rx_copy(&ch->rx, &packet, packet.header_len, back, sizeof(back)),
+			       0);
 			TAP_EQ(back[0], got);
 			got++;
 			if (hvw_rx_release(&ch->rx))
@@ -321,7 +342,8 @@ static unsigned exchange(struct guest *g, unsigned channel, unsigned packets)
 
 static bool close_channel(struct guest *g, unsigned channel)
 {
-	struct hvp_msg_gpadl_teardown teardown = { .h.type = HVP_MSG_GPADL_TEARDOWN, .channel_id = channel + 1,
+	struct hvp_msg_gpadl_teardown teardown = { .h.type = HVP_MSG_GPADL_TEARDOWN,
+						   .channel_id = channel + 1,
 						   .gpadl = g->channels[channel].gpadl };
 	struct hvw_msg msg;
 
@@ -342,7 +364,8 @@ static void make(void)
 	pthread_mutex_init(&m.owner.mutex, NULL);
 	pthread_cond_init(&m.control.more, NULL);
 	pthread_cond_init(&m.owner.more, NULL);
-	if (hvh_mem_create(&m.mem) || hvh_mem_add(m.mem, 0, EMBEDDER_RAM) || hvh_synic_create(m.mem, &m.synic) ||
+	if (hvh_mem_create(&m.mem) || hvh_mem_add(m.mem, 0, EMBEDDER_RAM) ||
+	    hvh_synic_create(m.mem, &m.synic) ||
 	    hvh_synic_set(m.synic, HVP_MSR_ENABLE, SIEFP | HVP_MSR_ENABLE, SIMP | HVP_MSR_ENABLE) ||
 	    hvh_server_create(m.mem, &config, &ops, NULL, &m.server))
 		abort();
@@ -364,7 +387,8 @@ static void drop(void)
 
 TAP_TEST(guest_control_loop_and_owner_loop_work_together)
 {
-	struct hvp_msg_initiate_contact contact = { .h.type = HVP_MSG_INITIATE_CONTACT, .version = HVP_VERSION_4_1 };
+	struct hvp_msg_initiate_contact contact = { .h.type = HVP_MSG_INITIATE_CONTACT,
+						    .version = HVP_VERSION_4_1 };
 	struct embedder shell = { 0 };
 	struct guest g;
 	struct hvw_msg msg;
@@ -378,7 +402,8 @@ TAP_TEST(guest_control_loop_and_owner_loop_work_together)
 	for (unsigned round = 0; round < 20; round++) {
 		post(&contact, sizeof(contact));
 		TAP_CHECK(wait_for(HVP_MSG_VERSION_RESPONSE, &msg));
-		post(&(struct hvp_msg_header){ .type = HVP_MSG_REQUEST_OFFERS }, sizeof(struct hvp_msg_header));
+		post(&(struct hvp_msg_header){ .type = HVP_MSG_REQUEST_OFFERS },
+		     sizeof(struct hvp_msg_header));
 		TAP_CHECK(wait_for(HVP_MSG_ALL_OFFERS_DELIVERED, &msg));
 		for (unsigned channel = 0; channel < CHANNELS; channel++) {
 			TAP_CHECK(open_channel(&g, channel));
@@ -390,7 +415,8 @@ TAP_TEST(guest_control_loop_and_owner_loop_work_together)
 		TAP_CHECK(close_channel(&g, round % 2));
 		/* The other one stays open: unload, or the next contact, takes it away. */
 		if (round % 3 == 0) {
-			post(&(struct hvp_msg_header){ .type = HVP_MSG_UNLOAD }, sizeof(struct hvp_msg_header));
+			post(&(struct hvp_msg_header){ .type = HVP_MSG_UNLOAD },
+			     sizeof(struct hvp_msg_header));
 			TAP_CHECK(wait_for(HVP_MSG_UNLOAD_RESPONSE, &msg));
 		}
 	}
@@ -400,6 +426,8 @@ TAP_TEST(guest_control_loop_and_owner_loop_work_together)
 	pthread_join(owner, NULL);
 	give(&m.control, JOB_QUIT, 0, 0, NULL, 0);
 	pthread_join(control, NULL);
+	/* The guest polls and clears no flag: one interrupt for each channel. */
+	TAP_EQ(atomic_load(&m.interrupts), CHANNELS);
 	TAP_EQ(m.echo[0].echoed + m.echo[1].echoed, 2 * 20 * 500);
 	guest_fini(&g);
 	drop();

@@ -36,20 +36,22 @@ static bool created(struct bed *b, uint32_t channel_id, uint32_t gpadl, int32_t 
 {
 	struct hvw_msg msg;
 
-	return guest_expect(&b->g, HVP_MSG_GPADL_CREATED, &msg) && msg.u.GPADL_CREATED.channel_id == channel_id &&
-	       msg.u.GPADL_CREATED.gpadl == gpadl && msg.u.GPADL_CREATED.status == status;
+	return guest_expect(&b->g, HVP_MSG_GPADL_CREATED, &msg) &&
+	       msg.u.GPADL_CREATED.channel_id == channel_id && msg.u.GPADL_CREATED.gpadl == gpadl &&
+	       msg.u.GPADL_CREATED.status == status;
 }
 
 static bool torndown(struct bed *b, uint32_t gpadl)
 {
 	struct hvw_msg msg;
 
-	return guest_expect(&b->g, HVP_MSG_GPADL_TORNDOWN, &msg) && msg.u.GPADL_TORNDOWN.gpadl == gpadl;
+	return guest_expect(&b->g, HVP_MSG_GPADL_TORNDOWN, &msg) &&
+	       msg.u.GPADL_TORNDOWN.gpadl == gpadl;
 }
 
 /* A header as the guest likes it, and `words` of range data. */
-static void header(struct bed *b, uint32_t channel_id, uint32_t gpadl, unsigned range_bytes, unsigned ranges,
-		   const uint64_t *data, unsigned words)
+static void header(struct bed *b, uint32_t channel_id, uint32_t gpadl, unsigned range_bytes,
+		   unsigned ranges, const uint64_t *data, unsigned words)
 {
 	struct {
 		struct hvp_msg_gpadl_header h;
@@ -86,7 +88,8 @@ TAP_TEST(lists_of_any_length_are_assembled)
 	make(&b);
 	count_up(gpns, 8190);
 	for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-		TAP_EQ(guest_post_gpadl(&b.g, 1, 100 + i, gpns, lengths[i], 0, 0), HVP_STATUS_SUCCESS);
+		TAP_EQ(guest_post_gpadl(&b.g, 1, 100 + i, gpns, lengths[i], 0, 0),
+		       HVP_STATUS_SUCCESS);
 		TAP_REQUIRE(created(&b, 1, 100 + i, HVP_GPADL_SUCCESS));
 		TAP_EQ(stats(&b).gpadls, 1);
 		TAP_EQ(stats(&b).gpadl_pages, lengths[i]);
@@ -108,12 +111,14 @@ TAP_TEST(no_answer_before_the_last_body)
 	make(&b);
 	count_up(gpns, 100);
 	for (unsigned messages = 1; messages < 4; messages++) {
-		TAP_EQ(guest_post_gpadl(&b.g, 1, messages, gpns, 100, messages, 0), HVP_STATUS_SUCCESS);
+		TAP_EQ(guest_post_gpadl(&b.g, 1, messages, gpns, 100, messages, 0),
+		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(guest_expect_nothing(&b.g));
 	}
 	/* All at once in progress; the bodies find theirs by handle. */
 	for (unsigned messages = 3; messages; messages--) {
-		TAP_EQ(guest_post_gpadl_rest(&b.g, messages, gpns, 100, messages), HVP_STATUS_SUCCESS);
+		TAP_EQ(guest_post_gpadl_rest(&b.g, messages, gpns, 100, messages),
+		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(created(&b, 1, messages, HVP_GPADL_SUCCESS));
 	}
 	drop(&b);
@@ -128,7 +133,8 @@ TAP_TEST(stray_bytes_of_firmware_are_ignored)
 	make(&b);
 	count_up(gpns, 60);
 	for (unsigned pages = 1; pages <= 60; pages++) {
-		TAP_EQ(guest_post_gpadl(&b.g, 1, pages, gpns, pages, 0, HVP_MESSAGE_PAYLOAD_MAX), HVP_STATUS_SUCCESS);
+		TAP_EQ(guest_post_gpadl(&b.g, 1, pages, gpns, pages, 0, HVP_MESSAGE_PAYLOAD_MAX),
+		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(created(&b, 1, pages, HVP_GPADL_SUCCESS));
 	}
 	TAP_EQ(stats(&b).violations, 0);
@@ -151,8 +157,9 @@ TAP_TEST(impossible_headers_are_refused)
 {
 	static const struct {
 		unsigned range_bytes, ranges;
-	} bad[] = { { 16, 0 }, { 0, 0 }, { 0, 1 }, { 8, 1 }, { 15, 1 }, { 17, 1 }, { 20, 1 }, { 16, 2 }, { 24, 2 },
-		    { 65535, 1 }, { 65535, 65535 }, { 65528, 8191 }, { 16, 65535 } };
+	} bad[] = { { 16, 0 },	      { 0, 0 },	       { 0, 1 },     { 8, 1 },	{ 15, 1 },
+		    { 17, 1 },	      { 20, 1 },       { 16, 2 },    { 24, 2 }, { 65535, 1 },
+		    { 65535, 65535 }, { 65528, 8191 }, { 16, 65535 } };
 	const uint64_t data[] = { range(4096, 0), 3, range(4096, 0), 3 };
 	struct bed b;
 
@@ -228,7 +235,8 @@ TAP_TEST(channels_that_are_not_offered_have_none)
 
 	make(&b);
 	for (unsigned i = 0; i < 3; i++) {
-		TAP_EQ(guest_post_gpadl(&b.g, ids[i], 5, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
+		TAP_EQ(guest_post_gpadl(&b.g, ids[i], 5, &(uint64_t){ 3 }, 1, 0, 0),
+		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(created(&b, ids[i], 5, HVP_GPADL_FAILED));
 	}
 	drop(&b);
@@ -260,7 +268,8 @@ TAP_TEST(the_number_of_lists_is_bounded)
 
 	make(&b);
 	while (more) {
-		TAP_EQ(guest_post_gpadl(&b.g, 1, made + 1, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
+		TAP_EQ(guest_post_gpadl(&b.g, 1, made + 1, &(uint64_t){ 3 }, 1, 0, 0),
+		       HVP_STATUS_SUCCESS);
 		more = created(&b, 1, made + 1, HVP_GPADL_SUCCESS);
 		made += more;
 		TAP_REQUIRE(made < 100000);
@@ -283,7 +292,8 @@ TAP_TEST(the_number_of_pages_is_bounded_from_the_header_on)
 	count_up(gpns, 26);
 	/* 8190 pages each, declared and never sent. */
 	while (stats(&b).violations == 0) {
-		header(&b, 1, made + 1, 8 + 8190 * 8, 1, (const uint64_t[]){ range(8190 * 4096, 0) }, 1);
+		header(&b, 1, made + 1, 8 + 8190 * 8, 1,
+		       (const uint64_t[]){ range(8190 * 4096, 0) }, 1);
 		made++;
 		TAP_REQUIRE(made < 1000);
 	}

@@ -111,8 +111,11 @@ TAP_TEST(each_offered_version_can_be_chosen)
 
 			make(&b);
 			ic = next(&b, bytes);
-			TAP_EQ(guest_send(&b.g, 0, 0, bytes, (uint32_t)hvw_ic_build_choice(bytes, &ic.h,
-					  &versions[framework], &versions[message])), 0);
+			TAP_EQ(guest_send(&b.g, 0, 0, bytes,
+					  (uint32_t)hvw_ic_build_choice(bytes, &ic.h,
+									&versions[framework],
+									&versions[message])),
+			       0);
 			TAP_EQ(status(&b).ic.state, HVH_IC_READY);
 			TAP_EQ(status(&b).ic.framework.major, versions[framework].major);
 			TAP_EQ(status(&b).ic.message.major, versions[message].major);
@@ -141,7 +144,8 @@ TAP_TEST(no_version_in_common_makes_it_unusable_until_it_is_opened_anew)
 			reply(&b, h, NULL, 0);
 		} else {
 			TAP_EQ(guest_send(&b.g, 0, 0, bytes,
-					  (uint32_t)hvw_ic_build_choice(bytes, &ic.h, NULL, NULL)), 0);
+					  (uint32_t)hvw_ic_build_choice(bytes, &ic.h, NULL, NULL)),
+			       0);
 		}
 		TAP_EQ(status(&b).ic.state, HVH_IC_UNUSABLE);
 		TAP_EQ(status(&b).ic.violations, 0);
@@ -149,8 +153,10 @@ TAP_TEST(no_version_in_common_makes_it_unusable_until_it_is_opened_anew)
 		TAP_CHECK(nothing(&b));
 		/* Too late. */
 		TAP_EQ(guest_send(&b.g, 0, 0, bytes,
-				  (uint32_t)hvw_ic_build_choice(bytes, &ic.h, &(struct hvp_ic_version){ 3, 0 },
-								&(struct hvp_ic_version){ 3, 0 })), 0);
+				  (uint32_t)hvw_ic_build_choice(bytes, &ic.h,
+								&(struct hvp_ic_version){ 3, 0 },
+								&(struct hvp_ic_version){ 3, 0 })),
+		       0);
 		TAP_EQ(status(&b).ic.state, HVH_IC_UNUSABLE);
 		TAP_EQ(status(&b).ic.violations, 1);
 		TAP_EQ(guest_post_close(&b.g, 0), HVP_STATUS_SUCCESS);
@@ -169,7 +175,8 @@ TAP_TEST(nonsense_during_negotiation_is_counted_and_waited_out)
 	struct hvp_ic_header bad[6];
 	struct bed b;
 	uint8_t bytes[4096];
-	const uint16_t choice[] = { 1, 1, 0, 0, 3, 0, 3, 0 }, unknown[] = { 1, 1, 0, 0, 3, 0, 2, 0 };
+	const uint16_t choice[] = { 1, 1, 0, 0, 3, 0, 3, 0 },
+		       unknown[] = { 1, 1, 0, 0, 3, 0, 2, 0 };
 	const uint16_t two[] = { 1, 2, 0, 0, 3, 0, 3, 0, 1, 0 };
 	struct hvw_ic ic;
 

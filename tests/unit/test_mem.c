@@ -15,8 +15,8 @@ static struct hvh_mem *make(void)
 {
 	struct hvh_mem *mem = NULL;
 
-	if (hvh_mem_create(&mem) || hvh_mem_add(mem, 4 * PAGE, 4 * PAGE) || hvh_mem_add(mem, 0, 4 * PAGE) ||
-	    hvh_mem_add(mem, HIGH, 4 * PAGE))
+	if (hvh_mem_create(&mem) || hvh_mem_add(mem, 4 * PAGE, 4 * PAGE) ||
+	    hvh_mem_add(mem, 0, 4 * PAGE) || hvh_mem_add(mem, HIGH, 4 * PAGE))
 		abort();
 	return mem;
 }
@@ -155,7 +155,8 @@ TAP_TEST(pins_join_neighbours_and_skip_the_offset)
 
 TAP_TEST(impossible_pins_are_refused)
 {
-	static const uint64_t good[] = { 0, PAGE }, bad[] = { 0, 8 * PAGE }, odd[] = { 0, PAGE + 8 };
+	static const uint64_t good[] = { 0, PAGE }, bad[] = { 0, 8 * PAGE },
+			      odd[] = { 0, PAGE + 8 };
 	struct hvh_mem *mem = make();
 	struct hvh_pin pin;
 
@@ -205,7 +206,8 @@ TAP_TEST(mappings_put_scattered_pages_in_a_row)
 
 TAP_TEST(impossible_mappings_are_refused)
 {
-	static const uint64_t behind[] = { 7, 8 }, huge[] = { 1ull << 52 }, wraps[] = { UINT64_MAX };
+	static const uint64_t behind[] = { 7, 8 }, huge[] = { 1ull << 52 },
+			      wraps[] = { UINT64_MAX };
 	struct hvh_mem *mem = make();
 	struct hvh_mapping mapping;
 

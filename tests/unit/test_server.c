@@ -77,7 +77,8 @@ TAP_TEST(every_version_up_to_the_cap_is_accepted_and_none_above)
 				continue;
 			TAP_EQ(version, versions[i]);
 			TAP_EQ(msg.u.VERSION_RESPONSE.connection_id,
-			       versions[i] >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 : versions[i]);
+			       versions[i] >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 :
+								versions[i]);
 		}
 		TAP_EQ(stats(&b).violations, 0);
 		drop(&b);
@@ -86,8 +87,8 @@ TAP_TEST(every_version_up_to_the_cap_is_accepted_and_none_above)
 
 TAP_TEST(unknown_versions_are_refused_and_the_guest_may_try_again)
 {
-	static const uint32_t unknown[] = { 0, 13, 0x10001, 0x20003, 0x20005, 0x30001, 0x50004, 0x60000, 0x70000,
-					    UINT32_MAX };
+	static const uint32_t unknown[] = { 0,	     13,      0x10001, 0x20003, 0x20005,
+					    0x30001, 0x50004, 0x60000, 0x70000, UINT32_MAX };
 	struct bed b;
 	struct hvw_msg msg;
 
@@ -103,10 +104,13 @@ TAP_TEST(unknown_versions_are_refused_and_the_guest_may_try_again)
 	drop(&b);
 }
 
-static struct embedder_message contact_on(struct bed *b, uint32_t version, uint32_t vp, uint8_t sint)
+static struct embedder_message contact_on(struct bed *b, uint32_t version, uint32_t vp,
+					  uint8_t sint)
 {
-	struct hvp_msg_initiate_contact msg = { .h.type = HVP_MSG_INITIATE_CONTACT, .version = version,
-						.target_vp = vp, .u.v5.sint = sint };
+	struct hvp_msg_initiate_contact msg = { .h.type = HVP_MSG_INITIATE_CONTACT,
+						.version = version,
+						.target_vp = vp,
+						.u.v5.sint = sint };
 	struct embedder_message answer = { .vp = UINT32_MAX };
 
 	TAP_EQ(guest_post(&b->g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
@@ -287,7 +291,8 @@ TAP_TEST(hypercalls_that_are_no_vmbus_messages_are_told_so)
 	TAP_EQ(hvh_server_post(b.e.server, 1, 2, bytes, 8), HVP_STATUS_INVALID_CALL_INPUT);
 	TAP_EQ(hvh_server_post(b.e.server, 1, 0, bytes, 8), HVP_STATUS_INVALID_CALL_INPUT);
 	TAP_EQ(hvh_server_post(b.e.server, 1, 1, bytes, 7), HVP_STATUS_INVALID_CALL_INPUT);
-	TAP_EQ(hvh_server_post(b.e.server, 1, 1, bytes, sizeof(bytes)), HVP_STATUS_INVALID_CALL_INPUT);
+	TAP_EQ(hvh_server_post(b.e.server, 1, 1, bytes, sizeof(bytes)),
+	       HVP_STATUS_INVALID_CALL_INPUT);
 	TAP_EQ(hvh_server_post(b.e.server, 2, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
 	TAP_EQ(hvh_server_post(b.e.server, 4, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
 	TAP_EQ(hvh_server_post(b.e.server, 0x2001, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
@@ -424,14 +429,24 @@ TAP_TEST(each_state_takes_its_messages_and_no_other)
 
 	TAP_EQ(post_each(&b, enter_none, BIT(INITIATE_CONTACT)), 1);
 	TAP_EQ(post_each(&b, enter_refused, BIT(INITIATE_CONTACT)), 1);
-	TAP_EQ(post_each(&b, enter_connected, BIT(INITIATE_CONTACT) | BIT(REQUEST_OFFERS) | BIT(UNLOAD)), 3);
-	TAP_EQ(post_each(&b, enter_offered, BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(RELID_RELEASED)), 3);
+	TAP_EQ(post_each(&b, enter_connected,
+			 BIT(INITIATE_CONTACT) | BIT(REQUEST_OFFERS) | BIT(UNLOAD)),
+	       3);
+	TAP_EQ(post_each(&b, enter_offered,
+			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(RELID_RELEASED)),
+	       3);
 	TAP_EQ(post_each(&b, enter_opening, BIT(INITIATE_CONTACT) | BIT(UNLOAD)), 2);
 	TAP_EQ(post_each(&b, enter_open,
-			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL) | BIT(MODIFY_CHANNEL)), 4);
+			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL) |
+				 BIT(MODIFY_CHANNEL)),
+	       4);
 	TAP_EQ(post_each(&b, enter_closing,
-			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(OPEN_CHANNEL) | BIT(RELID_RELEASED)), 4);
-	TAP_EQ(post_each(&b, enter_reopening, BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL)), 3);
+			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(OPEN_CHANNEL) |
+				 BIT(RELID_RELEASED)),
+	       4);
+	TAP_EQ(post_each(&b, enter_reopening,
+			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL)),
+	       3);
 	TAP_EQ(post_each(&b, enter_releasing, BIT(INITIATE_CONTACT) | BIT(UNLOAD)), 2);
 	TAP_EQ(post_each(&b, enter_leaving, BIT(INITIATE_CONTACT)), 1);
 	TAP_EQ(post_each(&b, enter_leaving_while_opening, BIT(INITIATE_CONTACT)), 1);
@@ -510,7 +525,8 @@ TAP_TEST(a_guest_that_does_not_read_is_put_off_but_may_start_anew)
 	b.e.room = 1;
 	embedder_flush(&b.e);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0), HVP_STATUS_SUCCESS);
-	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0), HVP_STATUS_INSUFFICIENT_BUFFERS);
+	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0),
+	       HVP_STATUS_INSUFFICIENT_BUFFERS);
 	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_5_3, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
@@ -575,8 +591,17 @@ TAP_TEST(a_hundred_connections_leave_nothing)
 TAP_TEST(reset_in_any_state_says_nothing_and_ends_as_after_create)
 {
 	static void (*const enter[])(struct bed *) = {
-		enter_none, enter_refused, enter_connected, enter_offered, enter_opening, enter_open, enter_closing,
-		enter_reopening, enter_releasing, enter_leaving, enter_leaving_while_opening,
+		enter_none,
+		enter_refused,
+		enter_connected,
+		enter_offered,
+		enter_opening,
+		enter_open,
+		enter_closing,
+		enter_reopening,
+		enter_releasing,
+		enter_leaving,
+		enter_leaving_while_opening,
 	};
 
 	for (unsigned slow = 0; slow < 2; slow++) {
@@ -656,7 +681,9 @@ TAP_TEST(impossible_configurations_are_refused)
 
 	make(&b, HVP_VERSION_5_3);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		TAP_EQ(hvh_server_create(b.e.mem, &bad[i], &(struct hvh_server_ops){ 0 }, NULL, &server), -EINVAL);
+		TAP_EQ(hvh_server_create(b.e.mem, &bad[i], &(struct hvh_server_ops){ 0 }, NULL,
+					 &server),
+		       -EINVAL);
 	drop(&b);
 }
 

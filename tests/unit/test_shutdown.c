@@ -144,7 +144,8 @@ TAP_TEST(long_texts_are_cut_and_none_is_allowed)
 
 TAP_TEST(the_guests_status_is_handed_on)
 {
-	static const uint32_t statuses[] = { HVP_IC_SUCCESS, HVP_IC_FAIL, HVP_IC_NOT_SUPPORTED, 0xdeadbeef };
+	static const uint32_t statuses[] = { HVP_IC_SUCCESS, HVP_IC_FAIL, HVP_IC_NOT_SUPPORTED,
+					     0xdeadbeef };
 	struct bed b;
 
 	make_ready(&b);
@@ -278,7 +279,9 @@ TAP_TEST(versions_limit_what_can_be_asked)
 	static const struct {
 		struct hvp_ic_version version;
 		bool restart, hibernate;
-	} cases[] = { { { 1, 0 }, false, false }, { { 3, 0 }, false, false }, { { 3, 1 }, true, false },
+	} cases[] = { { { 1, 0 }, false, false },
+		      { { 3, 0 }, false, false },
+		      { { 3, 1 }, true, false },
 		      { { 3, 2 }, true, true } };
 
 	for (unsigned i = 0; i < 4; i++) {
@@ -291,7 +294,8 @@ TAP_TEST(versions_limit_what_can_be_asked)
 		TAP_EQ(guest_serve(&b.g, SHUTDOWN), 1);
 		TAP_EQ(ask(&b, HVP_SHUTDOWN_RESTART), cases[i].restart ? 0 : -EOPNOTSUPP);
 		guest_serve(&b.g, SHUTDOWN);
-		TAP_EQ(ask(&b, HVP_SHUTDOWN_HIBERNATE | HVP_SHUTDOWN_FORCE), cases[i].hibernate ? 0 : -EOPNOTSUPP);
+		TAP_EQ(ask(&b, HVP_SHUTDOWN_HIBERNATE | HVP_SHUTDOWN_FORCE),
+		       cases[i].hibernate ? 0 : -EOPNOTSUPP);
 		guest_serve(&b.g, SHUTDOWN);
 		TAP_EQ(ask(&b, HVP_SHUTDOWN_FORCE), 0);
 		drop(&b);
@@ -369,7 +373,8 @@ TAP_TEST(a_ring_without_room_is_told_to_the_caller)
 	TAP_EQ(b.ended, 1);
 	TAP_EQ(status(&b).requests, 1);
 	/* A broken ring is another answer. */
-	control = (struct hvp_ring_control *)(void *)(b.g.channels[SHUTDOWN].ring + 2 * HVP_PAGE_SIZE);
+	control = (struct hvp_ring_control *)(void *)(b.g.channels[SHUTDOWN].ring +
+						      2 * HVP_PAGE_SIZE);
 	control->read_index = 1;
 	TAP_EQ(ask(&b, 0), -EPROTO);
 	TAP_EQ(b.ended, 1);

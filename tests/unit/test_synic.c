@@ -24,7 +24,8 @@ static struct bed make(void)
 {
 	struct bed b;
 
-	if (hvh_mem_create(&b.mem) || hvh_mem_add(b.mem, 0, 16 * PAGE) || hvh_synic_create(b.mem, &b.synic))
+	if (hvh_mem_create(&b.mem) || hvh_mem_add(b.mem, 0, 16 * PAGE) ||
+	    hvh_synic_create(b.mem, &b.synic))
 		abort();
 	return b;
 }
@@ -33,7 +34,9 @@ static struct bed make_on(void)
 {
 	struct bed b = make();
 
-	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE, MESSAGES | HVP_MSR_ENABLE), 0);
+	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE,
+			     MESSAGES | HVP_MSR_ENABLE),
+	       0);
 	return b;
 }
 
@@ -57,14 +60,17 @@ static void free_slot(const struct bed *b, unsigned sint)
 {
 	static const uint32_t none = HVP_MESSAGE_NONE;
 
-	TAP_EQ(hvh_mem_write(b->mem, MESSAGES + sint * sizeof(struct hvp_synic_message), &none, sizeof(none)), 0);
+	TAP_EQ(hvh_mem_write(b->mem, MESSAGES + sint * sizeof(struct hvp_synic_message), &none,
+			     sizeof(none)),
+	       0);
 }
 
 static uint32_t flag_word(const struct bed *b, unsigned sint, unsigned flag)
 {
 	uint32_t word;
 
-	if (hvh_mem_read(b->mem, EVENTS + sint * (HVP_EVENT_FLAG_COUNT / 8) + flag / 32 * 4, &word, sizeof(word)))
+	if (hvh_mem_read(b->mem, EVENTS + sint * (HVP_EVENT_FLAG_COUNT / 8) + flag / 32 * 4, &word,
+			 sizeof(word)))
 		abort();
 	return word;
 }
@@ -162,13 +168,17 @@ TAP_TEST(pages_are_zeroed_when_they_come_on_and_only_then)
 	memset(junk, 0x77, sizeof(junk));
 	TAP_EQ(hvh_mem_write(b.mem, MESSAGES, junk, PAGE), 0);
 	TAP_EQ(hvh_mem_write(b.mem, EVENTS, junk, PAGE), 0);
-	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE, MESSAGES | HVP_MSR_ENABLE), 0);
+	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE,
+			     MESSAGES | HVP_MSR_ENABLE),
+	       0);
 	TAP_EQ(slot(&b, 2).type, HVP_MESSAGE_NONE);
 	TAP_EQ(flag_word(&b, 2, 1), 0);
 	TAP_EQ(hvh_synic_post(b.synic, 2, 1, "keep", 4), 0);
 	/* SCONTROL off and on again, and a write of the same value. */
 	TAP_EQ(hvh_synic_set(b.synic, 0, EVENTS | HVP_MSR_ENABLE, MESSAGES | HVP_MSR_ENABLE), 0);
-	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE, MESSAGES | HVP_MSR_ENABLE), 0);
+	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE,
+			     MESSAGES | HVP_MSR_ENABLE),
+	       0);
 	TAP_EQ(slot(&b, 2).type, 1);
 	drop(&b);
 }
@@ -179,7 +189,8 @@ TAP_TEST(a_page_that_moves_leaves_the_old_one_alone)
 	uint32_t type;
 
 	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, (EVENTS + PAGE) | HVP_MSR_ENABLE,
-			     (MESSAGES + PAGE) | HVP_MSR_ENABLE), 0);
+			     (MESSAGES + PAGE) | HVP_MSR_ENABLE),
+	       0);
 	TAP_EQ(hvh_synic_post(b.synic, 0, 1, "x", 1), 0);
 	TAP_CHECK(hvh_synic_signal(b.synic, 2, 1));
 	TAP_EQ(slot(&b, 0).type, HVP_MESSAGE_NONE);
@@ -195,10 +206,13 @@ TAP_TEST(a_page_that_is_no_ram_is_not_used)
 {
 	struct bed b = make();
 
-	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, NO_RAM | HVP_MSR_ENABLE, MESSAGES | HVP_MSR_ENABLE), -EFAULT);
+	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, NO_RAM | HVP_MSR_ENABLE,
+			     MESSAGES | HVP_MSR_ENABLE),
+	       -EFAULT);
 	TAP_EQ(hvh_synic_post(b.synic, 2, 1, "x", 1), 0);
 	TAP_CHECK(!hvh_synic_signal(b.synic, 2, 1));
-	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE, UINT64_MAX), -EFAULT);
+	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, EVENTS | HVP_MSR_ENABLE, UINT64_MAX),
+	       -EFAULT);
 	TAP_EQ(hvh_synic_post(b.synic, 2, 1, "x", 1), -ENOTCONN);
 	TAP_CHECK(hvh_synic_signal(b.synic, 2, 1));
 	drop(&b);
@@ -243,7 +257,9 @@ TAP_TEST(a_guest_whose_page_is_no_ram_can_be_loaded)
 	struct hvh_state_writer w;
 	struct hvh_state_reader r;
 
-	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, NO_RAM | HVP_MSR_ENABLE, MESSAGES | HVP_MSR_ENABLE), -EFAULT);
+	TAP_EQ(hvh_synic_set(b.synic, HVP_MSR_ENABLE, NO_RAM | HVP_MSR_ENABLE,
+			     MESSAGES | HVP_MSR_ENABLE),
+	       -EFAULT);
 	w = save(b.synic);
 	hvh_synic_destroy(b.synic);
 	TAP_REQUIRE(hvh_synic_create(b.mem, &b.synic) == 0);
@@ -272,13 +288,15 @@ TAP_TEST(a_damaged_state_is_refused)
 }
 
 static atomic_bool stop;
+static atomic_uint raised_in_all;
 
 static void *signal_all_the_time(void *ctx)
 {
-	unsigned flag = 0;
+	unsigned flag = 0, raised = 0;
 
 	while (!atomic_load(&stop))
-		(void)hvh_synic_signal(ctx, 2, flag++ % HVP_EVENT_FLAG_COUNT);
+		raised += hvh_synic_signal(ctx, 2, flag++ % HVP_EVENT_FLAG_COUNT);
+	atomic_fetch_add(&raised_in_all, raised);
 	return NULL;
 }
 
@@ -293,12 +311,14 @@ TAP_TEST(signals_and_a_moving_page_do_not_meet)
 	for (unsigned i = 0; i < 2000; i++) {
 		uint64_t page = EVENTS + (i % 3) * PAGE;
 
-		TAP_EQ(hvh_synic_set(b.synic, i % 5 ? HVP_MSR_ENABLE : 0, page | (i % 7 ? HVP_MSR_ENABLE : 0),
-				     MESSAGES | HVP_MSR_ENABLE), 0);
+		TAP_EQ(hvh_synic_set(b.synic, i % 5 ? HVP_MSR_ENABLE : 0,
+				     page | (i % 7 ? HVP_MSR_ENABLE : 0), MESSAGES | HVP_MSR_ENABLE),
+		       0);
 	}
 	atomic_store(&stop, true);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
+	TAP_CHECK(atomic_load(&raised_in_all) != 0);
 	drop(&b);
 }
 
