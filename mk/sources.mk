@@ -107,6 +107,10 @@ FUZZ_TARGETS += fuzz/state.c
 
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
 BENCH += bench/bench_ring.c
+BENCH += bench/boot
+
+# Programs that these run
+BENCH_HELPERS += bench/boot_run.c
 
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
@@ -130,6 +134,7 @@ SRCS_tests/unit/test_pm.c := vmm/loop.c vmm/pio.c vmm/pm.c
 SRCS_tests/unit/test_serial.c := vmm/serial.c
 SRCS_tests/unit/test_server.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
+SRCS_bench/boot_run.c := bench/bench.c
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
 CFLAGS_bench/ring_dpdk.c = $(shell $(PKG_CONFIG) --cflags-only-I libdpdk 2>/dev/null) -include rte_config.h

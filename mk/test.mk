@@ -57,7 +57,7 @@ check: all
 	scripts/check-man $(if $(VMM_SRCS),--hvhost $(HVHOST)) || failed=1; \
 	test -z "$$failed"
 
-bench: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH))
+bench: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) nested
 	scripts/run-bench --output build/bench.json $(call programs,$(BENCH))
 
 demo: deps-demo

@@ -7,10 +7,10 @@
 #include "vmm/log.h"
 #include "vmm/vm_priv.h"
 
-#define ENTRIES_MAX	  512
-#define HYPERVISOR_FIRST  0x40000000u
-#define HYPERVISOR_LAST	  0x4fffffffu
-#define LEAF_HYPERV_LAST  HVP_CPUID_LIMITS
+#define ENTRIES_MAX	 512
+#define HYPERVISOR_FIRST 0x40000000u
+#define HYPERVISOR_LAST	 0x4fffffffu
+#define LEAF_HYPERV_LAST HVP_CPUID_LIMITS
 
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
@@ -240,7 +240,8 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu)
 	err = ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
 out:
 	if (err)
-		vmm_log(HVH_LOG_ERROR, "KVM: CPUID of processor %u: %s", vcpu->index, strerror(-err));
+		vmm_log(HVH_LOG_ERROR, "KVM: CPUID of processor %u: %s", vcpu->index,
+			strerror(-err));
 	free(cpuid);
 	return err;
 }

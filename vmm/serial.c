@@ -9,36 +9,36 @@
 /* Registers; 0 and 1 are the divisor while LCR.DLAB is set. */
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 
-#define IER_RX	   0x01
-#define IER_TX	   0x02
-#define IER_LINE   0x04
-#define IER_MODEM  0x08
-#define IER_MASK   0x0f
-#define IIR_NONE   0x01
-#define IIR_MODEM  0x00
-#define IIR_TX	   0x02
-#define IIR_RX	   0x04
+#define IER_RX	       0x01
+#define IER_TX	       0x02
+#define IER_LINE       0x04
+#define IER_MODEM      0x08
+#define IER_MASK       0x0f
+#define IIR_NONE       0x01
+#define IIR_MODEM      0x00
+#define IIR_TX	       0x02
+#define IIR_RX	       0x04
 #define IIR_RX_TIMEOUT 0x0c
-#define IIR_FIFO   0xc0
-#define FCR_ENABLE 0x01
-#define FCR_CLEAR_RX 0x02
-#define LCR_DLAB   0x80
-#define MCR_DTR	   0x01
-#define MCR_RTS	   0x02
-#define MCR_OUT1   0x04
-#define MCR_OUT2   0x08 /* on a PC: lets the interrupt through */
-#define MCR_LOOP   0x10
-#define MCR_MASK   0x1f
-#define LSR_RX	   0x01
-#define LSR_TX_EMPTY 0x60 /* holding register and shifter */
-#define MSR_DELTA  0x0f
-#define MSR_RI_FELL 0x04
-#define MSR_CTS	   0x10
-#define MSR_DSR	   0x20
-#define MSR_RI	   0x40
-#define MSR_DCD	   0x80
+#define IIR_FIFO       0xc0
+#define FCR_ENABLE     0x01
+#define FCR_CLEAR_RX   0x02
+#define LCR_DLAB       0x80
+#define MCR_DTR	       0x01
+#define MCR_RTS	       0x02
+#define MCR_OUT1       0x04
+#define MCR_OUT2       0x08 /* on a PC: lets the interrupt through */
+#define MCR_LOOP       0x10
+#define MCR_MASK       0x1f
+#define LSR_RX	       0x01
+#define LSR_TX_EMPTY   0x60 /* holding register and shifter */
+#define MSR_DELTA      0x0f
+#define MSR_RI_FELL    0x04
+#define MSR_CTS	       0x10
+#define MSR_DSR	       0x20
+#define MSR_RI	       0x40
+#define MSR_DCD	       0x80
 
-#define RX_FIFO 16
+#define RX_FIFO	 16
 #define TX_BATCH 256
 
 static const uint8_t rx_triggers[4] = { 1, 4, 8, 14 };

@@ -50,8 +50,8 @@ static json_t *vm_json(struct vmm_vm *vm)
 		state = "ending";
 	else if (atomic_load(&vm->gate) != VMM_GATE_OPEN)
 		state = "restarting";
-	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:f, s:i}", "name", vm->config->name, "state", state,
-			 "cpus", (int)vm->config->cpus, "memory",
+	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:f, s:i}", "name", vm->config->name, "state",
+			 state, "cpus", (int)vm->config->cpus, "memory",
 			 (json_int_t)vm->config->memory_bytes, "accel", "kvm", "uptime_seconds",
 			 (double)uptime_ns / 1e9, "restarts", (int)vm->restarts);
 }
@@ -118,8 +118,8 @@ static json_t *service_json(const struct hvh_ic_status *status)
 {
 	bool ready = status->state == HVH_IC_READY;
 
-	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I}", "state", hvh_ic_state_name(status->state),
-			 "version",
+	return json_pack("{s:s, s:o, s:o, s:I, s:I, s:I}", "state",
+			 hvh_ic_state_name(status->state), "version",
 			 ready ? version_text(status->message.major, status->message.minor) :
 				 json_null(),
 			 "framework",
@@ -229,17 +229,18 @@ static json_t *crash_json(struct vmm_vm *vm)
 	parameters = json_array();
 	for (unsigned i = 0; i < 5; i++)
 		json_array_append_new(parameters,
-				      json_sprintf("0x%llx", (unsigned long long)crash.parameters[i]));
+				      json_sprintf("0x%llx",
+						   (unsigned long long)crash.parameters[i]));
 	return json_pack("{s:o}", "parameters", parameters);
 }
 
 static json_t *status_json(struct vmm_vm *vm)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}", "vm", vm_json(vm), "guest",
-			 guest_json(vm), "vmbus", vmbus_json(vm), "channels", channels_json(vm),
-			 "services", "heartbeat", heartbeat_json(vm), "shutdown", shutdown_json(vm),
-			 "resources", resources_json(vm), "exits", exits_json(vm), "crash",
-			 crash_json(vm));
+	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}", "vm", vm_json(vm),
+			 "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
+			 channels_json(vm), "services", "heartbeat", heartbeat_json(vm), "shutdown",
+			 shutdown_json(vm), "resources", resources_json(vm), "exits",
+			 exits_json(vm), "crash", crash_json(vm));
 }
 
 /* --- shutdown -------------------------------------------------------------------------------------- */
@@ -278,7 +279,8 @@ static void refuse_shutdown(struct vmm_vm *vm, struct vmm_request *request, int 
 	}
 }
 
-static void command_shutdown(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+static void command_shutdown(struct vmm_vm *vm, struct vmm_request *request,
+			     const json_t *arguments)
 {
 	uint32_t flags = 0;
 	int err;

@@ -15,34 +15,37 @@
 /* Does nothing but end KVM_RUN, and system calls that wait. */
 #define KICK_SIGNAL SIGRTMIN
 
+/* Far more than is used, yet too small for the kernel to back it with a huge page that has to be cleared. */
+#define STACK_BYTES (512u << 10)
+
 #define JOIN_TIMEOUT_NS 1000000000u
 #define JOIN_KICK_NS	10000000u
 
-#define RFLAGS_FIXED	    0x2u
-#define CR0_PROTECTED	    (1u << 0)
-#define CR0_EXTENSION_TYPE  (1u << 4)
-#define CR0_NUMERIC_ERROR   (1u << 5)
-#define CR0_PAGING	    (1u << 31)
-#define CR4_PAE		    (1u << 5)
-#define EFER_LONG_MODE	    (1u << 8)
-#define EFER_LONG_ACTIVE    (1u << 10)
-#define SEGMENT_CODE	    0xb /* execute, read, accessed */
-#define SEGMENT_DATA	    0x3 /* read, write, accessed */
+#define RFLAGS_FIXED	   0x2u
+#define CR0_PROTECTED	   (1u << 0)
+#define CR0_EXTENSION_TYPE (1u << 4)
+#define CR0_NUMERIC_ERROR  (1u << 5)
+#define CR0_PAGING	   (1u << 31)
+#define CR4_PAE		   (1u << 5)
+#define EFER_LONG_MODE	   (1u << 8)
+#define EFER_LONG_ACTIVE   (1u << 10)
+#define SEGMENT_CODE	   0xb /* execute, read, accessed */
+#define SEGMENT_DATA	   0x3 /* read, write, accessed */
 
-#define APIC_LVT_LINT0	      0x350
-#define APIC_LVT_LINT1	      0x360
-#define APIC_DELIVERY_NMI     (4u << 8)
-#define APIC_DELIVERY_EXTINT  (7u << 8)
+#define APIC_LVT_LINT0	     0x350
+#define APIC_LVT_LINT1	     0x360
+#define APIC_DELIVERY_NMI    (4u << 8)
+#define APIC_DELIVERY_EXTINT (7u << 8)
 
 struct vmm_vcpu_power_on {
 	struct kvm_mp_state mp_state;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_xsave xsave;
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debugregs;
 	struct kvm_lapic_state lapic;
 	struct kvm_vcpu_events events;
+	struct kvm_xsave xsave; /* last: KVM may declare it longer */
 };
 
 static int vcpu_ioctl(struct vmm_vcpu *vcpu, unsigned long request, void *argument)
@@ -50,29 +53,41 @@ static int vcpu_ioctl(struct vmm_vcpu *vcpu, unsigned long request, void *argume
 	return ioctl(vcpu->fd, request, argument) < 0 ? -errno : 0;
 }
 
+/* struct kvm_msrs ends in an array without a length; this is room for one entry. */
+union one_msr {
+	struct kvm_msrs msrs;
+	uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+};
+
+/* KVM_GET_MSRS and KVM_SET_MSRS return how many they did. */
+static int msr_ioctl(struct vmm_vcpu *vcpu, unsigned long request, uint32_t index, uint64_t *value)
+{
+	union one_msr one = { .msrs.nmsrs = 1 };
+	struct kvm_msr_entry *entry = one.msrs.entries;
+	int done;
+
+	entry->index = index;
+	entry->data = *value;
+	done = ioctl(vcpu->fd, request, &one);
+	if (done != 1)
+		return done < 0 ? -errno : -EINVAL;
+	*value = entry->data;
+	return 0;
+}
+
 int vmm_vcpu_get_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t *value)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msr = { .head.nmsrs = 1, .entry.index = index };
-	int got = ioctl(vcpu->fd, KVM_GET_MSRS, &msr);
+	uint64_t got = 0;
+	int err = msr_ioctl(vcpu, KVM_GET_MSRS, index, &got);
 
-	if (got != 1)
-		return got < 0 ? -errno : -EINVAL;
-	*value = msr.entry.data;
-	return 0;
+	if (!err)
+		*value = got;
+	return err;
 }
 
 int vmm_vcpu_set_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msr = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
-	int done = ioctl(vcpu->fd, KVM_SET_MSRS, &msr);
-
-	return done == 1 ? 0 : done < 0 ? -errno : -EINVAL;
+	return msr_ioctl(vcpu, KVM_SET_MSRS, index, &value);
 }
 
 /* --- creation and restart ------------------------------------------------------------------------ */
@@ -294,9 +309,10 @@ static void exit_internal_error(struct vmm_vcpu *vcpu)
 	for (unsigned i = 0; i < words; i++)
 		vmm_log(HVH_LOG_DEBUG, "KVM internal error, data %u: 0x%llx", i,
 			(unsigned long long)run->internal.data[i]);
-	fail(vcpu, run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
-			   "KVM cannot emulate an instruction" :
-			   "KVM internal error",
+	fail(vcpu,
+	     run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION ?
+		     "KVM cannot emulate an instruction" :
+		     "KVM internal error",
 	     run->internal.suberror);
 }
 
@@ -325,7 +341,9 @@ static void handle_exit(struct vmm_vcpu *vcpu)
 		count(&vcpu->exits.interrupted);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		fail(vcpu, "triple fault", 0);
+		/* Where is not known: KVM has reset the processor by now. */
+		vmm_log(HVH_LOG_ERROR, "processor %u: triple fault", vcpu->index);
+		vmm_vm_end(vcpu->vm, VMM_EXIT_FAILED);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		fail(vcpu, "KVM cannot enter the guest",
@@ -342,15 +360,30 @@ static void handle_exit(struct vmm_vcpu *vcpu)
 
 /* --- the thread ---------------------------------------------------------------------------------- */
 
+/*
+ * KVM finishes the instruction of the last exit when it is entered again; a restart must not find that
+ * half done. With immediate_exit it finishes and does not go on.
+ */
+static void complete_exit(struct vmm_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	while (ioctl(vcpu->fd, KVM_RUN, 0) == 0 &&
+	       atomic_load(&vcpu->vm->end_status) == VMM_NOT_ENDED)
+		handle_exit(vcpu);
+}
+
 /* False: end. */
 static bool pass_gate(struct vmm_vcpu *vcpu)
 {
 	struct vmm_vm *vm = vcpu->vm;
 	enum vmm_gate gate;
 
+	if (atomic_load(&vm->gate) == VMM_GATE_CLOSED)
+		complete_exit(vcpu);
 	pthread_mutex_lock(&vm->lock);
 	vm->parked++;
-	pthread_cond_broadcast(&vm->changed);
+	if (vm->parked == vm->config->cpus)
+		vmm_vm_wake(vm);
 	while ((gate = atomic_load(&vm->gate)) == VMM_GATE_CLOSED)
 		pthread_cond_wait(&vm->changed, &vm->lock);
 	vm->parked--;
@@ -411,6 +444,7 @@ static void on_kick(int signal)
 int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 {
 	struct sigaction action = { .sa_handler = on_kick };
+	pthread_attr_t attributes;
 	sigset_t all, old;
 	int err;
 
@@ -419,10 +453,14 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 	sigfillset(&all);
 	sigdelset(&all, KICK_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = -pthread_create(&vcpu->thread, NULL, run_vcpu, vcpu);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	err = -pthread_create(&vcpu->thread, &attributes, run_vcpu, vcpu);
+	pthread_attr_destroy(&attributes);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err) {
-		vmm_log(HVH_LOG_ERROR, "cannot start processor %u: %s", vcpu->index, strerror(-err));
+		vmm_log(HVH_LOG_ERROR, "cannot start processor %u: %s", vcpu->index,
+			strerror(-err));
 		return err;
 	}
 	vcpu->started = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The virtual machine's state, for the files of the monitor that make it up: vm.c (assembly, start,
- * stop, restart), vcpu.c (processors), cpuid.c, hyperv.c (VMBus server, SynIC), status.c.
+ * The virtual machine's state, for the files of the monitor that make it up: machine.c (its parts),
+ * vm.c (start, stop, restart), vcpu.c (processors), cpuid.c, hyperv.c (VMBus server, SynIC), status.c.
  *
  * Threads: the control loop, and one per processor. Keys: (c) const after create, (o) control loop,
  * (l) vmm_vm.lock, (v) the processor's thread, (a) atomic.
@@ -40,8 +40,8 @@ struct vmm_serial;
 #define VMM_HIGH_ALIGN	    (1ull << 30)
 
 /* Conventional memory ends where a PC's BIOS data would begin; the ACPI tables lie below 1 MiB. */
-#define VMM_BIOS_GPA 0x9fc00ull
-#define VMM_ACPI_GPA 0xe0000ull
+#define VMM_BIOS_GPA	    0x9fc00ull
+#define VMM_ACPI_GPA	    0xe0000ull
 #define VMM_HIGH_MEMORY_GPA 0x100000ull
 
 /* Pages that KVM wants for itself on Intel processors: between the interrupt controllers and 4 GiB. */
@@ -55,8 +55,8 @@ struct vmm_serial;
 #define VMM_SCI_IRQ	9
 
 /* Global interrupts: the 24 pins of the IO-APIC, then one for each SINT of each processor. */
-#define VMM_IOAPIC_PINS		24
-#define VMM_SINT_GSI(vcpu, sint) (VMM_IOAPIC_PINS + (vcpu) * HVP_SINT_COUNT + (sint))
+#define VMM_IOAPIC_PINS		 24
+#define VMM_SINT_GSI(vcpu, sint) (VMM_IOAPIC_PINS + (vcpu)*HVP_SINT_COUNT + (sint))
 
 /* --- processors ----------------------------------------------------------------------------------- */
 
@@ -254,6 +254,19 @@ struct vmm_vm {
 };
 
 #define VMM_NOT_ENDED (-1)
+
+/*
+ * All parts of the machine up to the first instruction; destroy accepts a half-built one. Failures
+ * have been logged.
+ */
+int vmm_machine_create(struct vmm_vm *vm);
+void vmm_machine_destroy(struct vmm_vm *vm);
+
+/* Back to power-on, with the kernel loaded anew. No processor is running. */
+int vmm_machine_reset(struct vmm_vm *vm);
+
+/* RAM below the first gap. */
+uint64_t vmm_low_bytes(const struct vmm_vm *vm);
 
 /* Have the control loop look at what changed. Any thread. */
 void vmm_vm_wake(struct vmm_vm *vm);

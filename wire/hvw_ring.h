@@ -137,7 +137,7 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvw_tx_put(struct hvw_tx *tx, uint16_t type
 						const struct hvw_piece *pieces, unsigned npieces)
 {
 	uint64_t total = sizeof(struct hvp_packet);
-	uint32_t need, position, trailer;
+	uint32_t start = tx->write, need, position;
 	unsigned i;
 
 	for (i = 0; i < npieces; i++)
@@ -154,21 +154,21 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvw_tx_put(struct hvw_tx *tx, uint16_t type
 			return err;
 	}
 
-	position = tx->write;
-	trailer = hvw_ring_wrap(position + need - HVP_PACKET_TRAILER, tx->size);
+	/* In the order of addresses: in any other, lines that the peer still holds are waited for twice. */
+	position = start;
 	hvw_tx_write64(tx, position,
 		       (uint64_t)flags << 48 | (uint64_t)((need - HVP_PACKET_TRAILER) / 8u) << 32 |
 			       (uint64_t)((sizeof(struct hvp_packet) + header) / 8u) << 16 | type);
-	hvw_tx_write64(tx, trailer, (uint64_t)position << 32);
-	/* Padding is zero: clear the last word, of which the payload then covers its part. */
-	if (total & 7u)
-		hvw_tx_write64(tx, (trailer ? trailer : tx->size) - 8u, 0);
 	position = hvw_ring_wrap(position + 8u, tx->size);
 	hvw_tx_write64(tx, position, transaction_id);
 	position = hvw_ring_wrap(position + 8u, tx->size);
 	for (i = 0; i < npieces; i++)
 		position = hvw_tx_write(tx, position, pieces[i].data, pieces[i].len);
-	tx->write = hvw_ring_wrap(trailer + HVP_PACKET_TRAILER, tx->size);
+	if (total & 7u)
+		hvw_zero(tx->data + position, 8u - ((uint32_t)total & 7u));
+	position = hvw_ring_wrap(start + need - HVP_PACKET_TRAILER, tx->size);
+	hvw_tx_write64(tx, position, (uint64_t)start << 32);
+	tx->write = hvw_ring_wrap(position + HVP_PACKET_TRAILER, tx->size);
 	tx->room -= need;
 	return 0;
 }

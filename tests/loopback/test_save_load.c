@@ -464,6 +464,88 @@ TAP_TEST(damaged_states_are_refused_or_harmless)
 	forget_states();
 }
 
+/* The place `offset` bytes into the content of the first section with this tag. */
+static uint8_t *field(uint8_t *state, size_t len, const char tag[5], size_t offset)
+{
+	for (size_t at = 0; at + 12 + offset + 8 <= len; at++)
+		if (!memcmp(state + at, tag, 4))
+			return state + at + 12 + offset;
+	return NULL;
+}
+
+TAP_TEST(states_that_no_guest_leads_to_are_refused)
+{
+	static const struct {
+		char tag[5];
+		unsigned offset;
+		unsigned bytes;
+		uint64_t value;
+	} bad[] = {
+		{ "VBUS", 0, 4, 2 }, /* leaving */
+		{ "VBUS", 0, 4, 0 }, /* no connection, and yet a version */
+		{ "VBUS", 4, 4, 0 },
+		{ "VBUS", 4, 4, HVP_VERSION_6_0 },
+		{ "VBUS", 8, 4, 4 }, /* processor */
+		{ "VBUS", 12, 4, HVP_SINT_COUNT },
+		{ "VBUS", 24, 4, 2 }, /* number of channels */
+		{ "VBUS", 24, 4, 4 },
+		{ "CHAN", 0, 4, 2 }, /* another channel's id */
+		{ "CHAN", 4, 4, 2 }, /* opening */
+		{ "CHAN", 4, 4, 4 }, /* closing */
+		{ "CHAN", 4, 4, 7 },
+		{ "CHAN", 4, 4, UINT32_MAX },
+		{ "CHAN", 12, 4, 0 }, /* ring */
+		{ "CHAN", 16, 4, 0 }, /* its second half */
+		{ "CHAN", 16, 4, 7 },
+		{ "CHAN", 20, 4, 4 }, /* processor */
+		{ "ICFW", 0, 4, 4 }, /* state */
+		{ "ICFW", 0, 4, HVH_IC_CLOSED }, /* with a request outstanding */
+		{ "ICFW", 4, 4, 0x00010003 }, /* framework version */
+		{ "ICFW", 8, 4, 0x00030003 }, /* message version */
+		{ "ICFW", 36, 4, 1 }, /* negotiation due */
+		{ "ICFW", 44, 4, 256 }, /* transaction */
+		{ "GPAD", 4, 4, 0 }, /* handle */
+		{ "GPAD", 8, 4, 0 }, /* channel */
+		{ "GPAD", 8, 4, 4 },
+		{ "GPAD", 12, 4, 0 }, /* being assembled, and complete */
+		{ "GPAD", 12, 4, 2 }, /* being torn down, and no ring */
+		{ "GPAD", 12, 4, 3 },
+		{ "GPAD", 16, 4, 0 }, /* ranges */
+		{ "GPAD", 16, 4, 0x10001 },
+		{ "GPAD", 20, 4, 8 }, /* bytes */
+		{ "GPAD", 20, 4, 0x10010 },
+		{ "GPAD", 24, 4, 17 }, /* of which there are more */
+		{ "GPAD", 28, 4, 0 }, /* the range is empty */
+		{ "GPAD", 36, 8, EMBEDDER_NO_RAM / HVP_PAGE_SIZE },
+		{ "GPAD", 36, 8, UINT64_MAX },
+	};
+	struct bed b;
+	uint8_t *state;
+	size_t len;
+
+	make(&b);
+	TAP_REQUIRE(guest_up(&b.g));
+	embedder_advance(&b.e, 2 * SECOND); /* a heartbeat is outstanding */
+	TAP_EQ(guest_post_gpadl(&b.g, 1, 5, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
+	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t *at = field(state, len, bad[i].tag, bad[i].offset), before[8];
+
+		TAP_REQUIRE(at);
+		memcpy(before, at, sizeof(before));
+		memcpy(at, &bad[i].value, bad[i].bytes);
+		TAP_CHECK(memcmp(at, before, sizeof(before)) != 0);
+		if (!TAP_EQ(embedder_load(&b.e, state, len), -EPROTO))
+			printf("# %s at %u: %ju\n", bad[i].tag, bad[i].offset,
+			       (uintmax_t)bad[i].value);
+		memcpy(at, before, sizeof(before));
+	}
+	TAP_EQ(embedder_load(&b.e, state, len), 0);
+	drop(&b);
+	free(state);
+}
+
 /* --- loads that fail or are interrupted ------------------------------------------------------------ */
 
 TAP_TEST(a_channel_that_cannot_be_started_again_is_refused_or_closed_silently)

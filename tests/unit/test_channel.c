@@ -194,6 +194,9 @@ TAP_TEST(nothing_is_answered_before_a_slow_device_has_drained)
 	embedder_drain(&b.e);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_TORNDOWN, &(struct hvw_msg){ 0 }));
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
+	embedder_doorbell(&b.e, echo(&b)->connection_id);
+	hvh_device_expire(&b.e.echo.device, b.e.now_ns);
+	TAP_EQ(b.e.echo.notified, 1);
 	drop(&b);
 }
 
@@ -307,13 +310,37 @@ TAP_TEST(rings_need_two_pages_on_either_side)
 	drop(&b);
 }
 
+struct ring_gpadl {
+	struct hvp_msg_gpadl_header h;
+	uint64_t data[8];
+} HVP_WIRE(4);
+
+/* A list for the echo channel of `words` words of range data; true when it was created. */
+static bool list(struct bed *b, uint32_t handle, unsigned ranges, const uint64_t *data,
+		 unsigned words)
+{
+	struct ring_gpadl msg = { .h = { .h.type = HVP_MSG_GPADL_HEADER,
+					 .channel_id = ECHO + 1,
+					 .gpadl = handle,
+					 .range_bytes = (uint16_t)(words * 8),
+					 .range_count = (uint16_t)ranges } };
+	struct hvw_msg answer;
+
+	memcpy(msg.data, data, words * sizeof(*data));
+	TAP_EQ(guest_post(&b->g, &msg, sizeof(msg.h) + words * 8), HVP_STATUS_SUCCESS);
+	return guest_expect(&b->g, HVP_MSG_GPADL_CREATED, &answer) &&
+	       !answer.u.GPADL_CREATED.status;
+}
+
 TAP_TEST(rings_come_from_a_fitting_list_of_the_same_channel)
 {
-	static const uint64_t gpns[] = { 20, 21, 22, 23, 24, 25 };
-	struct {
-		struct hvp_msg_gpadl_header h;
-		uint64_t data[8];
-	} HVP_WIRE(4) msg = { .h = { .h.type = HVP_MSG_GPADL_HEADER, .channel_id = ECHO + 1 } };
+	static const uint64_t gpns[30] = { 20, 21, 22, 23, 24, 25 };
+	static const uint64_t good[] = { 6 * 4096, 20, 21, 22, 23, 24, 25 };
+	static const uint64_t two[] = { 3 * 4096, 20, 21, 22, 3 * 4096, 23, 24, 25 };
+	static const uint64_t not_whole[] = { 6 * 4096 - 8, 20, 21, 22, 23, 24, 25 };
+	static const uint64_t not_from_start[] = {
+		6 * 4096 | 8ull << 32, 20, 21, 22, 23, 24, 25, 26
+	};
 	struct bed b;
 
 	make(&b);
@@ -324,31 +351,17 @@ TAP_TEST(rings_come_from_a_fitting_list_of_the_same_channel)
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
 	TAP_CHECK(refused(&b, 1, 3, 0));
 	/* Still being assembled. */
-	msg.h.gpadl = 2;
-	msg.h.range_count = 1;
-	msg.h.range_bytes = 8 + 6 * 8;
-	TAP_EQ(guest_post(&b.g, &msg, sizeof(msg.h) + 8), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_gpadl(&b.g, ECHO + 1, 2, gpns, 30, 1, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(refused(&b, 2, 3, 0));
-	/* Two ranges. */
-	msg.h.gpadl = 3;
-	msg.h.range_count = 2;
-	msg.h.range_bytes = 64;
-	memcpy(msg.data, ((const uint64_t[]){ 3 * 4096, 20, 21, 22, 3 * 4096, 23, 24, 25 }), 64);
-	TAP_EQ(guest_post(&b.g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
-	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(list(&b, 3, 2, two, 8));
 	TAP_CHECK(refused(&b, 3, 2, 0));
-	/* Not whole pages; not from the start of a page. */
-	msg.h.gpadl = 4;
-	msg.h.range_count = 1;
-	msg.data[0] = 6 * 4096 - 8;
-	TAP_EQ(guest_post(&b.g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
-	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(list(&b, 4, 1, not_whole, 7));
 	TAP_CHECK(refused(&b, 4, 3, 0));
-	msg.h.gpadl = 5;
-	msg.data[0] = 6 * 4096 | 8ull << 32;
-	TAP_EQ(guest_post(&b.g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
-	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }));
+	TAP_CHECK(list(&b, 5, 1, not_from_start, 8));
 	TAP_CHECK(refused(&b, 5, 3, 0));
+	TAP_CHECK(list(&b, 6, 1, good, 7));
+	echo(&b)->gpadl = 6;
+	TAP_CHECK(guest_open(&b.g, ECHO, 0));
 	drop(&b);
 }
 
@@ -605,10 +618,15 @@ TAP_TEST(a_device_can_give_up_on_its_guest)
 {
 	struct bed b;
 	uint8_t bytes[ECHO_PACKET_MAX + 8] = { 0 };
+	struct hvw_rx_packet packet;
 
 	make_open(&b);
 	TAP_EQ(guest_send(&b.g, ECHO, 1, bytes, sizeof(bytes)), 0);
 	TAP_CHECK(info(&b).broken);
+	/* The ring is sound, and yet nothing more is taken from it or sent. */
+	TAP_EQ(guest_send(&b.g, ECHO, 1, bytes, 8), 0);
+	TAP_EQ(hvh_channel_recv(hvh_server_channel(b.e.server, ECHO), &packet), -EPROTO);
+	TAP_EQ(hvh_channel_send(hvh_server_channel(b.e.server, ECHO), 0, 1, bytes, 8), -EPROTO);
 	TAP_CHECK(strstr(b.e.last_line, "echo") &&
 		  strstr(b.e.last_line, "not a packet to send back"));
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);

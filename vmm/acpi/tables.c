@@ -84,13 +84,13 @@ _Static_assert(sizeof(struct fadt) == 276, "FADT revision 6");
 #define BOOT_NO_VGA	   0x0004
 #define BOOT_NO_CMOS_CLOCK 0x0020
 
-#define FADT_WBINVD		 (1u << 0)
-#define FADT_C1			 (1u << 2)
-#define FADT_NO_SLEEP_BUTTON	 (1u << 5) /* and bit 4 clear: the power button is fixed hardware */
-#define FADT_NO_FIXED_RTC	 (1u << 6)
-#define FADT_TIMER_32_BITS	 (1u << 8)
-#define FADT_RESET_REGISTER	 (1u << 10)
-#define LATENCY_UNSUPPORTED	 0x0fff
+#define FADT_WBINVD	     (1u << 0)
+#define FADT_C1		     (1u << 2)
+#define FADT_NO_SLEEP_BUTTON (1u << 5) /* and bit 4 clear: the power button is fixed hardware */
+#define FADT_NO_FIXED_RTC    (1u << 6)
+#define FADT_TIMER_32_BITS   (1u << 8)
+#define FADT_RESET_REGISTER  (1u << 10)
+#define LATENCY_UNSUPPORTED  0x0fff
 
 struct facs {
 	char signature[4];
@@ -194,10 +194,9 @@ static struct address io_address(uint16_t port, uint8_t bits)
 {
 	uint8_t access = bits == 32 ? 3 : bits == 16 ? 2 : 1;
 
-	return (struct address){ .space = SPACE_IO,
-				 .bits = bits,
-				 .access = access,
-				 .address = port };
+	return (struct address){
+		.space = SPACE_IO, .bits = bits, .access = access, .address = port
+	};
 }
 
 static uint64_t append_fadt(struct builder *b, const struct vmm_acpi_config *config, uint64_t facs,
@@ -252,7 +251,9 @@ static uint64_t append_madt(struct builder *b, const struct vmm_acpi_config *con
 					   .irq = config->sci,
 					   .gsi = config->sci,
 					   .flags = LEVEL_ACTIVE_HIGH };
-	const struct madt_nmi nmi = { .type = 4, .length = sizeof(nmi), .processor = 0xff, .pin = 1 };
+	const struct madt_nmi nmi = {
+		.type = 4, .length = sizeof(nmi), .processor = 0xff, .pin = 1
+	};
 	uint8_t *at = t.entries;
 
 	for (unsigned i = 0; i < config->cpus; i++) {

@@ -16,39 +16,39 @@
 #include "vmm/log.h"
 
 /* The setup header, by offset in the file and, the same, in the zero page. */
-#define HDR_SETUP_SECTORS   0x1f1 /* u8; the header begins here */
-#define HDR_SYSTEM_SIZE	    0x1f4 /* u32, in 16 bytes */
-#define HDR_BOOT_FLAG	    0x1fe /* u16 */
-#define HDR_JUMP	    0x200 /* u16; its second byte gives the header's end */
-#define HDR_MAGIC	    0x202 /* u32 */
-#define HDR_VERSION	    0x206 /* u16 */
-#define HDR_LOADER	    0x210 /* u8 */
-#define HDR_LOAD_FLAGS	    0x211 /* u8 */
-#define HDR_INITRD	    0x218 /* u32 */
-#define HDR_INITRD_SIZE	    0x21c /* u32 */
-#define HDR_COMMAND_LINE    0x228 /* u32 */
-#define HDR_INITRD_MAX	    0x22c /* u32 */
-#define HDR_XLOAD_FLAGS	    0x236 /* u16 */
-#define HDR_COMMAND_SIZE    0x238 /* u32 */
-#define HDR_PREFERRED	    0x258 /* u64 */
-#define HDR_INIT_SIZE	    0x260 /* u32 */
-#define HDR_END		    0x264 /* of what protocol 2.12 has */
-#define HDR_END_MAX	    0x290 /* of its place in the zero page */
+#define HDR_SETUP_SECTORS 0x1f1 /* u8; the header begins here */
+#define HDR_SYSTEM_SIZE	  0x1f4 /* u32, in 16 bytes */
+#define HDR_BOOT_FLAG	  0x1fe /* u16 */
+#define HDR_JUMP	  0x200 /* u16; its second byte gives the header's end */
+#define HDR_MAGIC	  0x202 /* u32 */
+#define HDR_VERSION	  0x206 /* u16 */
+#define HDR_LOADER	  0x210 /* u8 */
+#define HDR_LOAD_FLAGS	  0x211 /* u8 */
+#define HDR_INITRD	  0x218 /* u32 */
+#define HDR_INITRD_SIZE	  0x21c /* u32 */
+#define HDR_COMMAND_LINE  0x228 /* u32 */
+#define HDR_INITRD_MAX	  0x22c /* u32 */
+#define HDR_XLOAD_FLAGS	  0x236 /* u16 */
+#define HDR_COMMAND_SIZE  0x238 /* u32 */
+#define HDR_PREFERRED	  0x258 /* u64 */
+#define HDR_INIT_SIZE	  0x260 /* u32 */
+#define HDR_END		  0x264 /* of what protocol 2.12 has */
+#define HDR_END_MAX	  0x290 /* of its place in the zero page */
 
-#define BOOT_FLAG	    0xaa55
-#define MAGIC		    0x53726448 /* "HdrS" */
-#define VERSION_NEEDED	    0x020c
-#define LOAD_FLAG_HIGH	    0x01
-#define XLOAD_FLAG_64	    0x0001
-#define LOADER_UNDEFINED    0xff
-#define ENTRY_64	    0x200 /* from the load address */
-#define SECTOR		    512
-#define SETUP_SECTORS_OLD   4 /* when the field is 0 */
+#define BOOT_FLAG	  0xaa55
+#define MAGIC		  0x53726448 /* "HdrS" */
+#define VERSION_NEEDED	  0x020c
+#define LOAD_FLAG_HIGH	  0x01
+#define XLOAD_FLAG_64	  0x0001
+#define LOADER_UNDEFINED  0xff
+#define ENTRY_64	  0x200 /* from the load address */
+#define SECTOR		  512
+#define SETUP_SECTORS_OLD 4 /* when the field is 0 */
 
 /* The rest of the zero page. */
-#define ZERO_ACPI_RSDP	    0x070 /* u64 */
-#define ZERO_E820_COUNT	    0x1e8 /* u8 */
-#define ZERO_E820	    0x2d0
+#define ZERO_ACPI_RSDP	0x070 /* u64 */
+#define ZERO_E820_COUNT 0x1e8 /* u8 */
+#define ZERO_E820	0x2d0
 
 /* Where the boot data lies in guest memory: below the conventional 640 KiB, free once the kernel runs. */
 #define GDT_GPA		   0x6000u
@@ -100,7 +100,7 @@ static void put64(uint8_t *at, uint64_t value)
 }
 
 static __attribute__((format(printf, 2, 3))) int refuse(char why[VMM_WHY_MAX], const char *format,
-							 ...)
+							...)
 {
 	va_list args;
 
@@ -117,9 +117,10 @@ static int check_kind(const uint8_t *head, size_t head_bytes, char why[VMM_WHY_M
 	    get32(head + HDR_MAGIC) != MAGIC)
 		return refuse(why, "not a Linux kernel (bzImage)");
 	if (get16(head + HDR_VERSION) < VERSION_NEEDED)
-		return refuse(why,
-			      "its boot protocol is %u.%02u, but 2.12 (Linux 3.8) or newer is needed",
-			      head[HDR_VERSION + 1], head[HDR_VERSION]);
+		return refuse(
+			why,
+			"its boot protocol is %u.%02u, but 2.12 (Linux 3.8) or newer is needed",
+			head[HDR_VERSION + 1], head[HDR_VERSION]);
 	if (head_bytes < HDR_END || HDR_JUMP + 2u + head[HDR_JUMP + 1] < HDR_END)
 		return refuse(why, "its header is cut off");
 	if (!(head[HDR_LOAD_FLAGS] & LOAD_FLAG_HIGH))

@@ -126,12 +126,27 @@ static int open_port(unsigned number)
 	halt(path, ETIMEDOUT);
 }
 
+/* The guest's memory is shared memory, which Debian's kernels do not put into huge pages unless told. */
+static void allow_huge_pages(void)
+{
+	static const char path[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "advise", 6) != 6)
+		fprintf(stderr, "inner hvhost: %s: %s\n", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static void set_up_linux(void)
 {
 	if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) && errno != EBUSY)
 		halt("/dev", errno);
 	if (mount("proc", "/proc", "proc", 0, NULL))
 		halt("/proc", errno);
+	if (mount("sysfs", "/sys", "sysfs", 0, NULL))
+		halt("/sys", errno);
+	allow_huge_pages();
 	load_modules();
 	close(open_device("/dev/kvm"));
 	mkdir(NESTED_SHARE_PATH, 0755);

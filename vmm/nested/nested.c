@@ -156,6 +156,22 @@ static void fail_requests(struct vmm_nested *nested)
 static void read_words(void *ctx, uint32_t events);
 static void read_console(void *ctx, uint32_t events);
 
+static void log_words(const struct vmm_nested *nested)
+{
+	const char *at = nested->words, *end = at + nested->words_len;
+
+	vmm_log(HVH_LOG_ERROR, "the nested machine ended unexpectedly%s",
+		at < end ? "; its last words:" : "");
+	while (at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		const char *line_end = newline ? newline : end;
+
+		if (line_end > at)
+			vmm_log(HVH_LOG_ERROR, "  %.*s", (int)(line_end - at), at);
+		at = line_end + 1;
+	}
+}
+
 /* QEMU is gone: hand on what is still in the pipes, then tell. */
 static void process_ended(void *ctx, uint32_t events)
 {
@@ -170,8 +186,7 @@ static void process_ended(void *ctx, uint32_t events)
 	if (nested->output_fd >= 0)
 		read_words(nested, 0);
 	if (!nested->status_known) {
-		vmm_log(HVH_LOG_ERROR, "the nested machine ended unexpectedly%s%.*s",
-			nested->words_len ? "; its last words:\n" : "", (int)nested->words_len, nested->words);
+		log_words(nested);
 		nested->status = VMM_EXIT_FAILED;
 	}
 	unwatch(nested, &nested->process_fd);

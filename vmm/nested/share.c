@@ -130,9 +130,11 @@ int vmm_share_enter(const struct vmm_share *share, const char *name, const char 
 		if (fds[i] < 0)
 			return -errno;
 	}
+	*step = "mounts of our own (in a chroot its root must be a mount point)";
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -errno;
 	*step = "private folder for the shared files";
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("hvhost", SHARE_FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755"))
+	if (mount("hvhost", SHARE_FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755"))
 		return -errno;
 	for (i = 0; i < share->count; i++) {
 		*step = share->files[i].path;
