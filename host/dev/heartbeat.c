@@ -36,8 +36,8 @@ static void beat(struct heartbeat *hb, uint64_t now_ns)
 	memcpy(message + HVW_IC_HEADERS, &body, sizeof(body));
 	/* While one is outstanding none is sent: a guest that wakes up answers it. One that lost it gets another. */
 	if (hb->ic.outstanding && ++hb->missed >= PERIODS_TO_LOSE)
-		ic_forget(&hb->ic);
-	if (!ic_request(&hb->ic, message, sizeof(body))) {
+		hvh_ic_forget(&hb->ic);
+	if (!hvh_ic_request(&hb->ic, message, sizeof(body))) {
 		hb->sequence = body.sequence;
 		hb->missed = 0;
 	}
@@ -87,13 +87,13 @@ static void save(const struct hvh_device *device, struct hvh_state_writer *w)
 	const struct heartbeat *hb = (const struct heartbeat *)device;
 
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
-	ic_save(&hb->ic, w);
+	hvh_ic_save(&hb->ic, w);
 	hvh_state_put_u64(w, hb->sequence);
 	hvh_state_put_u32(w, hb->last_reply_ns != 0);
 	hvh_state_put_u64(w, hb->last_reply_ns ? hvh_device_now(device) - hb->last_reply_ns : 0);
 	hvh_state_put_u32(w, hb->guest_state);
 	hvh_state_put_u32(w, hb->missed);
-	ic_save_deadline(&hb->ic, w);
+	hvh_ic_save_deadline(&hb->ic, w);
 	hvh_state_end(w);
 }
 
@@ -105,13 +105,13 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 	int err;
 
 	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
-	err = ic_load(&hb->ic, r);
+	err = hvh_ic_load(&hb->ic, r);
 	hb->sequence = hvh_state_get_u64(r);
 	replied = hvh_state_get_u32(r) != 0;
 	age_ns = hvh_state_get_u64(r);
 	hb->guest_state = hvh_state_get_u32(r);
 	hb->missed = hvh_state_get_u32(r);
-	ic_load_deadline(&hb->ic, r, PERIOD_NS);
+	hvh_ic_load_deadline(&hb->ic, r, PERIOD_NS);
 	hvh_state_leave(r);
 	if (err || r->err || hb->guest_state > HVP_HEARTBEAT_STOPPED || hb->missed > PERIODS_TO_LOSE)
 		return -EPROTO;
@@ -131,9 +131,9 @@ static const struct ic_class heartbeat_class = {
 };
 
 static const struct hvh_device_ops heartbeat_ops = {
-	.open = ic_open,
-	.notify = ic_notify,
-	.close = ic_close,
+	.open = hvh_ic_open,
+	.notify = hvh_ic_notify,
+	.close = hvh_ic_close,
 	.expire = expire,
 	.save = save,
 	.load = load,
@@ -145,7 +145,7 @@ int hvh_heartbeat_create(struct hvh_device **device)
 
 	if (!hb)
 		return -ENOMEM;
-	ic_init(&hb->ic, &heartbeat_class, &heartbeat_ops, "heartbeat", (struct hvp_guid)HVP_CLASS_HEARTBEAT,
+	hvh_ic_init(&hb->ic, &heartbeat_class, &heartbeat_ops, "heartbeat", (struct hvp_guid)HVP_CLASS_HEARTBEAT,
 		(struct hvp_guid)HVP_INSTANCE_HEARTBEAT);
 	*device = &hb->ic.device;
 	return 0;

@@ -12,7 +12,7 @@
 static const struct hvp_ic_version framework_versions[] = { { 1, 0 }, { 3, 0 } };
 #define FRAMEWORK_COUNT (sizeof(framework_versions) / sizeof(framework_versions[0]))
 
-void ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops, const char *name,
+void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops, const char *name,
 	     struct hvp_guid class_id, struct hvp_guid instance_id)
 {
 	const uint32_t mode = HVP_PIPE_MODE_MESSAGE;
@@ -41,7 +41,7 @@ static void negotiate(struct ic *ic)
 	ic->status.state = HVH_IC_NEGOTIATING;
 }
 
-int ic_open(struct hvh_device *device, struct hvh_channel *channel)
+int hvh_ic_open(struct hvh_device *device, struct hvh_channel *channel)
 {
 	struct ic *ic = (struct ic *)device;
 
@@ -54,7 +54,7 @@ int ic_open(struct hvh_device *device, struct hvh_channel *channel)
 	return 0;
 }
 
-void ic_forget(struct ic *ic)
+void hvh_ic_forget(struct ic *ic)
 {
 	ic->outstanding = false;
 }
@@ -62,10 +62,10 @@ void ic_forget(struct ic *ic)
 static void lose(struct ic *ic)
 {
 	ic->class->lost(ic);
-	ic_forget(ic);
+	hvh_ic_forget(ic);
 }
 
-void ic_close(struct hvh_device *device, struct hvh_channel *channel)
+void hvh_ic_close(struct hvh_device *device, struct hvh_channel *channel)
 {
 	struct ic *ic = (struct ic *)device;
 
@@ -110,7 +110,7 @@ static bool accept(struct ic *ic, const struct hvw_ic *message)
 	return true;
 }
 
-void ic_notify(struct hvh_device *device, struct hvh_channel *channel)
+void hvh_ic_notify(struct hvh_device *device, struct hvh_channel *channel)
 {
 	struct ic *ic = (struct ic *)device;
 	struct hvw_rx_packet packet;
@@ -129,7 +129,7 @@ void ic_notify(struct hvh_device *device, struct hvh_channel *channel)
 		negotiate(ic);
 }
 
-int ic_request(struct ic *ic, void *message, size_t body_len)
+int hvh_ic_request(struct ic *ic, void *message, size_t body_len)
 {
 	struct hvp_ic_header h = {
 		.framework = ic->status.framework,
@@ -166,7 +166,7 @@ const char *hvh_ic_state_name(enum hvh_ic_state state)
 	return names[state];
 }
 
-void ic_save(const struct ic *ic, struct hvh_state_writer *w)
+void hvh_ic_save(const struct ic *ic, struct hvh_state_writer *w)
 {
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
 	hvh_state_put_u32(w, ic->status.state);
@@ -181,7 +181,7 @@ void ic_save(const struct ic *ic, struct hvh_state_writer *w)
 	hvh_state_end(w);
 }
 
-void ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w)
+void hvh_ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w)
 {
 	uint64_t deadline_ns = ic->device.deadline_ns, now_ns = hvh_device_now(&ic->device);
 
@@ -189,7 +189,7 @@ void ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w)
 	hvh_state_put_u64(w, !deadline_ns ? 0 : deadline_ns > now_ns ? deadline_ns - now_ns : 1);
 }
 
-void ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t longest_ns)
+void hvh_ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t longest_ns)
 {
 	uint64_t left_ns = hvh_state_get_u64(r);
 
@@ -221,7 +221,7 @@ static bool impossible(const struct ic *ic, uint32_t state, uint32_t transaction
 	return (ic->negotiate_due && state != HVH_IC_NEGOTIATING) || (ic->outstanding && state != HVH_IC_READY);
 }
 
-int ic_load(struct ic *ic, struct hvh_state_reader *r)
+int hvh_ic_load(struct ic *ic, struct hvh_state_reader *r)
 {
 	uint32_t state, transaction;
 

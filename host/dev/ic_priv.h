@@ -43,28 +43,28 @@ struct ic {
 };
 
 /* `name`, class and instance; the rest is common. */
-void ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops, const char *name,
+void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops, const char *name,
 	     struct hvp_guid class_id, struct hvp_guid instance_id);
 
 /* For struct hvh_device_ops. */
-int ic_open(struct hvh_device *device, struct hvh_channel *channel);
-void ic_notify(struct hvh_device *device, struct hvh_channel *channel);
-void ic_close(struct hvh_device *device, struct hvh_channel *channel);
+int hvh_ic_open(struct hvh_device *device, struct hvh_channel *channel);
+void hvh_ic_notify(struct hvh_device *device, struct hvh_channel *channel);
+void hvh_ic_close(struct hvh_device *device, struct hvh_channel *channel);
 
 /*
  * Send a request; `message` has room for the headers in front of `body_len` bytes of body, which are
  * in place. -EBUSY, -ENOTCONN, -EAGAIN, -EPROTO.
  */
-int ic_request(struct ic *ic, void *message, size_t body_len) HVW_MUST_CHECK;
+int hvh_ic_request(struct ic *ic, void *message, size_t body_len) HVW_MUST_CHECK;
 
 /* The answer to the outstanding request will not come, or is not wanted. */
-void ic_forget(struct ic *ic);
+void hvh_ic_forget(struct ic *ic);
 
 /* The time left of the device's timer; `longest_ns`: what it can be at most. */
-void ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w);
-void ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t longest_ns);
+void hvh_ic_save_deadline(const struct ic *ic, struct hvh_state_writer *w);
+void hvh_ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t longest_ns);
 
-void ic_save(const struct ic *ic, struct hvh_state_writer *w);
-int ic_load(struct ic *ic, struct hvh_state_reader *r) HVW_MUST_CHECK;
+void hvh_ic_save(const struct ic *ic, struct hvh_state_writer *w);
+int hvh_ic_load(struct ic *ic, struct hvh_state_reader *r) HVW_MUST_CHECK;
 
 #endif

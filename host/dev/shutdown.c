@@ -54,7 +54,7 @@ static void expire(struct hvh_device *device, uint64_t now_ns)
 	struct shutdown *sd = (struct shutdown *)device;
 
 	(void)now_ns;
-	ic_forget(&sd->ic);
+	hvh_ic_forget(&sd->ic);
 	finish(sd, -ETIMEDOUT, 0);
 }
 
@@ -64,8 +64,8 @@ static void save(const struct hvh_device *device, struct hvh_state_writer *w)
 	const struct shutdown *sd = (const struct shutdown *)device;
 
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
-	ic_save(&sd->ic, w);
-	ic_save_deadline(&sd->ic, w);
+	hvh_ic_save(&sd->ic, w);
+	hvh_ic_save_deadline(&sd->ic, w);
 	hvh_state_end(w);
 }
 
@@ -75,8 +75,8 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 	int err;
 
 	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
-	err = ic_load(&sd->ic, r);
-	ic_load_deadline(&sd->ic, r, TIMEOUT_NS);
+	err = hvh_ic_load(&sd->ic, r);
+	hvh_ic_load_deadline(&sd->ic, r, TIMEOUT_NS);
 	hvh_state_leave(r);
 	return err || r->err ? -EPROTO : 0;
 }
@@ -91,9 +91,9 @@ static const struct ic_class shutdown_class = {
 };
 
 static const struct hvh_device_ops shutdown_ops = {
-	.open = ic_open,
-	.notify = ic_notify,
-	.close = ic_close,
+	.open = hvh_ic_open,
+	.notify = hvh_ic_notify,
+	.close = hvh_ic_close,
 	.expire = expire,
 	.save = save,
 	.load = load,
@@ -105,7 +105,7 @@ int hvh_shutdown_create(struct hvh_device **device)
 
 	if (!sd)
 		return -ENOMEM;
-	ic_init(&sd->ic, &shutdown_class, &shutdown_ops, "shutdown", (struct hvp_guid)HVP_CLASS_SHUTDOWN,
+	hvh_ic_init(&sd->ic, &shutdown_class, &shutdown_ops, "shutdown", (struct hvp_guid)HVP_CLASS_SHUTDOWN,
 		(struct hvp_guid)HVP_INSTANCE_SHUTDOWN);
 	*device = &sd->ic.device;
 	return 0;
@@ -142,7 +142,7 @@ int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *
 	for (i = 0; text && text[i] && i < sizeof(body.text) / sizeof(body.text[0]) - 1; i++)
 		body.text[i] = (uint8_t)text[i];
 	memcpy(message + HVW_IC_HEADERS, &body, sizeof(body));
-	err = ic_request(&sd->ic, message, sizeof(body));
+	err = hvh_ic_request(&sd->ic, message, sizeof(body));
 	if (err)
 		return err;
 	sd->done = done;

@@ -37,7 +37,7 @@ static int send_v4(struct timesync *ts, uint8_t flags)
 	body.host_time = host + (uint64_t)ts->offset;
 	body.reference_time = reference;
 	memcpy(message + HVW_IC_HEADERS, &body, sizeof(body));
-	return ic_request(&ts->ic, message, sizeof(body));
+	return hvh_ic_request(&ts->ic, message, sizeof(body));
 }
 
 static int send_v3(struct timesync *ts, uint8_t flags)
@@ -49,7 +49,7 @@ static int send_v3(struct timesync *ts, uint8_t flags)
 	ts->clock(ts->ctx, &host, &reference);
 	body.host_time = host + (uint64_t)ts->offset;
 	memcpy(message + HVW_IC_HEADERS, &body, sizeof(body));
-	return ic_request(&ts->ic, message, sizeof(body));
+	return hvh_ic_request(&ts->ic, message, sizeof(body));
 }
 
 static void send_time(struct timesync *ts)
@@ -96,7 +96,7 @@ static void expire(struct hvh_device *device, uint64_t now_ns)
 
 	(void)now_ns;
 	/* A whole period without an answer: a late one is not wanted any more, its time is stale. */
-	ic_forget(&ts->ic);
+	hvh_ic_forget(&ts->ic);
 	if (ts->ic.status.state == HVH_IC_READY)
 		send_time(ts);
 }
@@ -106,7 +106,7 @@ static void save(const struct hvh_device *device, struct hvh_state_writer *w)
 	const struct timesync *ts = (const struct timesync *)device;
 
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
-	ic_save(&ts->ic, w);
+	hvh_ic_save(&ts->ic, w);
 	hvh_state_put_u64(w, (uint64_t)ts->offset);
 	hvh_state_put_u64(w, ts->syncs);
 	hvh_state_end(w);
@@ -118,7 +118,7 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 	int err;
 
 	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
-	err = ic_load(&ts->ic, r);
+	err = hvh_ic_load(&ts->ic, r);
 	ts->offset = (int64_t)hvh_state_get_u64(r);
 	ts->syncs = hvh_state_get_u64(r);
 	hvh_state_leave(r);
@@ -141,9 +141,9 @@ static const struct ic_class timesync_class = {
 };
 
 static const struct hvh_device_ops timesync_ops = {
-	.open = ic_open,
-	.notify = ic_notify,
-	.close = ic_close,
+	.open = hvh_ic_open,
+	.notify = hvh_ic_notify,
+	.close = hvh_ic_close,
 	.expire = expire,
 	.save = save,
 	.load = load,
@@ -157,7 +157,7 @@ int hvh_timesync_create(hvh_timesync_clock clock, void *ctx, struct hvh_device *
 		return -ENOMEM;
 	ts->clock = clock;
 	ts->ctx = ctx;
-	ic_init(&ts->ic, &timesync_class, &timesync_ops, "timesync", (struct hvp_guid)HVP_CLASS_TIMESYNC,
+	hvh_ic_init(&ts->ic, &timesync_class, &timesync_ops, "timesync", (struct hvp_guid)HVP_CLASS_TIMESYNC,
 		(struct hvp_guid)HVP_INSTANCE_TIMESYNC);
 	*device = &ts->ic.device;
 	return 0;

@@ -24,7 +24,7 @@ static const char *const state_names[CHANNEL_STATES] = {
 
 /* --- control loop --------------------------------------------------------------------------- */
 
-int channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel)
+int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel)
 {
 	struct hvh_channel *created = calloc(1, sizeof(*created));
 
@@ -39,14 +39,14 @@ int channel_create(struct hvh_server *server, struct hvh_device *device, uint32_
 	return 0;
 }
 
-void channel_destroy(struct hvh_channel *channel)
+void hvh_channel_destroy(struct hvh_channel *channel)
 {
 	if (channel->ring.base)
 		hvh_mem_unmap(&channel->ring);
 	free(channel);
 }
 
-void channel_offer(struct hvh_channel *channel)
+void hvh_channel_offer(struct hvh_channel *channel)
 {
 	const struct hvh_device *device = channel->device;
 	struct hvp_msg_offer_channel offer = {
@@ -64,7 +64,7 @@ void channel_offer(struct hvh_channel *channel)
 		return;
 	memcpy(offer.user_data, device->user_data, sizeof(offer.user_data));
 	channel->state = CHANNEL_OFFERED;
-	server_send(channel->server, &offer, sizeof(offer));
+	hvh_server_send(channel->server, &offer, sizeof(offer));
 }
 
 static void send_open_result(struct hvh_channel *channel, uint32_t open_id, int32_t status)
@@ -76,7 +76,7 @@ static void send_open_result(struct hvh_channel *channel, uint32_t open_id, int3
 		.status = status,
 	};
 
-	server_send(channel->server, &result, sizeof(result));
+	hvh_server_send(channel->server, &result, sizeof(result));
 }
 
 static void unmap_ring(struct hvh_channel *channel)
@@ -87,7 +87,7 @@ static void unmap_ring(struct hvh_channel *channel)
 		hvh_mem_unmap(&channel->ring);
 	channel->ring_gpadl = 0;
 	if (handle)
-		gpadl_ring_unused(channel->server, handle);
+		hvh_gpadl_ring_unused(channel->server, handle);
 }
 
 /* Both rings in place, at the indices that the guest gave. */
@@ -95,7 +95,7 @@ static int map_ring(struct hvh_channel *channel, const struct hvp_msg_open_chann
 {
 	uint8_t *base;
 	size_t split = (size_t)msg->downstream_page * HVP_PAGE_SIZE;
-	int err = gpadl_map_ring(channel->server, channel, msg->ring_gpadl, &channel->ring);
+	int err = hvh_gpadl_map_ring(channel->server, channel, msg->ring_gpadl, &channel->ring);
 
 	if (err)
 		return err;
@@ -142,7 +142,7 @@ static int begin_open(struct hvh_channel *channel, const struct hvp_msg_open_cha
 	return err;
 }
 
-void channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg)
+void hvh_channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg)
 {
 	int err;
 
@@ -152,13 +152,13 @@ void channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel
 		return;
 	}
 	if (channel->state != CHANNEL_OFFERED) {
-		server_violation(channel->server, "%s: OPEN_CHANNEL while %s", channel->device->name,
+		hvh_server_violation(channel->server, "%s: OPEN_CHANNEL while %s", channel->device->name,
 				 state_names[channel->state]);
 		return;
 	}
 	err = begin_open(channel, msg);
 	if (err) {
-		server_violation(channel->server, "%s: OPEN_CHANNEL refused: ring GPADL 0x%x, page %u, VP %u: error %d",
+		hvh_server_violation(channel->server, "%s: OPEN_CHANNEL refused: ring GPADL 0x%x, page %u, VP %u: error %d",
 				 channel->device->name, msg->ring_gpadl, msg->downstream_page, msg->target_vp, -err);
 		send_open_result(channel, msg->open_id, HVP_OPEN_FAILED);
 	}
@@ -173,7 +173,7 @@ static void begin_close(struct hvh_channel *channel, enum channel_state closing)
 	server->ops->channel_stop(server->ctx, channel);
 }
 
-void channel_close(struct hvh_channel *channel)
+void hvh_channel_close(struct hvh_channel *channel)
 {
 	if (channel->state == CHANNEL_OPEN) {
 		begin_close(channel, CHANNEL_CLOSING);
@@ -183,11 +183,11 @@ void channel_close(struct hvh_channel *channel)
 		channel->state = CHANNEL_CLOSING;
 		return;
 	}
-	server_violation(channel->server, "%s: CLOSE_CHANNEL while %s", channel->device->name,
+	hvh_server_violation(channel->server, "%s: CLOSE_CHANNEL while %s", channel->device->name,
 			 state_names[channel->state]);
 }
 
-void channel_modify(struct hvh_channel *channel, uint32_t target_vp)
+void hvh_channel_modify(struct hvh_channel *channel, uint32_t target_vp)
 {
 	struct hvh_server *server = channel->server;
 	struct hvp_msg_modify_channel_response response = {
@@ -196,18 +196,18 @@ void channel_modify(struct hvh_channel *channel, uint32_t target_vp)
 	};
 
 	if (channel->state != CHANNEL_OPEN || target_vp >= server->config.vps) {
-		server_violation(server, "%s: MODIFY_CHANNEL to VP %u while %s", channel->device->name, target_vp,
+		hvh_server_violation(server, "%s: MODIFY_CHANNEL to VP %u while %s", channel->device->name, target_vp,
 				 state_names[channel->state]);
 		response.status = HVP_OPEN_FAILED;
 	} else {
 		channel->target_vp = target_vp;
 	}
 	if (server->version >= hvw_msg_since(HVP_MSG_MODIFY_CHANNEL_RESPONSE))
-		server_send(server, &response, sizeof(response));
+		hvh_server_send(server, &response, sizeof(response));
 }
 
 /* RELID_RELEASED: the guest has no use for the offer. */
-void channel_guest_released(struct hvh_channel *channel)
+void hvh_channel_guest_released(struct hvh_channel *channel)
 {
 	switch (channel->state) {
 	case CHANNEL_OFFERED:
@@ -217,13 +217,13 @@ void channel_guest_released(struct hvh_channel *channel)
 		channel->state = CHANNEL_CLOSING_RELEASE;
 		break;
 	default:
-		server_violation(channel->server, "%s: RELID_RELEASED while %s", channel->device->name,
+		hvh_server_violation(channel->server, "%s: RELID_RELEASED while %s", channel->device->name,
 				 state_names[channel->state]);
 	}
 }
 
-/* The guest leaves or is reset; server_left() follows when the last channel is released. */
-void channel_release(struct hvh_channel *channel)
+/* The guest leaves or is reset; hvh_server_left() follows when the last channel is released. */
+void hvh_channel_release(struct hvh_channel *channel)
 {
 	switch (channel->state) {
 	case CHANNEL_OFFERED:
@@ -244,7 +244,7 @@ void channel_release(struct hvh_channel *channel)
 	}
 }
 
-bool channel_in_transition(const struct hvh_channel *channel)
+bool hvh_channel_in_transition(const struct hvh_channel *channel)
 {
 	return channel->state != CHANNEL_RELEASED && channel->state != CHANNEL_OFFERED &&
 	       channel->state != CHANNEL_OPEN;
@@ -259,7 +259,7 @@ void hvh_server_started(struct hvh_server *server, struct hvh_channel *channel, 
 		channel->state = leaving ? CHANNEL_RELEASED : CHANNEL_OFFERED;
 		unmap_ring(channel);
 		if (leaving)
-			server_left(server);
+			hvh_server_left(server);
 		else if (!restored) /* who did not ask gets no answer */
 			send_open_result(channel, channel->request.open_id, HVP_OPEN_FAILED);
 		return;
@@ -287,9 +287,9 @@ void hvh_server_stopped(struct hvh_server *server, struct hvh_channel *channel)
 	if (was == CHANNEL_CLOSING_REOPEN) {
 		struct hvp_msg_open_channel again = channel->request;
 
-		channel_open(channel, &again);
+		hvh_channel_open(channel, &again);
 	} else if (was == CHANNEL_CLOSING_RELEASE) {
-		server_left(server);
+		hvh_server_left(server);
 	}
 }
 
@@ -404,7 +404,7 @@ void hvh_channel_notify(struct hvh_channel *channel)
 static int broken(struct hvh_channel *channel, const char *why)
 {
 	if (!channel->broken)
-		server_log(channel->server, &channel->server->violation_limit, HVH_LOG_WARNING,
+		hvh_server_log(channel->server, &channel->server->violation_limit, HVH_LOG_WARNING,
 			   "%s: channel %u is broken: %s", channel->device->name, channel->id, why);
 	channel->broken = true;
 	return -EPROTO;
@@ -505,7 +505,7 @@ void hvh_device_expire(struct hvh_device *device, uint64_t now_ns)
 
 /* --- save and load -------------------------------------------------------------------------- */
 
-void channel_save(struct hvh_channel *channel, struct hvh_state_writer *w)
+void hvh_channel_save(struct hvh_channel *channel, struct hvh_state_writer *w)
 {
 	/* The rings' cursors are in guest memory, once what was read is released. */
 	if (channel->state == CHANNEL_OPEN && !channel->broken)
@@ -522,7 +522,7 @@ void channel_save(struct hvh_channel *channel, struct hvh_state_writer *w)
 	hvh_state_end(w);
 }
 
-void channel_load(struct hvh_channel *channel, struct hvh_state_reader *r)
+void hvh_channel_load(struct hvh_channel *channel, struct hvh_state_reader *r)
 {
 	struct hvp_msg_open_channel *request = &channel->request;
 	uint32_t id, state;
@@ -549,7 +549,7 @@ void channel_load(struct hvh_channel *channel, struct hvh_state_reader *r)
 }
 
 /* After everything was loaded: hand an open channel to its owner loop again. */
-int channel_resume(struct hvh_channel *channel)
+int hvh_channel_resume(struct hvh_channel *channel)
 {
 	return channel->restored ? begin_open(channel, &channel->request) : 0;
 }

@@ -13,7 +13,7 @@
 #define STATE_TAG     HVH_STATE_TAG('G', 'P', 'A', 'D')
 #define STATE_VERSION 1
 
-struct gpadl *gpadl_find(struct hvh_server *server, uint32_t handle)
+struct gpadl *hvh_gpadl_find(struct hvh_server *server, uint32_t handle)
 {
 	struct gpadl *gpadl = server->gpadls;
 
@@ -31,7 +31,7 @@ static void send_created(struct hvh_server *server, uint32_t channel_id, uint32_
 		.status = status,
 	};
 
-	server_send(server, &created, sizeof(created));
+	hvh_server_send(server, &created, sizeof(created));
 }
 
 static void book(struct hvh_server *server, struct gpadl *gpadl)
@@ -95,7 +95,7 @@ static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *
 
 	err = check_ranges(server, gpadl);
 	if (err) {
-		server_violation(server, "GPADL 0x%x of channel %u: %s", gpadl->handle, gpadl->channel_id,
+		hvh_server_violation(server, "GPADL 0x%x of channel %u: %s", gpadl->handle, gpadl->channel_id,
 				 err == -EFAULT ? "a page is not RAM" : "malformed ranges");
 		send_created(server, gpadl->channel_id, gpadl->handle, HVP_GPADL_FAILED);
 		drop(server, gpadl);
@@ -110,7 +110,7 @@ static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg
 	/* No range is empty, so each has a page number: what is booked by pages bounds the memory too. */
 	const size_t range_least = sizeof(struct hvp_gpa_range) + sizeof(uint64_t);
 
-	if (!h->gpadl || gpadl_find(server, h->gpadl))
+	if (!h->gpadl || hvh_gpadl_find(server, h->gpadl))
 		return "the handle is in use or 0";
 	if (!h->range_count || h->range_bytes < h->range_count * range_least ||
 	    h->range_bytes % sizeof(uint64_t))
@@ -120,16 +120,16 @@ static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg
 	return NULL;
 }
 
-void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
+void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	const struct hvp_msg_gpadl_header *h = &msg->u.GPADL_HEADER;
 	uint32_t pages = h->range_bytes / sizeof(uint64_t) - h->range_count;
-	const char *reason = server_find_channel(server, h->channel_id) ? refuse_reason(server, h, pages) :
+	const char *reason = hvh_server_find_channel(server, h->channel_id) ? refuse_reason(server, h, pages) :
 									   "no such channel";
 	struct gpadl *gpadl;
 
 	if (reason) {
-		server_violation(server, "GPADL 0x%x of channel %u refused: %s", h->gpadl, h->channel_id, reason);
+		hvh_server_violation(server, "GPADL 0x%x of channel %u refused: %s", h->gpadl, h->channel_id, reason);
 		send_created(server, h->channel_id, h->gpadl, HVP_GPADL_FAILED);
 		return;
 	}
@@ -148,13 +148,13 @@ void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
 	fill(server, gpadl, msg->u.bytes + sizeof(*h), msg->len - (uint32_t)sizeof(*h));
 }
 
-void gpadl_body(struct hvh_server *server, const struct hvw_msg *msg)
+void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	const struct hvp_msg_gpadl_body *body = &msg->u.GPADL_BODY;
-	struct gpadl *gpadl = gpadl_find(server, body->gpadl);
+	struct gpadl *gpadl = hvh_gpadl_find(server, body->gpadl);
 
 	if (!gpadl || gpadl->state != GPADL_ASSEMBLING) {
-		server_violation(server, "GPADL_BODY for 0x%x, which is not being assembled", body->gpadl);
+		hvh_server_violation(server, "GPADL_BODY for 0x%x, which is not being assembled", body->gpadl);
 		return;
 	}
 	fill(server, gpadl, msg->u.bytes + sizeof(*body), msg->len - (uint32_t)sizeof(*body));
@@ -164,7 +164,7 @@ static void send_torndown(struct hvh_server *server, uint32_t handle)
 {
 	struct hvp_msg_gpadl_torndown torndown = { .h.type = HVP_MSG_GPADL_TORNDOWN, .gpadl = handle };
 
-	server_send(server, &torndown, sizeof(torndown));
+	hvh_server_send(server, &torndown, sizeof(torndown));
 }
 
 static bool ring_in_use(struct hvh_server *server, uint32_t handle)
@@ -177,12 +177,12 @@ static bool ring_in_use(struct hvh_server *server, uint32_t handle)
 	return false;
 }
 
-void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg)
+void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg)
 {
-	struct gpadl *gpadl = gpadl_find(server, msg->gpadl);
+	struct gpadl *gpadl = hvh_gpadl_find(server, msg->gpadl);
 
 	if (!gpadl || gpadl->channel_id != msg->channel_id || gpadl->state == GPADL_TEARING_DOWN) {
-		server_violation(server, "GPADL_TEARDOWN of 0x%x on channel %u, which has none", msg->gpadl,
+		hvh_server_violation(server, "GPADL_TEARDOWN of 0x%x on channel %u, which has none", msg->gpadl,
 				 msg->channel_id);
 		return;
 	}
@@ -194,10 +194,10 @@ void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardo
 	send_torndown(server, msg->gpadl);
 }
 
-int gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
+int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
 		   struct hvh_mapping *ring)
 {
-	struct gpadl *gpadl = gpadl_find(server, handle);
+	struct gpadl *gpadl = hvh_gpadl_find(server, handle);
 	struct hvw_gpa_iter iter;
 	struct hvw_gpa_range range;
 	uint64_t *gpns;
@@ -223,9 +223,9 @@ int gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel,
 	return err;
 }
 
-void gpadl_ring_unused(struct hvh_server *server, uint32_t handle)
+void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle)
 {
-	struct gpadl *gpadl = gpadl_find(server, handle);
+	struct gpadl *gpadl = hvh_gpadl_find(server, handle);
 
 	if (gpadl && gpadl->state == GPADL_TEARING_DOWN) {
 		drop(server, gpadl);
@@ -233,13 +233,13 @@ void gpadl_ring_unused(struct hvh_server *server, uint32_t handle)
 	}
 }
 
-void gpadl_drop_all(struct hvh_server *server)
+void hvh_gpadl_drop_all(struct hvh_server *server)
 {
 	while (server->gpadls)
 		drop(server, server->gpadls);
 }
 
-void gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w)
+void hvh_gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w)
 {
 	const struct gpadl *gpadl;
 
@@ -315,7 +315,7 @@ static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 		hvh_state_refuse(r);
 }
 
-void gpadl_load(struct hvh_server *server, struct hvh_state_reader *r)
+void hvh_gpadl_load(struct hvh_server *server, struct hvh_state_reader *r)
 {
 	uint32_t count;
 

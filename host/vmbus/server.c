@@ -39,7 +39,7 @@ static void log_line(struct hvh_server *server, struct log_limit *limit, enum hv
 	server->ops->log(server->ctx, level, line);
 }
 
-void server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
+void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
 {
 	va_list args;
 
@@ -48,7 +48,7 @@ void server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log
 	va_end(args);
 }
 
-void server_violation(struct hvh_server *server, const char *format, ...)
+void hvh_server_violation(struct hvh_server *server, const char *format, ...)
 {
 	va_list args;
 
@@ -88,7 +88,7 @@ void hvh_server_flush(struct hvh_server *server)
 	}
 }
 
-void server_send(struct hvh_server *server, const void *message, size_t len)
+void hvh_server_send(struct hvh_server *server, const void *message, size_t len)
 {
 	struct waiting_message *last;
 
@@ -96,7 +96,7 @@ void server_send(struct hvh_server *server, const void *message, size_t len)
 	if (server->state == CONNECTION_LEAVING && server->after_leaving != AFTER_UNLOAD)
 		return;
 	if (server->waiting_count == server->waiting_capacity && !grow_waiting(server)) {
-		server_log(server, &server->event_limit, HVH_LOG_ERROR, "out of memory: a VMBus message to the guest is lost");
+		hvh_server_log(server, &server->event_limit, HVH_LOG_ERROR, "out of memory: a VMBus message to the guest is lost");
 		return;
 	}
 	last = &server->waiting[(server->waiting_first + server->waiting_count) % server->waiting_capacity];
@@ -140,17 +140,17 @@ static void negotiate(struct hvh_server *server, const struct hvp_msg_initiate_c
 		server->version = version;
 		response.supported = 1;
 		response.connection_id = version >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 : version;
-		server_log(server, &server->event_limit, HVH_LOG_INFO, "guest connected, VMBus %u.%u", HVP_VERSION_MAJOR(version),
+		hvh_server_log(server, &server->event_limit, HVH_LOG_INFO, "guest connected, VMBus %u.%u", HVP_VERSION_MAJOR(version),
 			   HVP_VERSION_MINOR(version));
 	} else {
-		server_log(server, &server->event_limit, HVH_LOG_DEBUG, "guest asked for VMBus %u.%u: refused", HVP_VERSION_MAJOR(version),
+		hvh_server_log(server, &server->event_limit, HVH_LOG_DEBUG, "guest asked for VMBus %u.%u: refused", HVP_VERSION_MAJOR(version),
 			   HVP_VERSION_MINOR(version));
 	}
-	server_send(server, &response, sizeof(response));
+	hvh_server_send(server, &response, sizeof(response));
 }
 
 /* Channels are all released: say what the guest waits for. */
-void server_left(struct hvh_server *server)
+void hvh_server_left(struct hvh_server *server)
 {
 	struct hvp_msg_header unloaded = { .type = HVP_MSG_UNLOAD_RESPONSE };
 	enum after_leaving after = server->after_leaving;
@@ -161,15 +161,15 @@ void server_left(struct hvh_server *server)
 	for (i = 0; i < server->channel_count; i++)
 		if (server->channels[i]->state != CHANNEL_RELEASED)
 			return;
-	gpadl_drop_all(server);
+	hvh_gpadl_drop_all(server);
 	server->state = CONNECTION_NONE;
 	server->after_leaving = AFTER_NOTHING;
 	server->version = 0;
 	server->offers_requested = false;
 	switch (after) {
 	case AFTER_UNLOAD:
-		server_log(server, &server->event_limit, HVH_LOG_INFO, "guest disconnected");
-		server_send(server, &unloaded, sizeof(unloaded));
+		hvh_server_log(server, &server->event_limit, HVH_LOG_INFO, "guest disconnected");
+		hvh_server_send(server, &unloaded, sizeof(unloaded));
 		break;
 	case AFTER_CONTACT:
 		negotiate(server, &server->contact);
@@ -187,8 +187,8 @@ static void leave(struct hvh_server *server, enum after_leaving after)
 	server->state = CONNECTION_LEAVING;
 	server->after_leaving = after;
 	for (i = 0; i < server->channel_count; i++)
-		channel_release(server->channels[i]);
-	server_left(server);
+		hvh_channel_release(server->channels[i]);
+	hvh_server_left(server);
 }
 
 static void initiate_contact(struct hvh_server *server, const struct hvp_msg_initiate_contact *contact)
@@ -205,18 +205,18 @@ static void request_offers(struct hvh_server *server)
 	unsigned i;
 
 	if (server->offers_requested) {
-		server_violation(server, "second REQUEST_OFFERS");
+		hvh_server_violation(server, "second REQUEST_OFFERS");
 		return;
 	}
 	server->offers_requested = true;
 	for (i = 0; i < server->channel_count; i++)
-		channel_offer(server->channels[i]);
-	server_send(server, &delivered, sizeof(delivered));
+		hvh_channel_offer(server->channels[i]);
+	hvh_server_send(server, &delivered, sizeof(delivered));
 }
 
 /* --- dispatch ---------------------------------------------------------------------------------- */
 
-struct hvh_channel *server_find_channel(struct hvh_server *server, uint32_t id)
+struct hvh_channel *hvh_server_find_channel(struct hvh_server *server, uint32_t id)
 {
 	unsigned i;
 
@@ -229,24 +229,24 @@ struct hvh_channel *server_find_channel(struct hvh_server *server, uint32_t id)
 static void channel_message(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	uint32_t id = msg->u.OPEN_CHANNEL.channel_id; /* at the same place in all of them */
-	struct hvh_channel *channel = server_find_channel(server, id);
+	struct hvh_channel *channel = hvh_server_find_channel(server, id);
 
 	if (!channel) {
-		server_violation(server, "%s for channel %u, which is not offered", hvw_msg_name(msg->u.h.type), id);
+		hvh_server_violation(server, "%s for channel %u, which is not offered", hvw_msg_name(msg->u.h.type), id);
 		return;
 	}
 	switch (msg->u.h.type) {
 	case HVP_MSG_OPEN_CHANNEL:
-		channel_open(channel, &msg->u.OPEN_CHANNEL);
+		hvh_channel_open(channel, &msg->u.OPEN_CHANNEL);
 		break;
 	case HVP_MSG_CLOSE_CHANNEL:
-		channel_close(channel);
+		hvh_channel_close(channel);
 		break;
 	case HVP_MSG_RELID_RELEASED:
-		channel_guest_released(channel);
+		hvh_channel_guest_released(channel);
 		break;
 	default:
-		channel_modify(channel, msg->u.MODIFY_CHANNEL.target_vp);
+		hvh_channel_modify(channel, msg->u.MODIFY_CHANNEL.target_vp);
 	}
 }
 
@@ -264,19 +264,19 @@ static void dispatch(struct hvh_server *server, const struct hvw_msg *msg)
 		channel_message(server, msg);
 		break;
 	case HVP_MSG_GPADL_HEADER:
-		gpadl_header(server, msg);
+		hvh_gpadl_header(server, msg);
 		break;
 	case HVP_MSG_GPADL_BODY:
-		gpadl_body(server, msg);
+		hvh_gpadl_body(server, msg);
 		break;
 	case HVP_MSG_GPADL_TEARDOWN:
-		gpadl_teardown(server, &msg->u.GPADL_TEARDOWN);
+		hvh_gpadl_teardown(server, &msg->u.GPADL_TEARDOWN);
 		break;
 	case HVP_MSG_UNLOAD:
 		leave(server, AFTER_UNLOAD);
 		break;
 	default:
-		server_violation(server, "%s is not supported", hvw_msg_name(msg->u.h.type));
+		hvh_server_violation(server, "%s is not supported", hvw_msg_name(msg->u.h.type));
 	}
 }
 
@@ -296,7 +296,7 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 
 		server->stats.messages_in++;
 		memcpy(&number, payload, sizeof(number));
-		server_violation(server, "message %u (%s) of %zu bytes dropped: unknown, misdirected or too short",
+		hvh_server_violation(server, "message %u (%s) of %zu bytes dropped: unknown, misdirected or too short",
 				 number, hvw_msg_name(number), len);
 		return HVP_STATUS_SUCCESS;
 	}
@@ -307,7 +307,7 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 	if (msg.u.h.type == HVP_MSG_INITIATE_CONTACT)
 		initiate_contact(server, &msg.u.INITIATE_CONTACT);
 	else if (server->state != CONNECTION_READY || hvw_msg_since(msg.u.h.type) > server->version)
-		server_violation(server, "%s before contact, or newer than the connection's version",
+		hvh_server_violation(server, "%s before contact, or newer than the connection's version",
 				 hvw_msg_name(msg.u.h.type));
 	else
 		dispatch(server, &msg);
@@ -339,9 +339,9 @@ void hvh_server_destroy(struct hvh_server *server)
 {
 	unsigned i;
 
-	gpadl_drop_all(server);
+	hvh_gpadl_drop_all(server);
 	for (i = 0; i < server->channel_count; i++)
-		channel_destroy(server->channels[i]);
+		hvh_channel_destroy(server->channels[i]);
 	free(server->channels);
 	free(server->waiting);
 	free(server);
@@ -362,7 +362,7 @@ int hvh_server_add(struct hvh_server *server, struct hvh_device *device)
 	if (!grown)
 		return -ENOMEM;
 	server->channels = grown;
-	err = channel_create(server, device, server->channel_count + 1, &grown[server->channel_count]);
+	err = hvh_channel_create(server, device, server->channel_count + 1, &grown[server->channel_count]);
 	if (err)
 		return err;
 	device->server = server;
@@ -403,7 +403,7 @@ int hvh_server_save(struct hvh_server *server, struct hvh_state_writer *w)
 	if (server->state == CONNECTION_LEAVING)
 		return -EBUSY;
 	for (i = 0; i < server->channel_count; i++)
-		if (channel_in_transition(server->channels[i]))
+		if (hvh_channel_in_transition(server->channels[i]))
 			return -EBUSY;
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
 	hvh_state_put_u32(w, server->state);
@@ -421,8 +421,8 @@ int hvh_server_save(struct hvh_server *server, struct hvh_state_writer *w)
 	}
 	hvh_state_put_u32(w, server->channel_count);
 	for (i = 0; i < server->channel_count; i++)
-		channel_save(server->channels[i], w);
-	gpadl_save(server, w);
+		hvh_channel_save(server->channels[i], w);
+	hvh_gpadl_save(server, w);
 	hvh_state_end(w);
 	return hvh_state_writer_finish(w);
 }
@@ -466,8 +466,8 @@ int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 	if (hvh_state_get_u32(r) != server->channel_count)
 		hvh_state_refuse(r);
 	for (i = 0; i < server->channel_count && !r->err; i++)
-		channel_load(server->channels[i], r);
-	gpadl_load(server, r);
+		hvh_channel_load(server->channels[i], r);
+	hvh_gpadl_load(server, r);
 	hvh_state_leave(r);
 	/* Without a connection the guest has nothing of ours. */
 	for (i = 0; state == CONNECTION_NONE && i < server->channel_count; i++)
@@ -477,7 +477,7 @@ int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 		return r->err;
 	server->state = state;
 	for (i = 0; i < server->channel_count; i++)
-		if (channel_resume(server->channels[i]))
+		if (hvh_channel_resume(server->channels[i]))
 			return -EPROTO;
 	hvh_server_flush(server);
 	return 0;

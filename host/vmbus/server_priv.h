@@ -136,37 +136,37 @@ struct hvh_server {
 };
 
 /* server.c */
-void server_send(struct hvh_server *server, const void *message, size_t len);
-void server_violation(struct hvh_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
+void hvh_server_send(struct hvh_server *server, const void *message, size_t len);
+void hvh_server_violation(struct hvh_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-void server_left(struct hvh_server *server);
-struct hvh_channel *server_find_channel(struct hvh_server *server, uint32_t id);
+void hvh_server_left(struct hvh_server *server);
+struct hvh_channel *hvh_server_find_channel(struct hvh_server *server, uint32_t id);
 
 /* channel.c: the control loop's side. `msg` is checked for type and length. */
-int channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel);
-void channel_destroy(struct hvh_channel *channel);
-void channel_offer(struct hvh_channel *channel);
-void channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg);
-void channel_close(struct hvh_channel *channel);
-void channel_modify(struct hvh_channel *channel, uint32_t target_vp);
-void channel_guest_released(struct hvh_channel *channel);
-void channel_release(struct hvh_channel *channel);
-bool channel_in_transition(const struct hvh_channel *channel);
-void channel_save(struct hvh_channel *channel, struct hvh_state_writer *w);
-void channel_load(struct hvh_channel *channel, struct hvh_state_reader *r);
-int channel_resume(struct hvh_channel *channel);
+int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel);
+void hvh_channel_destroy(struct hvh_channel *channel);
+void hvh_channel_offer(struct hvh_channel *channel);
+void hvh_channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg);
+void hvh_channel_close(struct hvh_channel *channel);
+void hvh_channel_modify(struct hvh_channel *channel, uint32_t target_vp);
+void hvh_channel_guest_released(struct hvh_channel *channel);
+void hvh_channel_release(struct hvh_channel *channel);
+bool hvh_channel_in_transition(const struct hvh_channel *channel);
+void hvh_channel_save(struct hvh_channel *channel, struct hvh_state_writer *w);
+void hvh_channel_load(struct hvh_channel *channel, struct hvh_state_reader *r);
+int hvh_channel_resume(struct hvh_channel *channel);
 
 /* gpadl.c */
-void gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
-void gpadl_body(struct hvh_server *server, const struct hvw_msg *msg);
-void gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg);
-struct gpadl *gpadl_find(struct hvh_server *server, uint32_t handle);
-int gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
+void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
+void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg);
+void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg);
+struct gpadl *hvh_gpadl_find(struct hvh_server *server, uint32_t handle);
+int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
 		   struct hvh_mapping *ring);
-void gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
-void gpadl_drop_all(struct hvh_server *server);
-void gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w);
-void gpadl_load(struct hvh_server *server, struct hvh_state_reader *r);
+void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
+void hvh_gpadl_drop_all(struct hvh_server *server);
+void hvh_gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w);
+void hvh_gpadl_load(struct hvh_server *server, struct hvh_state_reader *r);
 
 #endif
