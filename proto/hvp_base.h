@@ -34,7 +34,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "hvis needs a little-e
 
 /* Under each structure: its size, and the place of its last field and of each later-version field. */
 #define HVP_SIZE(type, bytes) _Static_assert(sizeof(type) == (bytes), "size of " #type)
-#define HVP_OFFSET(type, field, bytes)                                                                                 \
+#define HVP_OFFSET(type, field, bytes)                                                             \
 	_Static_assert(offsetof(type, field) == (bytes), "offset of " #type "." #field)
 
 /* The protocol's page, never the operating system's. */
@@ -48,14 +48,16 @@ struct hvp_guid {
 HVP_SIZE(struct hvp_guid, 16);
 
 /* Initialiser from the groups of the text form: HVP_GUID(0xf8615163, 0xdf3e, 0x46c5, 0x913f, 0xf2d2f965ed0e). */
-#define HVP_GUID(d1, d2, d3, d4, d5)                                                                                   \
-	{                                                                                                              \
-		{                                                                                                      \
-			(uint8_t)(d1), (uint8_t)((d1) >> 8), (uint8_t)((d1) >> 16), (uint8_t)((d1) >> 24),            \
-			(uint8_t)(d2), (uint8_t)((d2) >> 8), (uint8_t)(d3), (uint8_t)((d3) >> 8),                      \
-			(uint8_t)((d4) >> 8), (uint8_t)(d4), (uint8_t)((d5) >> 40), (uint8_t)((d5) >> 32),            \
-			(uint8_t)((d5) >> 24), (uint8_t)((d5) >> 16), (uint8_t)((d5) >> 8), (uint8_t)(d5)              \
-		}                                                                                                      \
+#define HVP_GUID(d1, d2, d3, d4, d5)                                                               \
+	{                                                                                          \
+		{                                                                                  \
+			(uint8_t)(d1), (uint8_t)((d1) >> 8), (uint8_t)((d1) >> 16),                \
+				(uint8_t)((d1) >> 24), (uint8_t)(d2), (uint8_t)((d2) >> 8),        \
+				(uint8_t)(d3), (uint8_t)((d3) >> 8), (uint8_t)((d4) >> 8),         \
+				(uint8_t)(d4), (uint8_t)((d5) >> 40), (uint8_t)((d5) >> 32),       \
+				(uint8_t)((d5) >> 24), (uint8_t)((d5) >> 16),                      \
+				(uint8_t)((d5) >> 8), (uint8_t)(d5)                                \
+		}                                                                                  \
 	}
 
 #endif

@@ -17,13 +17,13 @@ struct hvp_ic_version {
 HVP_SIZE(struct hvp_ic_version, 4);
 
 /* Message types: number, name. */
-#define HVP_IC_TYPE_LIST(X)                                                                                            \
-	X(0, NEGOTIATE)                                                                                                \
-	X(1, HEARTBEAT)                                                                                                \
-	X(2, KVP)                                                                                                      \
-	X(3, SHUTDOWN)                                                                                                 \
-	X(4, TIMESYNC)                                                                                                 \
-	X(5, VSS)                                                                                                      \
+#define HVP_IC_TYPE_LIST(X)                                                                        \
+	X(0, NEGOTIATE)                                                                            \
+	X(1, HEARTBEAT)                                                                            \
+	X(2, KVP)                                                                                  \
+	X(3, SHUTDOWN)                                                                             \
+	X(4, TIMESYNC)                                                                             \
+	X(5, VSS)                                                                                  \
 	X(7, FCOPY)
 
 enum hvp_ic_type {

@@ -29,10 +29,10 @@ HVP_OFFSET(struct hvp_ring_control, features, 64);
 #define HVP_RING_MIN_PAGES 2
 
 /* Packet types: number, name, bytes of its fixed header. */
-#define HVP_PACKET_LIST(X)                                                                                             \
-	X(6, INBAND, 16)                                                                                               \
-	X(7, TRANSFER_PAGES, 24)                                                                                       \
-	X(9, GPA_DIRECT, 24)                                                                                           \
+#define HVP_PACKET_LIST(X)                                                                         \
+	X(6, INBAND, 16)                                                                           \
+	X(7, TRANSFER_PAGES, 24)                                                                   \
+	X(9, GPA_DIRECT, 24)                                                                       \
 	X(11, COMPLETION, 16)
 
 enum hvp_packet_type {

@@ -9,20 +9,20 @@
 #include "hvp_base.h"
 
 /* Versions: number, text, in ascending order. 6.0 is known so that it can be refused by name. */
-#define HVP_VERSION_LIST(X)                                                                                            \
-	X(2, 4)                                                                                                        \
-	X(3, 0)                                                                                                        \
-	X(4, 0)                                                                                                        \
-	X(4, 1)                                                                                                        \
-	X(5, 0)                                                                                                        \
-	X(5, 1)                                                                                                        \
-	X(5, 2)                                                                                                        \
-	X(5, 3)                                                                                                        \
+#define HVP_VERSION_LIST(X)                                                                        \
+	X(2, 4)                                                                                    \
+	X(3, 0)                                                                                    \
+	X(4, 0)                                                                                    \
+	X(4, 1)                                                                                    \
+	X(5, 0)                                                                                    \
+	X(5, 1)                                                                                    \
+	X(5, 2)                                                                                    \
+	X(5, 3)                                                                                    \
 	X(6, 0)
 
 #define HVP_VERSION(major, minor)  ((uint32_t)(major) << 16 | (uint32_t)(minor))
 #define HVP_VERSION_MAJOR(version) ((version) >> 16)
-#define HVP_VERSION_MINOR(version) ((version) & 0xffffu)
+#define HVP_VERSION_MINOR(version) ((version)&0xffffu)
 
 enum hvp_version {
 #define HVP_VERSION_ENUM(major, minor) HVP_VERSION_##major##_##minor = (major) << 16 | (minor),
@@ -43,35 +43,36 @@ enum hvp_version {
  * All messages: number, name, structure, least length in bytes, direction, first version.
  * The least length is that of the oldest form; longer messages are legal, their tail is ignored.
  */
-#define HVP_MSG_LIST(X)                                                                                                \
-	X(1, OFFER_CHANNEL, offer_channel, 196, HVP_TO_GUEST, HVP_VERSION_2_4)                                         \
-	X(2, RESCIND_OFFER, channel_ref, 12, HVP_TO_GUEST, HVP_VERSION_2_4)                                            \
-	X(3, REQUEST_OFFERS, header, 8, HVP_TO_HOST, HVP_VERSION_2_4)                                                  \
-	X(4, ALL_OFFERS_DELIVERED, header, 8, HVP_TO_GUEST, HVP_VERSION_2_4)                                           \
-	X(5, OPEN_CHANNEL, open_channel, 148, HVP_TO_HOST, HVP_VERSION_2_4)                                            \
-	X(6, OPEN_RESULT, open_result, 20, HVP_TO_GUEST, HVP_VERSION_2_4)                                              \
-	X(7, CLOSE_CHANNEL, channel_ref, 12, HVP_TO_HOST, HVP_VERSION_2_4)                                             \
-	X(8, GPADL_HEADER, gpadl_header, 20, HVP_TO_HOST, HVP_VERSION_2_4)                                             \
-	X(9, GPADL_BODY, gpadl_body, 16, HVP_TO_HOST, HVP_VERSION_2_4)                                                 \
-	X(10, GPADL_CREATED, gpadl_created, 20, HVP_TO_GUEST, HVP_VERSION_2_4)                                         \
-	X(11, GPADL_TEARDOWN, gpadl_teardown, 16, HVP_TO_HOST, HVP_VERSION_2_4)                                        \
-	X(12, GPADL_TORNDOWN, gpadl_torndown, 12, HVP_TO_GUEST, HVP_VERSION_2_4)                                       \
-	X(13, RELID_RELEASED, channel_ref, 12, HVP_TO_HOST, HVP_VERSION_2_4)                                           \
-	X(14, INITIATE_CONTACT, initiate_contact, 40, HVP_TO_HOST, HVP_VERSION_2_4)                                    \
-	X(15, VERSION_RESPONSE, version_response, 16, HVP_TO_GUEST, HVP_VERSION_2_4)                                   \
-	X(16, UNLOAD, header, 8, HVP_TO_HOST, HVP_VERSION_2_4)                                                         \
-	X(17, UNLOAD_RESPONSE, header, 8, HVP_TO_GUEST, HVP_VERSION_2_4)                                               \
-	X(18, OPEN_RESERVED, open_reserved, 28, HVP_TO_HOST, HVP_VERSION_4_0)                                          \
-	X(19, CLOSE_RESERVED, close_reserved, 20, HVP_TO_HOST, HVP_VERSION_2_4)                                        \
-	X(20, CLOSE_RESERVED_RESPONSE, channel_ref, 12, HVP_TO_GUEST, HVP_VERSION_4_0)                                 \
-	X(21, TL_CONNECT_REQUEST, tl_connect_request, 40, HVP_TO_HOST, HVP_VERSION_4_0)                                \
-	X(22, MODIFY_CHANNEL, modify_channel, 16, HVP_TO_HOST, HVP_VERSION_4_1)                                        \
-	X(23, TL_CONNECT_RESULT, tl_connect_result, 44, HVP_TO_GUEST, HVP_VERSION_4_1)                                 \
-	X(24, MODIFY_CHANNEL_RESPONSE, modify_channel_response, 16, HVP_TO_GUEST, HVP_VERSION_5_3)                     \
-	X(25, MODIFY_CONNECTION, modify_connection, 24, HVP_TO_HOST, HVP_VERSION_6_0)                                  \
-	X(26, MODIFY_CONNECTION_RESPONSE, modify_connection_response, 9, HVP_TO_GUEST, HVP_VERSION_6_0)                \
-	X(27, PAUSE, header, 8, HVP_TO_HOST, HVP_VERSION_6_0)                                                          \
-	X(28, PAUSE_RESPONSE, header, 8, HVP_TO_GUEST, HVP_VERSION_6_0)                                                \
+#define HVP_MSG_LIST(X)                                                                            \
+	X(1, OFFER_CHANNEL, offer_channel, 196, HVP_TO_GUEST, HVP_VERSION_2_4)                     \
+	X(2, RESCIND_OFFER, channel_ref, 12, HVP_TO_GUEST, HVP_VERSION_2_4)                        \
+	X(3, REQUEST_OFFERS, header, 8, HVP_TO_HOST, HVP_VERSION_2_4)                              \
+	X(4, ALL_OFFERS_DELIVERED, header, 8, HVP_TO_GUEST, HVP_VERSION_2_4)                       \
+	X(5, OPEN_CHANNEL, open_channel, 148, HVP_TO_HOST, HVP_VERSION_2_4)                        \
+	X(6, OPEN_RESULT, open_result, 20, HVP_TO_GUEST, HVP_VERSION_2_4)                          \
+	X(7, CLOSE_CHANNEL, channel_ref, 12, HVP_TO_HOST, HVP_VERSION_2_4)                         \
+	X(8, GPADL_HEADER, gpadl_header, 20, HVP_TO_HOST, HVP_VERSION_2_4)                         \
+	X(9, GPADL_BODY, gpadl_body, 16, HVP_TO_HOST, HVP_VERSION_2_4)                             \
+	X(10, GPADL_CREATED, gpadl_created, 20, HVP_TO_GUEST, HVP_VERSION_2_4)                     \
+	X(11, GPADL_TEARDOWN, gpadl_teardown, 16, HVP_TO_HOST, HVP_VERSION_2_4)                    \
+	X(12, GPADL_TORNDOWN, gpadl_torndown, 12, HVP_TO_GUEST, HVP_VERSION_2_4)                   \
+	X(13, RELID_RELEASED, channel_ref, 12, HVP_TO_HOST, HVP_VERSION_2_4)                       \
+	X(14, INITIATE_CONTACT, initiate_contact, 40, HVP_TO_HOST, HVP_VERSION_2_4)                \
+	X(15, VERSION_RESPONSE, version_response, 16, HVP_TO_GUEST, HVP_VERSION_2_4)               \
+	X(16, UNLOAD, header, 8, HVP_TO_HOST, HVP_VERSION_2_4)                                     \
+	X(17, UNLOAD_RESPONSE, header, 8, HVP_TO_GUEST, HVP_VERSION_2_4)                           \
+	X(18, OPEN_RESERVED, open_reserved, 28, HVP_TO_HOST, HVP_VERSION_4_0)                      \
+	X(19, CLOSE_RESERVED, close_reserved, 20, HVP_TO_HOST, HVP_VERSION_2_4)                    \
+	X(20, CLOSE_RESERVED_RESPONSE, channel_ref, 12, HVP_TO_GUEST, HVP_VERSION_4_0)             \
+	X(21, TL_CONNECT_REQUEST, tl_connect_request, 40, HVP_TO_HOST, HVP_VERSION_4_0)            \
+	X(22, MODIFY_CHANNEL, modify_channel, 16, HVP_TO_HOST, HVP_VERSION_4_1)                    \
+	X(23, TL_CONNECT_RESULT, tl_connect_result, 44, HVP_TO_GUEST, HVP_VERSION_4_1)             \
+	X(24, MODIFY_CHANNEL_RESPONSE, modify_channel_response, 16, HVP_TO_GUEST, HVP_VERSION_5_3) \
+	X(25, MODIFY_CONNECTION, modify_connection, 24, HVP_TO_HOST, HVP_VERSION_6_0)              \
+	X(26, MODIFY_CONNECTION_RESPONSE, modify_connection_response, 9, HVP_TO_GUEST,             \
+	  HVP_VERSION_6_0)                                                                         \
+	X(27, PAUSE, header, 8, HVP_TO_HOST, HVP_VERSION_6_0)                                      \
+	X(28, PAUSE_RESPONSE, header, 8, HVP_TO_GUEST, HVP_VERSION_6_0)                            \
 	X(29, RESUME, header, 8, HVP_TO_HOST, HVP_VERSION_6_0)
 
 enum hvp_direction { HVP_TO_GUEST, HVP_TO_HOST };
@@ -80,7 +81,7 @@ enum hvp_msg_type {
 #define HVP_MSG_ENUM(number, name, type, least, direction, version) HVP_MSG_##name = (number),
 	HVP_MSG_LIST(HVP_MSG_ENUM)
 #undef HVP_MSG_ENUM
-	HVP_MSG_END /* one more than the highest number */
+		HVP_MSG_END /* one more than the highest number */
 };
 
 struct hvp_msg_header {

@@ -13,8 +13,8 @@ enum vmm_accel { VMM_ACCEL_AUTO, VMM_ACCEL_KVM, VMM_ACCEL_NESTED };
 enum vmm_serial_kind { VMM_SERIAL_STDIO, VMM_SERIAL_FILE, VMM_SERIAL_NONE };
 
 /* Integration services that can be left out with --no-service: bit, name. */
-#define VMM_SERVICE_LIST(X)                                                                                            \
-	X(0, heartbeat)                                                                                                \
+#define VMM_SERVICE_LIST(X)                                                                        \
+	X(0, heartbeat)                                                                            \
 	X(1, shutdown)
 
 enum vmm_service {

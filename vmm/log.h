@@ -17,6 +17,7 @@ void vmm_log_divert(void (*fn)(void *ctx, enum hvh_log_level level, const char *
 void vmm_log_raw(int raw);
 
 /* HVH_LOG_DEBUG lines are printed only with HVHOST_DEBUG=1 in the environment. */
-void vmm_log(enum hvh_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void vmm_log(enum hvh_log_level level, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

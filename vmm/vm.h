@@ -41,7 +41,8 @@ void vmm_vm_stop(struct vmm_vm *vm, enum vmm_exit status);
 void vmm_vm_interrupt(struct vmm_vm *vm);
 
 /* Commands of the control socket about this VM: status, heartbeat, shutdown. */
-void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *command, const json_t *arguments);
+void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *command,
+		    const json_t *arguments);
 
 void vmm_vm_destroy(struct vmm_vm *vm);
 

@@ -54,11 +54,13 @@ static bool reply(struct ic *ic, const struct hvw_ic *message)
 	struct heartbeat *hb = (struct heartbeat *)ic;
 	struct hvp_ic_heartbeat body;
 
-	if (hvw_ic_read(message, 0, &body.sequence, sizeof(body.sequence)) || body.sequence != hb->sequence + 1)
+	if (hvw_ic_read(message, 0, &body.sequence, sizeof(body.sequence)) ||
+	    body.sequence != hb->sequence + 1)
 		return false;
 	hb->last_reply_ns = hvh_device_now(&ic->device);
 	/* The state is optional, and old guests send back what they got. */
-	if (!hvw_ic_read(message, offsetof(struct hvp_ic_heartbeat, state), &body.state, sizeof(body.state)) &&
+	if (!hvw_ic_read(message, offsetof(struct hvp_ic_heartbeat, state), &body.state,
+			 sizeof(body.state)) &&
 	    body.state <= HVP_HEARTBEAT_STOPPED)
 		hb->guest_state = body.state;
 	return true;
@@ -113,7 +115,8 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 	hb->missed = hvh_state_get_u32(r);
 	hvh_ic_load_deadline(&hb->ic, r, PERIOD_NS);
 	hvh_state_leave(r);
-	if (err || r->err || hb->guest_state > HVP_HEARTBEAT_STOPPED || hb->missed > PERIODS_TO_LOSE)
+	if (err || r->err || hb->guest_state > HVP_HEARTBEAT_STOPPED ||
+	    hb->missed > PERIODS_TO_LOSE)
 		return -EPROTO;
 	/* May lie before this clock's beginning: only differences count, and those are right modulo 2^64. */
 	hb->last_reply_ns = replied ? hvh_device_now(device) - age_ns : 0;
@@ -145,8 +148,8 @@ int hvh_heartbeat_create(struct hvh_device **device)
 
 	if (!hb)
 		return -ENOMEM;
-	hvh_ic_init(&hb->ic, &heartbeat_class, &heartbeat_ops, "heartbeat", (struct hvp_guid)HVP_CLASS_HEARTBEAT,
-		(struct hvp_guid)HVP_INSTANCE_HEARTBEAT);
+	hvh_ic_init(&hb->ic, &heartbeat_class, &heartbeat_ops, "heartbeat",
+		    (struct hvp_guid)HVP_CLASS_HEARTBEAT, (struct hvp_guid)HVP_INSTANCE_HEARTBEAT);
 	*device = &hb->ic.device;
 	return 0;
 }

@@ -12,8 +12,8 @@
 static const struct hvp_ic_version framework_versions[] = { { 1, 0 }, { 3, 0 } };
 #define FRAMEWORK_COUNT (sizeof(framework_versions) / sizeof(framework_versions[0]))
 
-void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops, const char *name,
-	     struct hvp_guid class_id, struct hvp_guid instance_id)
+void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops,
+		 const char *name, struct hvp_guid class_id, struct hvp_guid instance_id)
 {
 	const uint32_t mode = HVP_PIPE_MODE_MESSAGE;
 
@@ -29,8 +29,9 @@ void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_d
 static void negotiate(struct ic *ic)
 {
 	uint8_t message[128];
-	int len = hvw_ic_build_negotiate(message, sizeof(message), framework_versions, FRAMEWORK_COUNT,
-					 ic->class->versions, ic->class->version_count);
+	int len = hvw_ic_build_negotiate(message, sizeof(message), framework_versions,
+					 FRAMEWORK_COUNT, ic->class->versions,
+					 ic->class->version_count);
 
 	if (len < 0)
 		return;
@@ -80,10 +81,12 @@ static bool accept_choice(struct ic *ic, const struct hvw_ic *message)
 {
 	int err;
 
-	if (ic->status.state != HVH_IC_NEGOTIATING || ic->negotiate_due || message->h.transaction_id != 0)
+	if (ic->status.state != HVH_IC_NEGOTIATING || ic->negotiate_due ||
+	    message->h.transaction_id != 0)
 		return false;
 	err = hvw_ic_parse_choice(message, framework_versions, FRAMEWORK_COUNT, ic->class->versions,
-				  ic->class->version_count, &ic->status.framework, &ic->status.message);
+				  ic->class->version_count, &ic->status.framework,
+				  &ic->status.message);
 	if (err == -EOPNOTSUPP) {
 		ic->status.state = HVH_IC_UNUSABLE;
 		return true;
@@ -101,7 +104,8 @@ static bool accept(struct ic *ic, const struct hvw_ic *message)
 		return false;
 	if (message->h.type == HVP_IC_NEGOTIATE)
 		return accept_choice(ic, message);
-	if (message->h.type != ic->class->type || !ic->outstanding || message->h.transaction_id != ic->transaction)
+	if (message->h.type != ic->class->type || !ic->outstanding ||
+	    message->h.transaction_id != ic->transaction)
 		return false;
 	ic->outstanding = false;
 	if (!ic->class->reply(ic, message))
@@ -117,7 +121,8 @@ void hvh_ic_notify(struct hvh_device *device, struct hvh_channel *channel)
 
 	while (!hvh_channel_recv(channel, &packet)) {
 		uint8_t copy[IC_MESSAGE_MAX];
-		uint32_t len = packet.payload_len < sizeof(copy) ? packet.payload_len : sizeof(copy);
+		uint32_t len = packet.payload_len < sizeof(copy) ? packet.payload_len :
+								   sizeof(copy);
 		struct hvw_ic message;
 
 		if (packet.h.type != HVP_PACKET_INBAND ||
@@ -199,7 +204,8 @@ void hvh_ic_load_deadline(struct ic *ic, struct hvh_state_reader *r, uint64_t lo
 		hvh_device_arm(&ic->device, hvh_device_now(&ic->device) + left_ns);
 }
 
-static bool version_listed(const struct hvp_ic_version *list, unsigned count, struct hvp_ic_version version)
+static bool version_listed(const struct hvp_ic_version *list, unsigned count,
+			   struct hvp_ic_version version)
 {
 	unsigned i;
 
@@ -218,7 +224,8 @@ static bool impossible(const struct ic *ic, uint32_t state, uint32_t transaction
 	    (!version_listed(framework_versions, FRAMEWORK_COUNT, ic->status.framework) ||
 	     !version_listed(ic->class->versions, ic->class->version_count, ic->status.message)))
 		return true;
-	return (ic->negotiate_due && state != HVH_IC_NEGOTIATING) || (ic->outstanding && state != HVH_IC_READY);
+	return (ic->negotiate_due && state != HVH_IC_NEGOTIATING) ||
+	       (ic->outstanding && state != HVH_IC_READY);
 }
 
 int hvh_ic_load(struct ic *ic, struct hvh_state_reader *r)

@@ -43,8 +43,8 @@ struct ic {
 };
 
 /* `name`, class and instance; the rest is common. */
-void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops, const char *name,
-	     struct hvp_guid class_id, struct hvp_guid instance_id);
+void hvh_ic_init(struct ic *ic, const struct ic_class *class, const struct hvh_device_ops *ops,
+		 const char *name, struct hvp_guid class_id, struct hvp_guid instance_id);
 
 /* For struct hvh_device_ops. */
 int hvh_ic_open(struct hvh_device *device, struct hvh_channel *channel);

@@ -105,8 +105,8 @@ int hvh_shutdown_create(struct hvh_device **device)
 
 	if (!sd)
 		return -ENOMEM;
-	hvh_ic_init(&sd->ic, &shutdown_class, &shutdown_ops, "shutdown", (struct hvp_guid)HVP_CLASS_SHUTDOWN,
-		(struct hvp_guid)HVP_INSTANCE_SHUTDOWN);
+	hvh_ic_init(&sd->ic, &shutdown_class, &shutdown_ops, "shutdown",
+		    (struct hvp_guid)HVP_CLASS_SHUTDOWN, (struct hvp_guid)HVP_INSTANCE_SHUTDOWN);
 	*device = &sd->ic.device;
 	return 0;
 }
@@ -126,7 +126,8 @@ static bool version_below(struct hvp_ic_version version, unsigned major, unsigne
 	return version.major < major || (version.major == major && version.minor < minor);
 }
 
-int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *text, hvh_shutdown_done done, void *ctx)
+int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *text,
+			 hvh_shutdown_done done, void *ctx)
 {
 	struct shutdown *sd = (struct shutdown *)device;
 	struct hvp_ic_shutdown body = { .reason = HVP_SHUTDOWN_REASON_PLANNED, .flags = flags };

@@ -157,8 +157,8 @@ int hvh_timesync_create(hvh_timesync_clock clock, void *ctx, struct hvh_device *
 		return -ENOMEM;
 	ts->clock = clock;
 	ts->ctx = ctx;
-	hvh_ic_init(&ts->ic, &timesync_class, &timesync_ops, "timesync", (struct hvp_guid)HVP_CLASS_TIMESYNC,
-		(struct hvp_guid)HVP_INSTANCE_TIMESYNC);
+	hvh_ic_init(&ts->ic, &timesync_class, &timesync_ops, "timesync",
+		    (struct hvp_guid)HVP_CLASS_TIMESYNC, (struct hvp_guid)HVP_INSTANCE_TIMESYNC);
 	*device = &ts->ic.device;
 	return 0;
 }

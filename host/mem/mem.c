@@ -20,7 +20,8 @@ struct region {
 
 /* Immutable once published. */
 struct map {
-	struct map *older; /* kept until the memory goes: a reader may still walk it, and there are few */
+	struct map *
+		older; /* kept until the memory goes: a reader may still walk it, and there are few */
 	unsigned count;
 	struct region regions[];
 };
@@ -45,7 +46,8 @@ static struct map *map_with(struct map *old, const struct region *added)
 		memcpy(map->regions, old->regions, at * sizeof(map->regions[0]));
 	map->regions[at] = *added;
 	if (at < count)
-		memcpy(map->regions + at + 1, old->regions + at, (count - at) * sizeof(map->regions[0]));
+		memcpy(map->regions + at + 1, old->regions + at,
+		       (count - at) * sizeof(map->regions[0]));
 	map->count = count + 1;
 	map->older = old;
 	return map;
@@ -99,7 +101,8 @@ static uint8_t *map_aligned(int fd, uint64_t len)
 	if (base == MAP_FAILED)
 		return base;
 	skip = -(uintptr_t)base % HUGE_PAGE_BYTES;
-	host = mmap(base + skip, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
+	host = mmap(base + skip, len, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
 	if (host == MAP_FAILED) {
 		munmap(base, reserved);
 		return host;
@@ -146,7 +149,8 @@ int hvh_mem_add(struct hvh_mem *mem, uint64_t gpa, uint64_t len)
 	if (!len || (gpa | len) % HVP_PAGE_SIZE || gpa + len < gpa || len > (uint64_t)INT64_MAX)
 		return -EINVAL;
 	for (i = 0; old && i < old->count; i++)
-		if (gpa < old->regions[i].gpa + old->regions[i].len && old->regions[i].gpa < gpa + len)
+		if (gpa < old->regions[i].gpa + old->regions[i].len &&
+		    old->regions[i].gpa < gpa + len)
 			return -EEXIST;
 	err = region_create(&region, gpa, len);
 	if (err)
@@ -213,7 +217,8 @@ bool hvh_mem_contains(const struct hvh_mem *mem, uint64_t gpa, uint64_t len)
 	return true;
 }
 
-static void mark_dirty(const struct hvh_mem *mem, const struct region *region, uint64_t gpa, uint64_t len)
+static void mark_dirty(const struct hvh_mem *mem, const struct region *region, uint64_t gpa,
+		       uint64_t len)
 {
 	uint64_t first, last, page;
 
@@ -259,8 +264,8 @@ int hvh_mem_write(struct hvh_mem *mem, uint64_t gpa, const void *src, size_t len
 	return 0;
 }
 
-int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, uint32_t offset, size_t len,
-		bool writable, struct hvh_pin *pin)
+int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, uint32_t offset,
+		size_t len, bool writable, struct hvh_pin *pin)
 {
 	const struct region *last = NULL;
 	struct iovec *iov;
@@ -287,7 +292,8 @@ int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, ui
 		host = region->host + (gpa - region->gpa);
 		if (writable)
 			mark_dirty(mem, region, gpa, step);
-		if (region == last && (uint8_t *)iov[iovs - 1].iov_base + iov[iovs - 1].iov_len == host) {
+		if (region == last &&
+		    (uint8_t *)iov[iovs - 1].iov_base + iov[iovs - 1].iov_len == host) {
 			iov[iovs - 1].iov_len += step;
 		} else {
 			iov[iovs].iov_base = host;
@@ -312,7 +318,8 @@ static const struct region *find_host(const struct hvh_mem *mem, const uint8_t *
 	const struct map *map = atomic_load_explicit(&mem->map, memory_order_acquire);
 	unsigned i = 0;
 
-	while (host < map->regions[i].host || (uint64_t)(host - map->regions[i].host) >= map->regions[i].len)
+	while (host < map->regions[i].host ||
+	       (uint64_t)(host - map->regions[i].host) >= map->regions[i].len)
 		i++;
 	return &map->regions[i];
 }
@@ -326,14 +333,16 @@ void hvh_mem_unpin(struct hvh_pin *pin)
 		const uint8_t *host = pin->iov[i].iov_base;
 		const struct region *region = find_host(pin->mem, host);
 
-		mark_dirty(pin->mem, region, region->gpa + (uint64_t)(host - region->host), pin->iov[i].iov_len);
+		mark_dirty(pin->mem, region, region->gpa + (uint64_t)(host - region->host),
+			   pin->iov[i].iov_len);
 	}
 	free(pin->iov);
 	atomic_fetch_sub(&pin->mem->held, 1);
 	memset(pin, 0, sizeof(*pin));
 }
 
-int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages, struct hvh_mapping *mapping)
+int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages,
+		struct hvh_mapping *mapping)
 {
 	size_t bytes = pages * HVP_PAGE_SIZE, i, run;
 	uint8_t *base;
@@ -344,8 +353,9 @@ int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages, struct 
 	if (base == MAP_FAILED)
 		return -ENOMEM;
 	for (i = 0; i < pages; i += run) {
-		const struct region *region =
-			gpns[i] > UINT64_MAX >> HVP_PAGE_SHIFT ? NULL : find(mem, gpns[i] << HVP_PAGE_SHIFT);
+		const struct region *region = gpns[i] > UINT64_MAX >> HVP_PAGE_SHIFT ?
+						      NULL :
+						      find(mem, gpns[i] << HVP_PAGE_SHIFT);
 		uint64_t offset, pages_left;
 
 		if (!region) {
@@ -355,10 +365,11 @@ int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages, struct 
 		offset = (gpns[i] << HVP_PAGE_SHIFT) - region->gpa;
 		pages_left = (region->len - offset) >> HVP_PAGE_SHIFT;
 		/* Neighbouring pages in one mapping: the kernel limits how many there are. */
-		for (run = 1; i + run < pages && run < pages_left && gpns[i + run] == gpns[i] + run; run++)
+		for (run = 1; i + run < pages && run < pages_left && gpns[i + run] == gpns[i] + run;
+		     run++)
 			;
-		if (mmap(base + i * HVP_PAGE_SIZE, run * HVP_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-			 region->fd, (off_t)offset) == MAP_FAILED) {
+		if (mmap(base + i * HVP_PAGE_SIZE, run * HVP_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, region->fd, (off_t)offset) == MAP_FAILED) {
 			munmap(base, bytes);
 			return -ENOMEM;
 		}

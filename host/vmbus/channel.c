@@ -24,7 +24,8 @@ static const char *const state_names[CHANNEL_STATES] = {
 
 /* --- control loop --------------------------------------------------------------------------- */
 
-int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel)
+int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id,
+		       struct hvh_channel **channel)
 {
 	struct hvh_channel *created = calloc(1, sizeof(*created));
 
@@ -152,14 +153,17 @@ void hvh_channel_open(struct hvh_channel *channel, const struct hvp_msg_open_cha
 		return;
 	}
 	if (channel->state != CHANNEL_OFFERED) {
-		hvh_server_violation(channel->server, "%s: OPEN_CHANNEL while %s", channel->device->name,
-				 state_names[channel->state]);
+		hvh_server_violation(channel->server, "%s: OPEN_CHANNEL while %s",
+				     channel->device->name, state_names[channel->state]);
 		return;
 	}
 	err = begin_open(channel, msg);
 	if (err) {
-		hvh_server_violation(channel->server, "%s: OPEN_CHANNEL refused: ring GPADL 0x%x, page %u, VP %u: error %d",
-				 channel->device->name, msg->ring_gpadl, msg->downstream_page, msg->target_vp, -err);
+		hvh_server_violation(
+			channel->server,
+			"%s: OPEN_CHANNEL refused: ring GPADL 0x%x, page %u, VP %u: error %d",
+			channel->device->name, msg->ring_gpadl, msg->downstream_page,
+			msg->target_vp, -err);
 		send_open_result(channel, msg->open_id, HVP_OPEN_FAILED);
 	}
 }
@@ -184,7 +188,7 @@ void hvh_channel_close(struct hvh_channel *channel)
 		return;
 	}
 	hvh_server_violation(channel->server, "%s: CLOSE_CHANNEL while %s", channel->device->name,
-			 state_names[channel->state]);
+			     state_names[channel->state]);
 }
 
 void hvh_channel_modify(struct hvh_channel *channel, uint32_t target_vp)
@@ -196,8 +200,8 @@ void hvh_channel_modify(struct hvh_channel *channel, uint32_t target_vp)
 	};
 
 	if (channel->state != CHANNEL_OPEN || target_vp >= server->config.vps) {
-		hvh_server_violation(server, "%s: MODIFY_CHANNEL to VP %u while %s", channel->device->name, target_vp,
-				 state_names[channel->state]);
+		hvh_server_violation(server, "%s: MODIFY_CHANNEL to VP %u while %s",
+				     channel->device->name, target_vp, state_names[channel->state]);
 		response.status = HVP_OPEN_FAILED;
 	} else {
 		channel->target_vp = target_vp;
@@ -217,8 +221,8 @@ void hvh_channel_guest_released(struct hvh_channel *channel)
 		channel->state = CHANNEL_CLOSING_RELEASE;
 		break;
 	default:
-		hvh_server_violation(channel->server, "%s: RELID_RELEASED while %s", channel->device->name,
-				 state_names[channel->state]);
+		hvh_server_violation(channel->server, "%s: RELID_RELEASED while %s",
+				     channel->device->name, state_names[channel->state]);
 	}
 }
 
@@ -314,7 +318,8 @@ void hvh_channel_info(const struct hvh_channel *channel, struct hvh_channel_info
 /* Only the owner loop writes a counter: no locked instruction is needed. */
 static void count(_Atomic uint64_t *counter)
 {
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 }
 
 static void signal_guest(struct hvh_channel *channel)
@@ -405,7 +410,8 @@ static int broken(struct hvh_channel *channel, const char *why)
 {
 	if (!channel->broken)
 		hvh_server_log(channel->server, &channel->server->violation_limit, HVH_LOG_WARNING,
-			   "%s: channel %u is broken: %s", channel->device->name, channel->id, why);
+			       "%s: channel %u is broken: %s", channel->device->name, channel->id,
+			       why);
 	channel->broken = true;
 	return -EPROTO;
 }
@@ -441,14 +447,14 @@ int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet)
 	return -EAGAIN;
 }
 
-int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *packet, uint32_t offset, void *dst,
-		     uint32_t len)
+int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *packet,
+		     uint32_t offset, void *dst, uint32_t len)
 {
 	return hvw_rx_copy(&channel->rx, packet, offset, dst, len);
 }
 
-int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id, const void *payload,
-		     uint32_t len)
+int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
+		     const void *payload, uint32_t len)
 {
 	bool signal;
 	int err;

@@ -22,7 +22,8 @@ struct gpadl *hvh_gpadl_find(struct hvh_server *server, uint32_t handle)
 	return gpadl;
 }
 
-static void send_created(struct hvh_server *server, uint32_t channel_id, uint32_t handle, int32_t status)
+static void send_created(struct hvh_server *server, uint32_t channel_id, uint32_t handle,
+			 int32_t status)
 {
 	struct hvp_msg_gpadl_created created = {
 		.h.type = HVP_MSG_GPADL_CREATED,
@@ -95,8 +96,9 @@ static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *
 
 	err = check_ranges(server, gpadl);
 	if (err) {
-		hvh_server_violation(server, "GPADL 0x%x of channel %u: %s", gpadl->handle, gpadl->channel_id,
-				 err == -EFAULT ? "a page is not RAM" : "malformed ranges");
+		hvh_server_violation(server, "GPADL 0x%x of channel %u: %s", gpadl->handle,
+				     gpadl->channel_id,
+				     err == -EFAULT ? "a page is not RAM" : "malformed ranges");
 		send_created(server, gpadl->channel_id, gpadl->handle, HVP_GPADL_FAILED);
 		drop(server, gpadl);
 		return;
@@ -105,7 +107,8 @@ static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *
 	send_created(server, gpadl->channel_id, gpadl->handle, HVP_GPADL_SUCCESS);
 }
 
-static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg_gpadl_header *h, uint32_t pages)
+static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg_gpadl_header *h,
+				 uint32_t pages)
 {
 	/* No range is empty, so each has a page number: what is booked by pages bounds the memory too. */
 	const size_t range_least = sizeof(struct hvp_gpa_range) + sizeof(uint64_t);
@@ -115,7 +118,8 @@ static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg
 	if (!h->range_count || h->range_bytes < h->range_count * range_least ||
 	    h->range_bytes % sizeof(uint64_t))
 		return "impossible size";
-	if (server->stats.gpadls >= GPADL_MAX || pages > GPADL_PAGES_MAX - server->stats.gpadl_pages)
+	if (server->stats.gpadls >= GPADL_MAX ||
+	    pages > GPADL_PAGES_MAX - server->stats.gpadl_pages)
 		return "too much shared memory";
 	return NULL;
 }
@@ -124,12 +128,14 @@ void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	const struct hvp_msg_gpadl_header *h = &msg->u.GPADL_HEADER;
 	uint32_t pages = h->range_bytes / sizeof(uint64_t) - h->range_count;
-	const char *reason = hvh_server_find_channel(server, h->channel_id) ? refuse_reason(server, h, pages) :
-									   "no such channel";
+	const char *reason = hvh_server_find_channel(server, h->channel_id) ?
+				     refuse_reason(server, h, pages) :
+				     "no such channel";
 	struct gpadl *gpadl;
 
 	if (reason) {
-		hvh_server_violation(server, "GPADL 0x%x of channel %u refused: %s", h->gpadl, h->channel_id, reason);
+		hvh_server_violation(server, "GPADL 0x%x of channel %u refused: %s", h->gpadl,
+				     h->channel_id, reason);
 		send_created(server, h->channel_id, h->gpadl, HVP_GPADL_FAILED);
 		return;
 	}
@@ -154,7 +160,8 @@ void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg)
 	struct gpadl *gpadl = hvh_gpadl_find(server, body->gpadl);
 
 	if (!gpadl || gpadl->state != GPADL_ASSEMBLING) {
-		hvh_server_violation(server, "GPADL_BODY for 0x%x, which is not being assembled", body->gpadl);
+		hvh_server_violation(server, "GPADL_BODY for 0x%x, which is not being assembled",
+				     body->gpadl);
 		return;
 	}
 	fill(server, gpadl, msg->u.bytes + sizeof(*body), msg->len - (uint32_t)sizeof(*body));
@@ -162,7 +169,8 @@ void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg)
 
 static void send_torndown(struct hvh_server *server, uint32_t handle)
 {
-	struct hvp_msg_gpadl_torndown torndown = { .h.type = HVP_MSG_GPADL_TORNDOWN, .gpadl = handle };
+	struct hvp_msg_gpadl_torndown torndown = { .h.type = HVP_MSG_GPADL_TORNDOWN,
+						   .gpadl = handle };
 
 	hvh_server_send(server, &torndown, sizeof(torndown));
 }
@@ -182,8 +190,8 @@ void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_te
 	struct gpadl *gpadl = hvh_gpadl_find(server, msg->gpadl);
 
 	if (!gpadl || gpadl->channel_id != msg->channel_id || gpadl->state == GPADL_TEARING_DOWN) {
-		hvh_server_violation(server, "GPADL_TEARDOWN of 0x%x on channel %u, which has none", msg->gpadl,
-				 msg->channel_id);
+		hvh_server_violation(server, "GPADL_TEARDOWN of 0x%x on channel %u, which has none",
+				     msg->gpadl, msg->channel_id);
 		return;
 	}
 	if (ring_in_use(server, gpadl->handle)) {
@@ -194,8 +202,8 @@ void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_te
 	send_torndown(server, msg->gpadl);
 }
 
-int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
-		   struct hvh_mapping *ring)
+int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel,
+		       uint32_t handle, struct hvh_mapping *ring)
 {
 	struct gpadl *gpadl = hvh_gpadl_find(server, handle);
 	struct hvw_gpa_iter iter;
@@ -207,7 +215,8 @@ int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *chan
 	if (!gpadl || gpadl->channel_id != channel->id || gpadl->range_count != 1)
 		return -EINVAL;
 	/* A channel from a saved state keeps the ring whose teardown waits for its close. */
-	if (gpadl->state != GPADL_READY && !(channel->restored && gpadl->state == GPADL_TEARING_DOWN))
+	if (gpadl->state != GPADL_READY &&
+	    !(channel->restored && gpadl->state == GPADL_TEARING_DOWN))
 		return -EINVAL;
 	hvw_gpa_iter_init(&iter, gpadl->ranges, gpadl->bytes, 1);
 	err = hvw_gpa_iter_next(&iter, &range);

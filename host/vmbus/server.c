@@ -22,14 +22,16 @@ static bool log_allowed(struct hvh_server *server, struct log_limit *limit)
 	uint64_t now = server->ops->now_ns(server->ctx);
 	uint64_t began = atomic_load(&limit->window_ns);
 
-	if (now - began > LOG_WINDOW_NS && atomic_compare_exchange_strong(&limit->window_ns, &began, now))
+	if (now - began > LOG_WINDOW_NS &&
+	    atomic_compare_exchange_strong(&limit->window_ns, &began, now))
 		atomic_store(&limit->lines, 0);
 	/* Not counted further: the number must not wrap. */
-	return atomic_load(&limit->lines) < LOG_WINDOW_MAX && atomic_fetch_add(&limit->lines, 1) < LOG_WINDOW_MAX;
+	return atomic_load(&limit->lines) < LOG_WINDOW_MAX &&
+	       atomic_fetch_add(&limit->lines, 1) < LOG_WINDOW_MAX;
 }
 
-static void log_line(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format,
-		     va_list args)
+static void log_line(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level,
+		     const char *format, va_list args)
 {
 	char line[256];
 
@@ -39,7 +41,8 @@ static void log_line(struct hvh_server *server, struct log_limit *limit, enum hv
 	server->ops->log(server->ctx, level, line);
 }
 
-void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
+void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level,
+		    const char *format, ...)
 {
 	va_list args;
 
@@ -79,8 +82,8 @@ void hvh_server_flush(struct hvh_server *server)
 	while (server->waiting_count) {
 		struct waiting_message *first = &server->waiting[server->waiting_first];
 
-		if (!server->ops->post_message(server->ctx, server->message_vp, server->message_sint, first->bytes,
-					       first->len))
+		if (!server->ops->post_message(server->ctx, server->message_vp,
+					       server->message_sint, first->bytes, first->len))
 			return;
 		server->waiting_first = (server->waiting_first + 1) % server->waiting_capacity;
 		server->waiting_count--;
@@ -96,10 +99,12 @@ void hvh_server_send(struct hvh_server *server, const void *message, size_t len)
 	if (server->state == CONNECTION_LEAVING && server->after_leaving != AFTER_UNLOAD)
 		return;
 	if (server->waiting_count == server->waiting_capacity && !grow_waiting(server)) {
-		hvh_server_log(server, &server->event_limit, HVH_LOG_ERROR, "out of memory: a VMBus message to the guest is lost");
+		hvh_server_log(server, &server->event_limit, HVH_LOG_ERROR,
+			       "out of memory: a VMBus message to the guest is lost");
 		return;
 	}
-	last = &server->waiting[(server->waiting_first + server->waiting_count) % server->waiting_capacity];
+	last = &server->waiting[(server->waiting_first + server->waiting_count) %
+				server->waiting_capacity];
 	last->len = (uint32_t)len;
 	memcpy(last->bytes, message, len);
 	server->waiting_count++;
@@ -133,18 +138,22 @@ static void negotiate(struct hvh_server *server, const struct hvp_msg_initiate_c
 				     contact->target_vp :
 				     0;
 	server->message_sint = HVP_VMBUS_SINT;
-	if (version >= HVP_VERSION_5_0 && contact->u.v5.sint > 0 && contact->u.v5.sint < HVP_SINT_COUNT)
+	if (version >= HVP_VERSION_5_0 && contact->u.v5.sint > 0 &&
+	    contact->u.v5.sint < HVP_SINT_COUNT)
 		server->message_sint = contact->u.v5.sint;
 	if (version_known(server, version)) {
 		server->state = CONNECTION_READY;
 		server->version = version;
 		response.supported = 1;
-		response.connection_id = version >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 : version;
-		hvh_server_log(server, &server->event_limit, HVH_LOG_INFO, "guest connected, VMBus %u.%u", HVP_VERSION_MAJOR(version),
-			   HVP_VERSION_MINOR(version));
+		response.connection_id = version >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 :
+								      version;
+		hvh_server_log(server, &server->event_limit, HVH_LOG_INFO,
+			       "guest connected, VMBus %u.%u", HVP_VERSION_MAJOR(version),
+			       HVP_VERSION_MINOR(version));
 	} else {
-		hvh_server_log(server, &server->event_limit, HVH_LOG_DEBUG, "guest asked for VMBus %u.%u: refused", HVP_VERSION_MAJOR(version),
-			   HVP_VERSION_MINOR(version));
+		hvh_server_log(server, &server->event_limit, HVH_LOG_DEBUG,
+			       "guest asked for VMBus %u.%u: refused", HVP_VERSION_MAJOR(version),
+			       HVP_VERSION_MINOR(version));
 	}
 	hvh_server_send(server, &response, sizeof(response));
 }
@@ -191,7 +200,8 @@ static void leave(struct hvh_server *server, enum after_leaving after)
 	hvh_server_left(server);
 }
 
-static void initiate_contact(struct hvh_server *server, const struct hvp_msg_initiate_contact *contact)
+static void initiate_contact(struct hvh_server *server,
+			     const struct hvp_msg_initiate_contact *contact)
 {
 	/* Whatever was said to the previous owner of the guest is void: firmware may have left without UNLOAD. */
 	server->waiting_count = 0;
@@ -232,7 +242,8 @@ static void channel_message(struct hvh_server *server, const struct hvw_msg *msg
 	struct hvh_channel *channel = hvh_server_find_channel(server, id);
 
 	if (!channel) {
-		hvh_server_violation(server, "%s for channel %u, which is not offered", hvw_msg_name(msg->u.h.type), id);
+		hvh_server_violation(server, "%s for channel %u, which is not offered",
+				     hvw_msg_name(msg->u.h.type), id);
 		return;
 	}
 	switch (msg->u.h.type) {
@@ -280,35 +291,41 @@ static void dispatch(struct hvh_server *server, const struct hvw_msg *msg)
 	}
 }
 
-uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint32_t type, const void *payload,
-			 size_t len)
+uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint32_t type,
+			 const void *payload, size_t len)
 {
 	struct hvw_msg msg;
 
-	if (type != HVP_MESSAGE_VMBUS || len < sizeof(struct hvp_msg_header) || len > HVP_MESSAGE_PAYLOAD_MAX)
+	if (type != HVP_MESSAGE_VMBUS || len < sizeof(struct hvp_msg_header) ||
+	    len > HVP_MESSAGE_PAYLOAD_MAX)
 		return HVP_STATUS_INVALID_CALL_INPUT;
 	/* Connection 4 exists on hosts of 5.0 and later: a capped server looks like an old one. */
 	if (connection_id != HVP_CONNECTION_MESSAGE_1 &&
-	    (connection_id != HVP_CONNECTION_MESSAGE_4 || server->config.version_max < HVP_VERSION_5_0))
+	    (connection_id != HVP_CONNECTION_MESSAGE_4 ||
+	     server->config.version_max < HVP_VERSION_5_0))
 		return HVP_STATUS_INVALID_CONNECTION_ID;
 	if (hvw_msg_parse(&msg, payload, len, HVP_TO_HOST)) {
 		uint32_t number;
 
 		server->stats.messages_in++;
 		memcpy(&number, payload, sizeof(number));
-		hvh_server_violation(server, "message %u (%s) of %zu bytes dropped: unknown, misdirected or too short",
-				 number, hvw_msg_name(number), len);
+		hvh_server_violation(
+			server,
+			"message %u (%s) of %zu bytes dropped: unknown, misdirected or too short",
+			number, hvw_msg_name(number), len);
 		return HVP_STATUS_SUCCESS;
 	}
 	/* A contact empties the queue, so it is always heard. */
-	if (server->waiting_count >= MESSAGES_WAITING_MAX && msg.u.h.type != HVP_MSG_INITIATE_CONTACT)
+	if (server->waiting_count >= MESSAGES_WAITING_MAX &&
+	    msg.u.h.type != HVP_MSG_INITIATE_CONTACT)
 		return HVP_STATUS_INSUFFICIENT_BUFFERS;
 	server->stats.messages_in++;
 	if (msg.u.h.type == HVP_MSG_INITIATE_CONTACT)
 		initiate_contact(server, &msg.u.INITIATE_CONTACT);
 	else if (server->state != CONNECTION_READY || hvw_msg_since(msg.u.h.type) > server->version)
-		hvh_server_violation(server, "%s before contact, or newer than the connection's version",
-				 hvw_msg_name(msg.u.h.type));
+		hvh_server_violation(server,
+				     "%s before contact, or newer than the connection's version",
+				     hvw_msg_name(msg.u.h.type));
 	else
 		dispatch(server, &msg);
 	return HVP_STATUS_SUCCESS;
@@ -316,12 +333,13 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 
 /* --- life ------------------------------------------------------------------------------------ */
 
-int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config, const struct hvh_server_ops *ops,
-		      void *ctx, struct hvh_server **server)
+int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config,
+		      const struct hvh_server_ops *ops, void *ctx, struct hvh_server **server)
 {
 	struct hvh_server *created;
 
-	if (!config->vps || config->version_max < HVP_VERSION_2_4 || config->version_max > HVP_VERSION_5_3)
+	if (!config->vps || config->version_max < HVP_VERSION_2_4 ||
+	    config->version_max > HVP_VERSION_5_3)
 		return -EINVAL;
 	created = calloc(1, sizeof(*created));
 	if (!created)
@@ -362,7 +380,8 @@ int hvh_server_add(struct hvh_server *server, struct hvh_device *device)
 	if (!grown)
 		return -ENOMEM;
 	server->channels = grown;
-	err = hvh_channel_create(server, device, server->channel_count + 1, &grown[server->channel_count]);
+	err = hvh_channel_create(server, device, server->channel_count + 1,
+				 &grown[server->channel_count]);
 	if (err)
 		return err;
 	device->server = server;

@@ -71,7 +71,8 @@ struct hvh_channel {
 	struct hvw_tx tx; /* (o) host to guest */
 	bool running; /* (o) between start and stop */
 	unsigned budget; /* (o) packets left in this notification */
-	_Atomic bool announced; /* (a) the guest knows that it is open: devices may write to the ring */
+	_Atomic bool
+		announced; /* (a) the guest knows that it is open: devices may write to the ring */
 	_Atomic bool broken; /* (a) no more from this guest until it opens anew */
 	_Atomic uint64_t packets_in, packets_out, signals_in, signals_out; /* (a) */
 };
@@ -137,14 +138,16 @@ struct hvh_server {
 
 /* server.c */
 void hvh_server_send(struct hvh_server *server, const void *message, size_t len);
-void hvh_server_violation(struct hvh_server *server, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void hvh_server_violation(struct hvh_server *server, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level,
+		    const char *format, ...) __attribute__((format(printf, 4, 5)));
 void hvh_server_left(struct hvh_server *server);
 struct hvh_channel *hvh_server_find_channel(struct hvh_server *server, uint32_t id);
 
 /* channel.c: the control loop's side. `msg` is checked for type and length. */
-int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id, struct hvh_channel **channel);
+int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id,
+		       struct hvh_channel **channel);
 void hvh_channel_destroy(struct hvh_channel *channel);
 void hvh_channel_offer(struct hvh_channel *channel);
 void hvh_channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg);
@@ -162,8 +165,8 @@ void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
 void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg);
 void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_teardown *msg);
 struct gpadl *hvh_gpadl_find(struct hvh_server *server, uint32_t handle);
-int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel, uint32_t handle,
-		   struct hvh_mapping *ring);
+int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel,
+		       uint32_t handle, struct hvh_mapping *ring);
 void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
 void hvh_gpadl_drop_all(struct hvh_server *server);
 void hvh_gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w);

@@ -79,7 +79,8 @@ static int map_page(struct hvh_synic *synic, uint64_t msr, bool fresh, struct hv
 }
 
 /* Bring the mappings in line with the registers. `fresh`: pages that come on are zeroed. */
-static int apply(struct hvh_synic *synic, uint64_t control, uint64_t siefp, uint64_t simp, bool fresh)
+static int apply(struct hvh_synic *synic, uint64_t control, uint64_t siefp, uint64_t simp,
+		 bool fresh)
 {
 	int err = 0, event_err = 0;
 
@@ -105,7 +106,8 @@ int hvh_synic_set(struct hvh_synic *synic, uint64_t control, uint64_t siefp, uin
 	return apply(synic, control, siefp, simp, true);
 }
 
-int hvh_synic_post(struct hvh_synic *synic, unsigned sint, uint32_t type, const void *payload, size_t len)
+int hvh_synic_post(struct hvh_synic *synic, unsigned sint, uint32_t type, const void *payload,
+		   size_t len)
 {
 	struct hvp_synic_message_page *page = synic->messages.base;
 	struct hvp_synic_message *slot;
@@ -142,7 +144,8 @@ bool hvh_synic_signal(struct hvh_synic *synic, unsigned sint, unsigned flag)
 		return false;
 	lock(synic);
 	if (synic->live_events) {
-		uint32_t *word = (uint32_t *)(void *)synic->live_events + sint * (HVP_EVENT_FLAG_COUNT / 32) + flag / 32;
+		uint32_t *word = (uint32_t *)(void *)synic->live_events +
+				 sint * (HVP_EVENT_FLAG_COUNT / 32) + flag / 32;
 
 		raise = !(__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit);
 	}

@@ -166,7 +166,8 @@ static int read_argv(struct inner *inner)
 		halt("command line", errno);
 	len = read(fd, inner->argv_bytes, sizeof(inner->argv_bytes) - 1);
 	close(fd);
-	for (at = 0; at < len && argc < ARGS_MAX - 1; at += (ssize_t)strlen(inner->argv_bytes + at) + 1)
+	for (at = 0; at < len && argc < ARGS_MAX - 1;
+	     at += (ssize_t)strlen(inner->argv_bytes + at) + 1)
 		inner->argv[argc++] = inner->argv_bytes + at;
 	return argc;
 }
@@ -175,8 +176,8 @@ static void log_outward(void *ctx, enum hvh_log_level level, const char *line)
 {
 	struct inner *inner = ctx;
 
-	vmm_control_event(inner->control, json_pack("{s:s, s:i, s:s}", "event", NESTED_EVENT_LOG, "level", (int)level,
-						    "line", line));
+	vmm_control_event(inner->control, json_pack("{s:s, s:i, s:s}", "event", NESTED_EVENT_LOG,
+						    "level", (int)level, "line", line));
 }
 
 struct posted_line {
@@ -208,7 +209,8 @@ static void log_line(void *ctx, enum hvh_log_level level, const char *line)
 		free(posted);
 }
 
-static void handle_command(void *ctx, struct vmm_request *request, const char *command, const json_t *arguments)
+static void handle_command(void *ctx, struct vmm_request *request, const char *command,
+			   const json_t *arguments)
 {
 	struct inner *inner = ctx;
 
@@ -232,7 +234,8 @@ static void console_leave(void *ctx)
 	(void)ctx; /* the terminal is the outer side's */
 }
 
-static const struct vmm_console_ops console_ops = { .input = console_input, .leave = console_leave };
+static const struct vmm_console_ops console_ops = { .input = console_input,
+						    .leave = console_leave };
 
 static void ended(void *ctx, enum vmm_exit status)
 {
@@ -255,7 +258,8 @@ static int start_vm(struct inner *inner, const struct vmm_config *config)
 	vmm_vm_set_console(inner->vm, inner->console);
 	err = vmm_vm_start(inner->vm, ended, inner);
 	if (!err)
-		vmm_control_event(inner->control, json_pack("{s:s}", "event", NESTED_EVENT_RUNNING));
+		vmm_control_event(inner->control,
+				  json_pack("{s:s}", "event", NESTED_EVENT_RUNNING));
 	return err;
 }
 
@@ -267,7 +271,8 @@ static void run(struct inner *inner, const struct vmm_config *config)
 		halt("console", errno);
 	close(console_fd);
 	if (vmm_loop_create(&inner->loop) ||
-	    vmm_control_create_stream(inner->loop, open_port(NESTED_PORT_CONTROL), handle_command, inner, &inner->control))
+	    vmm_control_create_stream(inner->loop, open_port(NESTED_PORT_CONTROL), handle_command,
+				      inner, &inner->control))
 		halt("control stream", ENOMEM);
 	vmm_log_divert(log_line, inner);
 	inner->status = VMM_EXIT_FAILED;
@@ -294,8 +299,8 @@ void vmm_nested_inner(void)
 	/* Whatever the VM wrote to shared files is outside before the outer side hears of the end. */
 	umount(NESTED_SHARE_PATH);
 	vmm_log_divert(NULL, NULL);
-	vmm_control_event(inner.control,
-			  json_pack("{s:s, s:i}", "event", NESTED_EVENT_EXIT, "status", (int)inner.status));
+	vmm_control_event(inner.control, json_pack("{s:s, s:i}", "event", NESTED_EVENT_EXIT,
+						   "status", (int)inner.status));
 	vmm_control_destroy(inner.control);
 	halt(NULL, 0);
 }

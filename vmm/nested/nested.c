@@ -68,7 +68,8 @@ int vmm_nested_check(char *why, size_t why_size)
 
 /* --- the command line of the inner monitor ------------------------------------------------------ */
 
-static int share_path(struct vmm_nested *nested, const char **path, bool writable, char *buffer, size_t size)
+static int share_path(struct vmm_nested *nested, const char **path, bool writable, char *buffer,
+		      size_t size)
 {
 	const char *entry;
 	int err;
@@ -225,7 +226,8 @@ static void read_words(void *ctx, uint32_t events)
 		size_t len = (size_t)n, room = WORDS_MAX - nested->words_len;
 
 		if (len > room) {
-			memmove(nested->words, nested->words + (len - room), nested->words_len - (len - room));
+			memmove(nested->words, nested->words + (len - room),
+				nested->words_len - (len - room));
 			nested->words_len -= len - room;
 		}
 		memcpy(nested->words + nested->words_len, bytes, len);
@@ -280,12 +282,13 @@ static void handle_reply(struct vmm_nested *nested, const json_t *message)
 			continue;
 		nested->pending[i].request = NULL;
 		/* The inner monitor sees KVM and cannot know better. */
-		json_object_set_new(json_object_get(json_object_get(message, "result"), "vm"), "accel",
-				    json_string("nested"));
+		json_object_set_new(json_object_get(json_object_get(message, "result"), "vm"),
+				    "accel", json_string("nested"));
 		if (json_is_true(json_object_get(message, "ok")))
 			vmm_reply(request, json_incref(json_object_get(message, "result")));
 		else
-			vmm_reply_error(request, "%s", json_string_value(json_object_get(message, "error")));
+			vmm_reply_error(request, "%s",
+					json_string_value(json_object_get(message, "error")));
 		return;
 	}
 }
@@ -293,15 +296,16 @@ static void handle_reply(struct vmm_nested *nested, const json_t *message)
 static void handle_event(struct vmm_nested *nested, const char *event, const json_t *message)
 {
 	if (!strcmp(event, NESTED_EVENT_LOG)) {
-		vmm_log((enum hvh_log_level)json_integer_value(json_object_get(message, "level")), "%s",
-			json_string_value(json_object_get(message, "line")));
+		vmm_log((enum hvh_log_level)json_integer_value(json_object_get(message, "level")),
+			"%s", json_string_value(json_object_get(message, "line")));
 	} else if (!strcmp(event, NESTED_EVENT_RUNNING)) {
 		nested->started = true;
 		vmm_timer_set(&nested->timer, 0);
 		nested->running(nested->ctx);
 	} else if (!strcmp(event, NESTED_EVENT_EXIT) && !nested->status_known) {
 		nested->status_known = true;
-		nested->status = (enum vmm_exit)json_integer_value(json_object_get(message, "status"));
+		nested->status =
+			(enum vmm_exit)json_integer_value(json_object_get(message, "status"));
 		/* The inner side has written out everything; waiting for its kernel to go down would be lost time. */
 		kill_process(nested);
 	}
@@ -325,11 +329,13 @@ static void read_control(void *ctx, uint32_t events)
 	ssize_t n;
 
 	(void)events;
-	while ((n = read(nested->control_fd, nested->line + nested->line_len, LINE_MAX_BYTES - nested->line_len)) > 0) {
+	while ((n = read(nested->control_fd, nested->line + nested->line_len,
+			 LINE_MAX_BYTES - nested->line_len)) > 0) {
 		char *from = nested->line, *end;
 
 		nested->line_len += (size_t)n;
-		while ((end = memchr(from, '\n', nested->line_len - (size_t)(from - nested->line)))) {
+		while ((end = memchr(from, '\n',
+				     nested->line_len - (size_t)(from - nested->line)))) {
 			handle_line(nested, from, (size_t)(end - from));
 			from = end + 1;
 		}
@@ -356,7 +362,9 @@ static int send_line(struct vmm_nested *nested, const json_t *message)
 		return -ENOMEM;
 	len = strlen(text);
 	text[len++] = '\n';
-	n = nested->control_fd < 0 ? -1 : send(nested->control_fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	n = nested->control_fd < 0 ?
+		    -1 :
+		    send(nested->control_fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	free(text);
 	return n == (ssize_t)len ? 0 : -EIO;
 }
@@ -407,7 +415,8 @@ void vmm_nested_stop(struct vmm_nested *nested, enum vmm_exit status)
 	kill_process(nested);
 }
 
-int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config, struct vmm_nested **nested)
+int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config,
+		      struct vmm_nested **nested)
 {
 	struct vmm_nested *created = calloc(1, sizeof(*created));
 	int err;
@@ -481,7 +490,8 @@ int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),
 	if (!err)
 		err = watch(nested, nested->output_fd, read_words);
 	if (!err)
-		err = vmm_loop_add(nested->loop, nested->process_fd, EPOLLIN, process_ended, nested);
+		err = vmm_loop_add(nested->loop, nested->process_fd, EPOLLIN, process_ended,
+				   nested);
 	if (err)
 		vmm_log(HVH_LOG_ERROR, "cannot start the nested machine: %s", strerror(-err));
 	else

@@ -29,7 +29,8 @@ struct vmm_request;
 int vmm_nested_check(char *why, size_t why_size);
 
 /* As the functions of vm.h. vmm_nested_start() calls `running` when the inner monitor runs the VM. */
-int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config, struct vmm_nested **nested);
+int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config,
+		      struct vmm_nested **nested);
 void vmm_nested_set_console(struct vmm_nested *nested, struct vmm_console *console);
 size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, size_t len);
 int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),

@@ -42,9 +42,11 @@ static bool image_complete(const char *folder)
 {
 	char path[4096];
 
-	if (snprintf(path, sizeof(path), "%s/" NESTED_KERNEL, folder) >= (int)sizeof(path) || access(path, R_OK))
+	if (snprintf(path, sizeof(path), "%s/" NESTED_KERNEL, folder) >= (int)sizeof(path) ||
+	    access(path, R_OK))
 		return false;
-	return snprintf(path, sizeof(path), "%s/" NESTED_INITRD, folder) < (int)sizeof(path) && !access(path, R_OK);
+	return snprintf(path, sizeof(path), "%s/" NESTED_INITRD, folder) < (int)sizeof(path) &&
+	       !access(path, R_OK);
 }
 
 /* The folder with the inner kernel and its initramfs: beside this program in a build, else where it is installed. */
@@ -75,17 +77,23 @@ int vmm_qemu_check(char *why, size_t why_size)
 	int major = qemu_major();
 
 	if (!major) {
-		snprintf(why, why_size, "nested mode needs QEMU %d or newer, and " QEMU " is not installed: "
-			 "install the package qemu-system-x86", QEMU_MAJOR_MIN);
+		snprintf(why, why_size,
+			 "nested mode needs QEMU %d or newer, and " QEMU " is not installed: "
+			 "install the package qemu-system-x86",
+			 QEMU_MAJOR_MIN);
 		return -ENOENT;
 	}
 	if (major < QEMU_MAJOR_MIN) {
-		snprintf(why, why_size, "nested mode needs QEMU %d or newer, and " QEMU " is version %d: "
-			 "install a newer qemu-system-x86 (Debian 12: from bookworm-backports)", QEMU_MAJOR_MIN, major);
+		snprintf(why, why_size,
+			 "nested mode needs QEMU %d or newer, and " QEMU " is version %d: "
+			 "install a newer qemu-system-x86 (Debian 12: from bookworm-backports)",
+			 QEMU_MAJOR_MIN, major);
 		return -EOPNOTSUPP;
 	}
 	if (!image_folder()) {
-		snprintf(why, why_size, "nested mode has no inner Linux (" NESTED_KERNEL " and " NESTED_INITRD " in %s): "
+		snprintf(why, why_size,
+			 "nested mode has no inner Linux (" NESTED_KERNEL " and " NESTED_INITRD
+			 " in %s): "
 			 "make it with `make nested`, or name its folder in HVHOST_NESTED",
 			 getenv("HVHOST_NESTED") ? getenv("HVHOST_NESTED") : VMM_NESTED_DIR);
 		return -ENOENT;
@@ -102,21 +110,48 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 	char kernel[4200], initrd[4200], memory[32], cpus[16], console[64], control[64];
 	const char *args[ARGS_MAX] = {
 		QEMU,
-		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max",
-		"-smp", cpus, "-m", memory,
-		"-kernel", kernel, "-initrd", initrd,
+		"-nodefaults",
+		"-no-user-config",
+		"-display",
+		"none",
+		"-no-reboot",
+		"-M",
+		"pc",
+		"-accel",
+		"tcg,thread=multi",
+		"-cpu",
+		"max",
+		"-smp",
+		cpus,
+		"-m",
+		memory,
+		"-kernel",
+		kernel,
+		"-initrd",
+		initrd,
 		/* Without tsc=reliable the inner KVM has no stable clock to offer its guest when there are several processors. */
-		"-append", "console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests",
-		"-serial", "stdio",
-		"-device", "virtio-serial-pci",
-		"-chardev", console, "-device", "virtserialport,chardev=console,nr=1",
-		"-chardev", control, "-device", "virtserialport,chardev=control,nr=2",
-		"-fsdev", "local,id=share,path=" SHARE_FOLDER ",security_model=none,multidevs=remap",
-		"-device", "virtio-9p-pci,fsdev=share,mount_tag=" NESTED_SHARE_TAG,
+		"-append",
+		"console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests",
+		"-serial",
+		"stdio",
+		"-device",
+		"virtio-serial-pci",
+		"-chardev",
+		console,
+		"-device",
+		"virtserialport,chardev=console,nr=1",
+		"-chardev",
+		control,
+		"-device",
+		"virtserialport,chardev=control,nr=2",
+		"-fsdev",
+		"local,id=share,path=" SHARE_FOLDER ",security_model=none,multidevs=remap",
+		"-device",
+		"virtio-9p-pci,fsdev=share,mount_tag=" NESTED_SHARE_TAG,
 	};
 
-	_Static_assert(NESTED_PORT_CONSOLE == 1 && NESTED_PORT_CONTROL == 2, "the port numbers stand in the text above");
+	_Static_assert(NESTED_PORT_CONSOLE == 1 && NESTED_PORT_CONTROL == 2,
+		       "the port numbers stand in the text above");
 	snprintf(kernel, sizeof(kernel), "%s/" NESTED_KERNEL, folder);
 	snprintf(initrd, sizeof(initrd), "%s/" NESTED_INITRD, folder);
 	snprintf(cpus, sizeof(cpus), "%u", config->cpus);
@@ -127,7 +162,8 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 	execvp(QEMU, (char **)args);
 }
 
-static void __attribute__((noreturn)) child(const struct vmm_qemu_config *config, const char *folder, int output_fd)
+static void __attribute__((noreturn))
+child(const struct vmm_qemu_config *config, const char *folder, int output_fd)
 {
 	const char *step = "";
 	int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC), err;
@@ -140,9 +176,11 @@ static void __attribute__((noreturn)) child(const struct vmm_qemu_config *config
 	dup2(output_fd, STDERR_FILENO);
 	fcntl(config->console_fd, F_SETFD, 0);
 	fcntl(config->control_fd, F_SETFD, 0);
-	err = vmm_share_enter(config->share, NESTED_SHARE_ARGV, config->argv_bytes, config->argv_len, &step);
+	err = vmm_share_enter(config->share, NESTED_SHARE_ARGV, config->argv_bytes,
+			      config->argv_len, &step);
 	if (err) {
-		fprintf(stderr, "cannot share files with the inner Linux: %s: %s\n", step, strerror(-err));
+		fprintf(stderr, "cannot share files with the inner Linux: %s: %s\n", step,
+			strerror(-err));
 	} else {
 		exec_qemu(config, folder);
 		fprintf(stderr, "cannot start " QEMU ": %s\n", strerror(errno));

@@ -88,7 +88,9 @@ static unsigned long kept_flags(const char *path)
 
 static int make_read_only(const char *path)
 {
-	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | kept_flags(path), NULL) ? -errno : 0;
+	return mount(NULL, path, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | kept_flags(path), NULL) ?
+		       -errno :
+		       0;
 }
 
 static int bind_file(const struct vmm_share_file *file, int fd)
@@ -106,7 +108,8 @@ static int bind_file(const struct vmm_share_file *file, int fd)
 	return file->writable ? 0 : make_read_only(target);
 }
 
-int vmm_share_enter(const struct vmm_share *share, const char *name, const char *bytes, size_t len, const char **step)
+int vmm_share_enter(const struct vmm_share *share, const char *name, const char *bytes, size_t len,
+		    const char **step)
 {
 	uid_t uid = geteuid();
 	gid_t gid = getegid();

@@ -34,6 +34,7 @@ void vmm_share_close(struct vmm_share *share);
  * `name` with `bytes`. As root, or as anybody where user namespaces are allowed. Negative errno, with
  * what failed in *step.
  */
-int vmm_share_enter(const struct vmm_share *share, const char *name, const char *bytes, size_t len, const char **step);
+int vmm_share_enter(const struct vmm_share *share, const char *name, const char *bytes, size_t len,
+		    const char **step);
 
 #endif

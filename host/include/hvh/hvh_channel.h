@@ -62,15 +62,15 @@ struct hvh_device {
 int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet) HVW_MUST_CHECK;
 
 /* Copy from a packet just received; valid until the next hvh_channel_recv(). -EPROTO: beyond its end. */
-int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *packet, uint32_t offset, void *dst,
-		     uint32_t len) HVW_MUST_CHECK;
+int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *packet,
+		     uint32_t offset, void *dst, uint32_t len) HVW_MUST_CHECK;
 
 /*
  * Send an in-band packet and signal the guest if it must be. -EAGAIN: no room; the device gets a
  * notification when there is (also on a timer for guests that never tell). -EMSGSIZE, -EPROTO.
  */
-int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id, const void *payload,
-		     uint32_t len) HVW_MUST_CHECK;
+int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
+		     const void *payload, uint32_t len) HVW_MUST_CHECK;
 
 /* The peer broke the device's protocol: one line to the log, a counter, and no more from this channel. */
 void hvh_channel_fail(struct hvh_channel *channel, const char *why);

@@ -77,8 +77,8 @@ void hvh_shutdown_status(const struct hvh_device *device, struct hvh_ic_status *
  * -ENOTCONN: no driver in the guest answers (closed, negotiating or unusable); -EBUSY: a request is
  * under way; -EOPNOTSUPP: the negotiated version cannot carry these flags; -EAGAIN: no room.
  */
-int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *text, hvh_shutdown_done done,
-			 void *ctx) HVW_MUST_CHECK;
+int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *text,
+			 hvh_shutdown_done done, void *ctx) HVW_MUST_CHECK;
 
 /* --- time synchronisation: a sync at the start, then a sample every 5 seconds -------------------- */
 
@@ -94,7 +94,8 @@ struct hvh_timesync_status {
 	uint64_t syncs; /* times the guest was told to set its clock */
 };
 
-int hvh_timesync_create(hvh_timesync_clock clock, void *ctx, struct hvh_device **device) HVW_MUST_CHECK;
+int hvh_timesync_create(hvh_timesync_clock clock, void *ctx,
+			struct hvh_device **device) HVW_MUST_CHECK;
 void hvh_timesync_destroy(struct hvh_device *device);
 void hvh_timesync_status(const struct hvh_device *device, struct hvh_timesync_status *status);
 

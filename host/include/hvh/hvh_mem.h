@@ -62,8 +62,8 @@ struct hvh_pin {
 	unsigned iovs;
 	bool writable;
 };
-int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, uint32_t offset, size_t len,
-		bool writable, struct hvh_pin *pin) HVW_MUST_CHECK;
+int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, uint32_t offset,
+		size_t len, bool writable, struct hvh_pin *pin) HVW_MUST_CHECK;
 void hvh_mem_unpin(struct hvh_pin *pin);
 
 /*
@@ -75,7 +75,8 @@ struct hvh_mapping {
 	void *base;
 	size_t bytes;
 };
-int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages, struct hvh_mapping *mapping) HVW_MUST_CHECK;
+int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages,
+		struct hvh_mapping *mapping) HVW_MUST_CHECK;
 void hvh_mem_unmap(struct hvh_mapping *mapping);
 
 /* Pins and mappings that are held: 0 when nothing leaks. */
@@ -88,6 +89,7 @@ unsigned hvh_mem_held(const struct hvh_mem *mem);
  * hvh_mem_map() are not logged: whoever maps them counts them as dirty while it does.
  */
 void hvh_mem_dirty_start(struct hvh_mem *mem);
-int hvh_mem_dirty_take(struct hvh_mem *mem, uint64_t gpa, uint8_t *bitmap, size_t bitmap_bytes) HVW_MUST_CHECK;
+int hvh_mem_dirty_take(struct hvh_mem *mem, uint64_t gpa, uint8_t *bitmap,
+		       size_t bitmap_bytes) HVW_MUST_CHECK;
 
 #endif

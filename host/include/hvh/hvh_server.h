@@ -90,8 +90,9 @@ struct hvh_server_config {
 };
 
 /* -EINVAL: the configuration; -ENOMEM. */
-int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config, const struct hvh_server_ops *ops,
-		      void *ctx, struct hvh_server **server) HVW_MUST_CHECK;
+int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *config,
+		      const struct hvh_server_ops *ops, void *ctx,
+		      struct hvh_server **server) HVW_MUST_CHECK;
 
 /* All channels must be stopped: hvh_server_reset() and its drained channels first. Devices are the caller's. */
 void hvh_server_destroy(struct hvh_server *server);
@@ -106,8 +107,8 @@ int hvh_server_add(struct hvh_server *server, struct hvh_device *device) HVW_MUS
  * The guest posted a message (hypercall POST_MESSAGE): private copy. Returns the hypercall's status
  * (HVP_STATUS_*): INSUFFICIENT_BUFFERS while too many answers wait to be read, so that the guest tries again.
  */
-uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint32_t type, const void *payload,
-			 size_t len);
+uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint32_t type,
+			 const void *payload, size_t len);
 
 /* The way to the guest's message slot is free again: post what waits. */
 void hvh_server_flush(struct hvh_server *server);

@@ -15,7 +15,8 @@
 
 #include "hvw_error.h"
 
-#define HVH_STATE_TAG(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
+#define HVH_STATE_TAG(a, b, c, d)                                                                  \
+	((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
 #define HVH_STATE_DEPTH 8
 
 struct hvh_state_writer {

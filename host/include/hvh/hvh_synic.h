@@ -28,14 +28,16 @@ void hvh_synic_destroy(struct hvh_synic *synic);
  * The guest wrote SCONTROL, SIEFP or SIMP: their complete values. A page that becomes enabled is
  * zeroed, as the hypervisor's overlay would be; one that is no RAM is not used, and -EFAULT returned.
  */
-int hvh_synic_set(struct hvh_synic *synic, uint64_t control, uint64_t siefp, uint64_t simp) HVW_MUST_CHECK;
+int hvh_synic_set(struct hvh_synic *synic, uint64_t control, uint64_t siefp,
+		  uint64_t simp) HVW_MUST_CHECK;
 
 /*
  * Put a message into the slot of `sint`. 0: raise the SINT. -EAGAIN: the slot is busy; the guest will
  * write EOM when it is free (try again then). -ENOTCONN: the SynIC or its page is off. -EINVAL: sint
  * or len out of range.
  */
-int hvh_synic_post(struct hvh_synic *synic, unsigned sint, uint32_t type, const void *payload, size_t len) HVW_MUST_CHECK;
+int hvh_synic_post(struct hvh_synic *synic, unsigned sint, uint32_t type, const void *payload,
+		   size_t len) HVW_MUST_CHECK;
 
 /* Set an event flag. True: it was clear, raise the SINT. Ignored (false) while the SynIC is off. */
 bool hvh_synic_signal(struct hvh_synic *synic, unsigned sint, unsigned flag) HVW_MUST_CHECK;
