@@ -21,7 +21,7 @@
 
 #include "bench.h"
 
-#define LIMIT_MS 300000
+#define LIMIT_MS 60000
 
 struct moment {
 	uint64_t ticks;

@@ -64,7 +64,7 @@ static void check_channel(struct hvh_server *server, const struct hvh_channel *c
 			 (channel->state != CHANNEL_RELEASED && channel->state != CHANNEL_OFFERED));
 	if (!mapped)
 		return;
-	gpadl = gpadl_find(server, channel->ring_gpadl);
+	gpadl = hvh_gpadl_find(server, channel->ring_gpadl);
 	EMBEDDER_REQUIRE(gpadl && gpadl->channel_id == channel->id &&
 			 gpadl->state != GPADL_ASSEMBLING);
 	/* Device access to the ring ends with the machine's memory: nobody may be beyond it. */

@@ -95,32 +95,4 @@ struct hvp_ic_shutdown {
 HVP_SIZE(struct hvp_ic_shutdown, 2060);
 HVP_OFFSET(struct hvp_ic_shutdown, text, 12);
 
-/* Difference between the host's epoch, 1601-01-01 00:00 UTC, and Unix's, in 100 ns. */
-#define HVP_TIME_UNIX_EPOCH 116444736000000000ull
-
-#define HVP_TIMESYNC_PROBE  0u
-#define HVP_TIMESYNC_SYNC   1u /* set the clock */
-#define HVP_TIMESYNC_SAMPLE 2u /* for information */
-
-/* Up to version 3.0. All times in 100 ns. */
-struct hvp_ic_timesync {
-	uint64_t host_time; /* UTC since 1601 */
-	uint64_t child_time;
-	uint64_t round_trip;
-	uint8_t flags;
-} HVP_WIRE(1);
-HVP_SIZE(struct hvp_ic_timesync, 25);
-
-/* From version 4.0. Guests need 22 bytes; Hyper-V sends 24. */
-struct hvp_ic_timesync_v4 {
-	uint64_t host_time; /* UTC since 1601, when the partition's reference counter was … */
-	uint64_t reference_time;
-	uint8_t flags;
-	uint8_t leap; /* as in NTP: 0 none, 3 unsynchronised */
-	uint8_t stratum;
-	uint8_t reserved[5];
-} HVP_WIRE(2);
-HVP_SIZE(struct hvp_ic_timesync_v4, 24);
-HVP_OFFSET(struct hvp_ic_timesync_v4, stratum, 18);
-
 #endif

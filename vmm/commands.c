@@ -425,7 +425,9 @@ static int handle_message(struct shutdown *s, json_t *message)
 		return 0;
 	wipe_progress(s);
 	vmm_log(HVH_LOG_ERROR, "the VM '%s' was not shut down: %s%s", s->query->name,
-		error ? error : "it answers nonsense", s->query->force ? "" : "; --force stops it");
+		error ? error : "it answers nonsense",
+		s->query->force || s->query->reboot || s->query->hibernate ? "" :
+									     "; --force stops it");
 	return 1;
 }
 
@@ -445,10 +447,11 @@ static enum vmm_exit report_end(struct shutdown *s)
 		print_json(json_pack("{s:s, s:I, s:O?}", "name", query->name, "elapsed_ms",
 				     (json_int_t)((vmm_now_ns() - s->begin_ns) / 1000000), "answer",
 				     s->answer));
+	else if (query->reboot)
+		print("%s: the guest restarts\n", query->name);
 	else
 		print("%s: %s after %.1f s\n", query->name,
 		      query->force     ? "stopped" :
-		      query->reboot    ? "restarts" :
 		      query->hibernate ? "hibernated" :
 					 "powered off",
 		      (double)(vmm_now_ns() - s->begin_ns) / 1e9);

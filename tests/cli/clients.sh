@@ -49,7 +49,7 @@ run "$hvhost" status fake --json
 python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["vmbus"]["version"] != "5.3")' "$work/out"
 result $? "status --json is the result as it came"
 works "heartbeat" '^fake: ok, last answer 0.9 s ago, 30 in all' "$hvhost" heartbeat fake
-works "shutdown --reboot returns when the guest agrees" '^fake: restarts' "$hvhost" shutdown fake --reboot
+works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
 vm good
 works "shutdown --json" '"answer": "accepted"' "$hvhost" shutdown fake --json
