@@ -28,7 +28,7 @@ list-programs:
 
 # The sanitizer builds are clang's, so that every file goes through both compilers.
 define build-medium
-@$(MAKE) $(JOBS) programs
+@$(MAKE) $(JOBS) programs nested
 @$(MAKE) $(JOBS) CC=clang SAN=$(SAN_MEDIUM) programs
 @$(MAKE) $(JOBS) CROSS=$(CROSS_MEDIUM) programs
 endef
