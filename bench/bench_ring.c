@@ -2,7 +2,7 @@
 /*
  * Time per message through a ring, send and receive together: ours against DPDK's VMBus driver.
  *
- * Both sides use the same memory, the same loops (ring_loop.h) and the same payloads, which are copied
+ * Both sides use the same memory, the same loops (ring_loop.inc) and the same payloads, which are copied
  * in, copied out and compared byte by byte; what one message is on each side stands in ring_hvis.c and
  * ring_dpdk.c. Each message is published and released on its own, the harder case, with the signal
  * decision each time. One thread on processor 0; or, in rows that end in -2t, producer and consumer

@@ -13,7 +13,7 @@
 #include <rte_bus_vmbus.h>
 #include <rte_version.h>
 
-#include "ring_loop.h"
+#include "ring_loop.inc"
 
 /*
  * A channel comes from a device that the kernel's uio_hv_generic driver holds. There is none here, so

@@ -7,7 +7,7 @@
  */
 #include "hvw_ring.h"
 
-#include "ring_loop.h"
+#include "ring_loop.inc"
 
 /* In reality the halves lie in different address spaces: they share no cache line. */
 static struct {

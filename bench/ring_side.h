@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A ring implementation under measurement. Each is one file that includes ring_loop.h, so that the
+ * A ring implementation under measurement. Each is one file that includes ring_loop.inc, so that the
  * loops around send and receive are the same source on every side.
  */
 #ifndef BENCH_RING_SIDE_H

@@ -13,9 +13,9 @@ PORTABLE_TESTS := $(filter-out $(TESTS_NATIVE),$(PORTABLE_TESTS))
 endif
 PORTABLE_PROGRAMS = $(call programs,$(filter %.c,$(PORTABLE_TESTS))) $(FUZZ_NAMES:%=$(BUILD)/replay/%)
 
-.PHONY: deps-test deps-demo programs list-programs test test-all test-quick check bench demo
+.PHONY: deps-test deps-demo deps-bench programs list-programs test test-all test-quick check bench demo
 
-deps-test deps-demo: deps-%:
+deps-test deps-demo deps-bench: deps-%:
 	@scripts/deps $*
 
 # Everything the tests of one variant need
@@ -57,7 +57,7 @@ check: all
 	scripts/check-man $(if $(VMM_SRCS),--hvhost $(HVHOST)) || failed=1; \
 	test -z "$$failed"
 
-bench: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) nested
+bench: deps-bench $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) nested
 	scripts/run-bench --output build/bench.json $(call programs,$(BENCH))
 
 demo: deps-demo
