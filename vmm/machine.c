@@ -61,24 +61,23 @@ int vmm_kvm_check(char *why, size_t why_size)
 	if (fd < 0) {
 		err = -errno;
 		if (err == -EACCES || err == -EPERM)
-			snprintf(
-				why, why_size,
-				"no permission on /dev/kvm: join the group kvm, or use --accel nested");
+			snprintf(why, why_size, "no permission on /dev/kvm: join the group kvm");
 		else
-			snprintf(why, why_size, "no KVM (/dev/kvm: %s): use --accel nested",
+			snprintf(why, why_size, "no KVM (/dev/kvm: %s): load kvm-intel or kvm-amd",
 				 strerror(-err));
 		return err == -EPERM ? -EACCES : err == -EACCES ? err : -ENOENT;
 	}
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-		snprintf(why, why_size, "/dev/kvm has another API version: use --accel nested");
+		snprintf(why, why_size, "/dev/kvm has another API version: run on another kernel");
 		err = -EOPNOTSUPP;
 	}
 	for (size_t i = 0; !err && i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
 		if (ioctl(fd, KVM_CHECK_EXTENSION, capabilities[i].number) > 0)
 			continue;
-		snprintf(why, why_size,
-			 "this kernel's KVM cannot host Hyper-V guests (no %s): use --accel nested",
-			 capabilities[i].name);
+		snprintf(
+			why, why_size,
+			"this kernel's KVM cannot host Hyper-V guests (no %s): run on another kernel",
+			capabilities[i].name);
 		err = -EOPNOTSUPP;
 	}
 	close(fd);

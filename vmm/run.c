@@ -50,6 +50,15 @@ static size_t machine_input(void *ctx, const uint8_t *bytes, size_t len)
 			     vmm_vm_serial_input(run->vm, bytes, len);
 }
 
+static void machine_output_room(void *ctx)
+{
+	struct run *run = ctx;
+
+	/* The processors of a VM on KVM write themselves, and wait themselves. */
+	if (run->nested)
+		vmm_nested_output_room(run->nested);
+}
+
 static void machine_stop(struct run *run, enum vmm_exit status)
 {
 	/* Nothing may wait for a terminal that has been stopped. */
@@ -244,7 +253,7 @@ static enum vmm_accel choose_accel(enum vmm_accel wanted, char *why, size_t why_
 			return VMM_ACCEL_KVM;
 		}
 		if (wanted == VMM_ACCEL_KVM) {
-			vmm_log(HVH_LOG_ERROR, "%s", no_kvm);
+			vmm_log(HVH_LOG_ERROR, "%s, or use --accel nested", no_kvm);
 			return VMM_ACCEL_AUTO;
 		}
 	}
@@ -277,7 +286,8 @@ static int watch_signals(struct run *run)
 static int start_machine(struct run *run, enum vmm_accel accel)
 {
 	static const struct vmm_console_ops console_ops = { .input = machine_input,
-							    .leave = machine_interrupt };
+							    .leave = machine_interrupt,
+							    .output_room = machine_output_room };
 	int error;
 
 	if (accel == VMM_ACCEL_NESTED)

@@ -41,6 +41,9 @@ struct vmm_nested {
 	struct vmm_loop *loop;
 	const struct vmm_config *config;
 	struct vmm_console *console; /* or NULL */
+	uint8_t console_bytes[4096]; /* output that the terminal has not taken yet: from _at to _len */
+	size_t console_at, console_len;
+	bool input_waits; /* the inner side reads too slowly */
 	struct vmm_share share;
 	char *argv_bytes;
 	size_t argv_len;
@@ -237,24 +240,53 @@ static void read_words(void *ctx, uint32_t events)
 		unwatch(nested, &nested->output_fd);
 }
 
+static void watch_console(struct vmm_nested *nested)
+{
+	uint32_t events = nested->console_at == nested->console_len ? EPOLLIN : 0;
+
+	if (nested->input_waits)
+		events |= EPOLLOUT;
+	vmm_loop_modify(nested->loop, nested->console_fd, events);
+}
+
+/* What was read goes to the terminal. False: it takes no more now, and will say when it does. */
+static bool offer_output(struct vmm_nested *nested)
+{
+	if (nested->console)
+		nested->console_at += vmm_console_offer(nested->console,
+							nested->console_bytes + nested->console_at,
+							nested->console_len - nested->console_at);
+	else
+		nested->console_at = nested->console_len;
+	return nested->console_at == nested->console_len;
+}
+
 static void read_console(void *ctx, uint32_t events)
 {
 	struct vmm_nested *nested = ctx;
-	uint8_t bytes[4096];
-	ssize_t n;
+	ssize_t n = -1;
 
-	while ((n = read(nested->console_fd, bytes, sizeof(bytes))) > 0)
-		if (nested->console)
-			vmm_console_write(nested->console, bytes, (size_t)n);
+	while (offer_output(nested) && (n = read(nested->console_fd, nested->console_bytes,
+						 sizeof(nested->console_bytes))) > 0) {
+		nested->console_at = 0;
+		nested->console_len = (size_t)n;
+	}
 	if (n == 0) {
 		unwatch(nested, &nested->console_fd);
 		return;
 	}
 	if (events & EPOLLOUT) {
-		vmm_loop_modify(nested->loop, nested->console_fd, EPOLLIN);
+		nested->input_waits = false;
 		if (nested->console)
 			vmm_console_resume(nested->console);
 	}
+	watch_console(nested);
+}
+
+void vmm_nested_output_room(struct vmm_nested *nested)
+{
+	if (nested->console_fd >= 0)
+		read_console(nested, 0);
 }
 
 size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, size_t len)
@@ -266,8 +298,10 @@ size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, 
 	n = send(nested->console_fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		n = 0;
-	if ((size_t)n < len)
-		vmm_loop_modify(nested->loop, nested->console_fd, EPOLLIN | EPOLLOUT);
+	if ((size_t)n < len) {
+		nested->input_waits = true;
+		watch_console(nested);
+	}
 	return (size_t)n;
 }
 
@@ -400,9 +434,13 @@ void vmm_nested_interrupt(struct vmm_nested *nested)
 {
 	json_t *message = json_pack("{s:s}", "command", NESTED_COMMAND_INTERRUPT);
 
-	/* Before the VM runs there is nobody to ask. */
-	if (!nested->started || send_line(nested, message))
+	if (!nested->started) {
+		vmm_log(HVH_LOG_WARNING, "stopped before the VM ran");
 		vmm_nested_stop(nested, VMM_EXIT_FAILED);
+	} else if (send_line(nested, message)) {
+		vmm_log(HVH_LOG_WARNING, "the nested machine does not answer: stopped");
+		vmm_nested_stop(nested, VMM_EXIT_FAILED);
+	}
 	json_decref(message);
 }
 

@@ -33,6 +33,8 @@ int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config,
 		      struct vmm_nested **nested);
 void vmm_nested_set_console(struct vmm_nested *nested, struct vmm_console *console);
 size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, size_t len);
+/* The console can take output again: for vmm_console_ops.output_room. */
+void vmm_nested_output_room(struct vmm_nested *nested);
 int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),
 		     void (*ended)(void *ctx, enum vmm_exit status), void *ctx);
 void vmm_nested_stop(struct vmm_nested *nested, enum vmm_exit status);
