@@ -8,7 +8,7 @@
  * the feature bit set (as ours has), has a full barrier and decides on the space signal.
  */
 #if !__has_include(<rte_bus_vmbus.h>)
-#error "no headers of DPDK's VMBus driver: scripts/deps test installs them"
+#error "no headers of DPDK's VMBus driver: scripts/deps bench installs them"
 #endif
 #include <rte_bus_vmbus.h>
 #include <rte_version.h>
