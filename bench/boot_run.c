@@ -4,7 +4,9 @@
  * that took from just before the monitor's exec: ticks of the processor's clock, nanoseconds, and
  * milliseconds in which this machine's processors were idle. Runs in the inner Linux of bench/boot.
  *
- * usage: boot_run TEXT PROGRAM [ARGUMENT]...
+ * usage: boot_run SECONDS TEXT PROGRAM [ARGUMENT]...
+ *
+ * It fails when nothing at all is written for so many seconds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +22,6 @@
 #include <x86intrin.h>
 
 #include "bench.h"
-
-#define LIMIT_MS 60000
 
 struct moment {
 	uint64_t ticks;
@@ -62,14 +62,14 @@ static pid_t start(char **argv, int output)
 }
 
 /* False: the output ended, or nothing came for too long, before `text`. All output goes to stderr then. */
-static bool wait_text(int fd, const char *text)
+static bool wait_text(int fd, const char *text, int limit_ms)
 {
 	static char bytes[1 << 20];
 	size_t used = 0;
 
 	while (used < sizeof(bytes) - 1) {
 		struct pollfd wait = { .fd = fd, .events = POLLIN };
-		ssize_t got = poll(&wait, 1, LIMIT_MS) > 0 ?
+		ssize_t got = poll(&wait, 1, limit_ms) > 0 ?
 				      read(fd, bytes + used, sizeof(bytes) - 1 - used) :
 				      0;
 
@@ -90,14 +90,14 @@ int main(int argc, char **argv)
 	bool said;
 	pid_t pid;
 
-	if (argc < 3)
-		bench_fail("usage: boot_run TEXT PROGRAM [ARGUMENT]...");
+	if (argc < 4 || atoi(argv[1]) <= 0)
+		bench_fail("usage: boot_run SECONDS TEXT PROGRAM [ARGUMENT]...");
 	if (pipe2(output, O_CLOEXEC))
 		bench_fail("pipe: %s", strerror(errno));
 	before = now();
-	pid = start(argv + 2, output[1]);
+	pid = start(argv + 3, output[1]);
 	close(output[1]);
-	said = wait_text(output[0], argv[1]);
+	said = wait_text(output[0], argv[2], atoi(argv[1]) * 1000);
 	after = now();
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);

@@ -51,6 +51,12 @@ static void trace_message(struct embedder *e, const struct embedder_message *mes
 		       hex);
 }
 
+/* A test may add more, and looks after them itself. */
+static unsigned channels_of(const struct embedder *e)
+{
+	return EMBEDDER_CHANNELS + e->with_timesync;
+}
+
 /* --- invariants ------------------------------------------------------------------------------ */
 
 static void check_channel(struct hvh_server *server, const struct hvh_channel *channel)
@@ -115,7 +121,7 @@ static void check_answer(struct embedder *e, const void *bytes)
 	EMBEDDER_REQUIRE(hvw_msg_parse(&msg, bytes, HVP_MESSAGE_PAYLOAD_MAX, HVP_TO_GUEST) == 0);
 	if (msg.u.h.type == HVP_MSG_UNLOAD_RESPONSE || msg.u.h.type == HVP_MSG_VERSION_RESPONSE)
 		EMBEDDER_REQUIRE(!e->server->gpadls && !hvh_mem_held(e->mem));
-	for (i = 0; msg.u.h.type == HVP_MSG_GPADL_TORNDOWN && i < EMBEDDER_CHANNELS; i++)
+	for (i = 0; msg.u.h.type == HVP_MSG_GPADL_TORNDOWN && i < channels_of(e); i++)
 		EMBEDDER_REQUIRE(e->server->channels[i]->ring_gpadl != msg.u.GPADL_TORNDOWN.gpadl);
 	if (msg.u.h.type == HVP_MSG_OPEN_RESULT && msg.u.OPEN_RESULT.status)
 		EMBEDDER_REQUIRE(!e->server->channels[msg.u.OPEN_RESULT.channel_id - 1]->ring.base);
@@ -164,7 +170,7 @@ static void op_signal(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag)
 	struct embedder *e = ctx;
 
 	EMBEDDER_REQUIRE(vp < e->config.vps && sint == HVP_VMBUS_SINT && flag >= 1 &&
-			 flag <= EMBEDDER_CHANNELS);
+			 flag <= channels_of(e));
 	e->signals[flag - 1]++;
 	e->signal_vp[flag - 1] = vp;
 }
@@ -174,7 +180,7 @@ static unsigned index_of(struct embedder *e, const struct hvh_channel *channel)
 	unsigned i = 0;
 
 	while (hvh_server_channel(e->server, i) != channel)
-		EMBEDDER_REQUIRE(++i < EMBEDDER_CHANNELS);
+		EMBEDDER_REQUIRE(++i < channels_of(e));
 	return i;
 }
 
@@ -344,7 +350,7 @@ void embedder_doorbell(struct embedder *e, uint32_t connection_id)
 	unsigned i;
 
 	/* Also for a channel that is stopped: a doorbell may be on its way when that happens. */
-	for (i = 0; i < EMBEDDER_CHANNELS; i++)
+	for (i = 0; i < channels_of(e); i++)
 		if (hvh_server_channel(e->server, i)->connection_id == connection_id)
 			hvh_channel_notify(hvh_server_channel(e->server, i));
 	action_done(e);
@@ -374,7 +380,7 @@ static int next_timer(const struct embedder *e, uint64_t until_ns)
 {
 	int first = -1, i;
 
-	for (i = 0; i < EMBEDDER_CHANNELS; i++)
+	for (i = 0; i < EMBEDDER_CHANNELS_MAX; i++)
 		if (e->deadline_ns[i] && e->deadline_ns[i] <= until_ns &&
 		    (first < 0 || e->deadline_ns[i] < e->deadline_ns[first]))
 			first = i;
@@ -431,6 +437,15 @@ int embedder_shutdown(struct embedder *e, uint32_t flags)
 
 /* --- life, save and load ------------------------------------------------------------------------ */
 
+static bool clock_read(void *ctx, uint64_t *host_time, uint64_t *reference_time)
+{
+	const struct embedder *e = ctx;
+
+	*host_time = EMBEDDER_HOST_TIME(e->now_ns);
+	*reference_time = EMBEDDER_REFERENCE(e->now_ns);
+	return !e->clock_stopped;
+}
+
 static void server_make(struct embedder *e)
 {
 	struct echo_device old = e->echo;
@@ -446,6 +461,10 @@ static void server_make(struct embedder *e)
 	EMBEDDER_REQUIRE(hvh_server_add(e->server, e->heartbeat) == 0);
 	EMBEDDER_REQUIRE(hvh_server_add(e->server, e->shutdown) == 0);
 	EMBEDDER_REQUIRE(hvh_server_add(e->server, &e->echo.device) == 0);
+	if (!e->with_timesync)
+		return;
+	EMBEDDER_REQUIRE(hvh_timesync_create(clock_read, e, &e->timesync) == 0);
+	EMBEDDER_REQUIRE(hvh_server_add(e->server, e->timesync) == 0);
 }
 
 /* Stop everything as the contract of hvh_server_destroy() wants it. */
@@ -468,7 +487,7 @@ static void server_drop(struct embedder *e)
 		embedder_run(e);
 		embedder_drain(e);
 	} while (e->task_count);
-	for (i = 0; i < EMBEDDER_CHANNELS; i++)
+	for (i = 0; i < channels_of(e); i++)
 		EMBEDDER_REQUIRE(!e->owned[i] && !e->deadline_ns[i] &&
 				 e->server->channels[i]->state == CHANNEL_RELEASED);
 	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == 0 && !e->server->gpadls &&
@@ -476,6 +495,7 @@ static void server_drop(struct embedder *e)
 	hvh_server_destroy(e->server);
 	hvh_heartbeat_destroy(e->heartbeat);
 	hvh_shutdown_destroy(e->shutdown);
+	hvh_timesync_destroy(e->timesync);
 	e->muted = false;
 	e->after_action = after_action;
 	e->owner_result = owner_result;

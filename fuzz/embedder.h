@@ -4,7 +4,7 @@
  * the test lets it happen, an inbox as large as the test wants, and a trace of what the guest gets to
  * see. After everything it does it checks the server's invariants and aborts where one is broken.
  *
- * One thread. Devices: heartbeat (channel 1), shutdown (2), echo (3).
+ * One thread. Devices: heartbeat (channel 1), shutdown (2), echo (3); timesync (4) on request.
  */
 #ifndef FUZZ_EMBEDDER_H
 #define FUZZ_EMBEDDER_H
@@ -16,8 +16,9 @@
 #include "fuzz/echo_device.h"
 #include "hvp_hv.h"
 
-#define EMBEDDER_CHANNELS 3
-#define EMBEDDER_RAM	  (2u << 20)
+#define EMBEDDER_CHANNELS     3 /* those that are always there: the fuzz corpora count on it */
+#define EMBEDDER_CHANNELS_MAX 4
+#define EMBEDDER_RAM	      (2u << 20)
 
 /* An address behind the RAM. */
 #define EMBEDDER_NO_RAM ((uint64_t)EMBEDDER_RAM + 0x100000)
@@ -46,6 +47,8 @@ struct embedder_task {
 struct embedder {
 	/* For the test to set. */
 	struct hvh_server_config config; /* before embedder_init() */
+	bool with_timesync; /* before embedder_init() */
+	bool clock_stopped; /* the timesync device cannot read the time */
 	bool synchronous; /* the owner loop is the control loop: no work is put off */
 	unsigned room; /* messages that the inbox holds */
 	int start_result; /* what ops->channel_start answers */
@@ -58,12 +61,13 @@ struct embedder {
 	struct hvh_server *server;
 	struct hvh_device *heartbeat;
 	struct hvh_device *shutdown;
+	struct hvh_device *timesync; /* NULL unless with_timesync */
 	struct echo_device echo;
 	uint64_t now_ns;
 	unsigned accepted[HVP_MSG_END]; /* the guest's messages that were no violation */
 	unsigned refused[HVP_MSG_END]; /* and those that were */
-	unsigned signals[EMBEDDER_CHANNELS];
-	uint32_t signal_vp[EMBEDDER_CHANNELS]; /* of the last one */
+	unsigned signals[EMBEDDER_CHANNELS_MAX];
+	uint32_t signal_vp[EMBEDDER_CHANNELS_MAX]; /* of the last one */
 	unsigned timers_set;
 	unsigned lines; /* logged */
 	char last_line[256];
@@ -78,12 +82,16 @@ struct embedder {
 	unsigned inbox_count, inbox_capacity;
 	struct embedder_task tasks[64];
 	unsigned task_count;
-	bool owned[EMBEDDER_CHANNELS]; /* between a successful start and drained */
-	uint64_t deadline_ns[EMBEDDER_CHANNELS];
+	bool owned[EMBEDDER_CHANNELS_MAX]; /* between a successful start and drained */
+	uint64_t deadline_ns[EMBEDDER_CHANNELS_MAX];
 	size_t trace_capacity;
 	bool muted; /* the server goes away: nothing goes to the trace or the inbox */
 	bool posting; /* within hvh_server_flush(): answers may be old */
 };
+
+/* What the timesync device takes for the host's time and the reference counter when now_ns is this. */
+#define EMBEDDER_HOST_TIME(now_ns) (133000000000000000ull + (now_ns) / 100)
+#define EMBEDDER_REFERENCE(now_ns) (77 + (now_ns) / 100)
 
 /* Make memory, devices and server. e->config is zero: 5.3, 4 processors. */
 void embedder_init(struct embedder *e);

@@ -34,7 +34,7 @@ void guest_fini(struct guest *g)
 {
 	unsigned i;
 
-	for (i = 0; i < EMBEDDER_CHANNELS; i++)
+	for (i = 0; i < EMBEDDER_CHANNELS_MAX; i++)
 		unmap(&g->channels[i]);
 }
 
@@ -120,7 +120,7 @@ bool guest_request_offers(struct guest *g)
 
 		if (msg.u.h.type == HVP_MSG_ALL_OFFERS_DELIVERED)
 			return true;
-		if (msg.u.h.type != HVP_MSG_OFFER_CHANNEL || !id || id > EMBEDDER_CHANNELS)
+		if (msg.u.h.type != HVP_MSG_OFFER_CHANNEL || !id || id > EMBEDDER_CHANNELS_MAX)
 			return false;
 		g->channels[id - 1].id = id;
 		g->channels[id - 1].connection_id = msg.u.OFFER_CHANNEL.connection_id;

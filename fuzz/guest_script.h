@@ -33,7 +33,7 @@ struct guest {
 	uint32_t version;
 	uint32_t next_gpadl;
 	uint64_t next_gpn;
-	struct guest_channel channels[EMBEDDER_CHANNELS];
+	struct guest_channel channels[EMBEDDER_CHANNELS_MAX];
 
 	/* How it answers integration services. */
 	bool mute; /* takes packets, says nothing */

@@ -14,6 +14,7 @@ WIRE_SRCS += wire/hvw_ring.c
 HOST_SRCS += host/dev/heartbeat.c
 HOST_SRCS += host/dev/ic.c
 HOST_SRCS += host/dev/shutdown.c
+HOST_SRCS += host/dev/timesync.c
 HOST_SRCS += host/mem/mem.c
 HOST_SRCS += host/state/state.c
 HOST_SRCS += host/vmbus/channel.c
@@ -78,6 +79,7 @@ TESTS_UNIT += tests/unit/test_server.c
 TESTS_UNIT += tests/unit/test_shutdown.c
 TESTS_UNIT += tests/unit/test_state.c
 TESTS_UNIT += tests/unit/test_synic.c
+TESTS_UNIT += tests/unit/test_timesync.c
 
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
 # vmm/ is for x86-64, and jansson is installed for this machine's processor alone
@@ -134,6 +136,7 @@ SRCS_tests/unit/test_pm.c := vmm/loop.c vmm/pio.c vmm/pm.c
 SRCS_tests/unit/test_serial.c := vmm/serial.c
 SRCS_tests/unit/test_server.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_timesync.c := $(HOST_TEST_SRCS)
 SRCS_bench/boot_run.c := bench/bench.c
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal

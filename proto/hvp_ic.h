@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Integration services: the framing that all share, version negotiation, heartbeat and shutdown.
+ * Integration services: the framing that all share, version negotiation, heartbeat, shutdown and
+ * time synchronisation.
  *
  * On the ring a message is an in-band packet whose payload is struct hvp_pipe_header, struct
  * hvp_ic_header and a body. The structures here begin behind the pipe header.
@@ -94,5 +95,39 @@ struct hvp_ic_shutdown {
 } HVP_WIRE(4);
 HVP_SIZE(struct hvp_ic_shutdown, 2060);
 HVP_OFFSET(struct hvp_ic_shutdown, text, 12);
+
+/* What the guest is to do with the time. */
+#define HVP_TIMESYNC_PROBE  0u /* answer, no more */
+#define HVP_TIMESYNC_SYNC   1u /* set the clock */
+#define HVP_TIMESYNC_SAMPLE 2u /* know it */
+
+/* Times count 100 ns; the host's UTC from 1601-01-01 00:00 on, which is this long before Unix's epoch. */
+#define HVP_TIME_PER_SECOND 10000000
+#define HVP_TIME_UNIX_EPOCH 116444736000000000ull
+
+/* Up to message version 3.0. */
+struct hvp_ic_timesync {
+	uint64_t host_time;
+	uint64_t child_time;
+	uint64_t round_trip;
+	uint8_t flags; /* HVP_TIMESYNC_* */
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_ic_timesync, 25);
+HVP_OFFSET(struct hvp_ic_timesync, round_trip, 16);
+HVP_OFFSET(struct hvp_ic_timesync, flags, 24);
+
+/* From message version 4.0. Guests want 22 bytes at least; Hyper-V sends these 24. */
+struct hvp_ic_timesync_v4 {
+	uint64_t host_time;
+	uint64_t reference_time; /* the partition's reference counter at that moment */
+	uint8_t flags; /* HVP_TIMESYNC_* */
+	uint8_t leap; /* as in NTP */
+	uint8_t stratum;
+	uint8_t reserved[5];
+} HVP_WIRE(2);
+HVP_SIZE(struct hvp_ic_timesync_v4, 24);
+HVP_OFFSET(struct hvp_ic_timesync_v4, reference_time, 8);
+HVP_OFFSET(struct hvp_ic_timesync_v4, flags, 16);
+HVP_OFFSET(struct hvp_ic_timesync_v4, stratum, 18);
 
 #endif

@@ -298,5 +298,7 @@ HVP_SIZE(struct hvp_msg_modify_connection_response, 9);
 #define HVP_INSTANCE_HEARTBEAT HVP_GUID(0xfd149e91u, 0x82e0u, 0x4a7du, 0xafa6u, 0x2a4166cbd7c0ull)
 #define HVP_CLASS_SHUTDOWN     HVP_GUID(0x0e0b6031u, 0x5213u, 0x4934u, 0x818bu, 0x38d90ced39dbull)
 #define HVP_INSTANCE_SHUTDOWN  HVP_GUID(0xb6650ff7u, 0x33bcu, 0x4840u, 0x8048u, 0xe0676786f393ull)
+#define HVP_CLASS_TIMESYNC     HVP_GUID(0x9527e630u, 0xd0aeu, 0x497bu, 0xadceu, 0xe80ab0175cafull)
+#define HVP_INSTANCE_TIMESYNC  HVP_GUID(0x2dd1ce17u, 0x079eu, 0x403cu, 0xb352u, 0xa1921ee207eeull)
 
 #endif

@@ -15,6 +15,7 @@
 
 #define MEMORY_MAX  (1ull << 40)
 #define SECONDS_MAX 1000000000u
+#define OFFSET_TEXT 20 /* longest "-1000000000.0000000" */
 
 /* One option: `set` stores its value in the config or query, or returns what would be right. */
 struct option {
@@ -72,6 +73,25 @@ static bool parse_seconds(const char *value, unsigned *seconds)
 		return false;
 	*seconds = (unsigned)number;
 	return true;
+}
+
+/* "3600", "-0.25": no spaces, no exponent, within SECONDS_MAX. */
+static bool parse_offset(const char *value, double *seconds)
+{
+	const char *digits = value + (*value == '-' || *value == '+');
+	size_t whole = strspn(digits, "0123456789"), fraction = 0;
+	const char *end = digits + whole;
+
+	if (*end == '.') {
+		fraction = strspn(end + 1, "0123456789");
+		end += 1 + fraction;
+		if (!fraction)
+			return false;
+	}
+	if (!whole || *end || strlen(value) > OFFSET_TEXT)
+		return false;
+	*seconds = strtod(value, NULL);
+	return *seconds <= SECONDS_MAX && *seconds >= -(double)SECONDS_MAX;
 }
 
 bool vmm_name_is_valid(const char *name)
@@ -287,7 +307,15 @@ static const char *set_query_timeout(void *target, const char *value)
 										      right_seconds;
 }
 
+static const char *set_offset(void *target, const char *value)
+{
+	return parse_offset(value, &((struct vmm_query *)target)->offset_seconds) ?
+		       NULL :
+		       "must be a number of seconds, as 3600 or -0.5";
+}
+
 static const struct option json_option = { "--json", false, set_json };
+static const struct option offset_option = { "--offset", true, set_offset };
 static const struct option shutdown_options[] = {
 	{ "--force", false, set_force },
 	{ "--reboot", false, set_reboot },
@@ -406,7 +434,7 @@ enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_
 enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
 					  struct vmm_query *query, char *error, size_t error_size)
 {
-	struct option options[COUNT_OF(shutdown_options) + 2] = { 0 };
+	struct option options[COUNT_OF(shutdown_options) + 3] = { 0 };
 	struct parser p = {
 		.options = options, .target = query, .error = error, .error_size = error_size
 	};
@@ -415,6 +443,8 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 
 	if (takes & VMM_TAKES_JSON)
 		options[count++] = json_option;
+	if (takes & VMM_TAKES_OFFSET)
+		options[count++] = offset_option;
 	if (takes & VMM_TAKES_SHUTDOWN)
 		memcpy(&options[count], shutdown_options, sizeof(shutdown_options));
 	*query = (struct vmm_query){ 0 };

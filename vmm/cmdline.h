@@ -25,6 +25,7 @@ struct vmm_query {
 	bool reboot;
 	bool hibernate;
 	unsigned timeout_seconds;
+	double offset_seconds;
 };
 
 /* Which of them a subcommand has. */
@@ -32,6 +33,7 @@ enum vmm_query_takes {
 	VMM_TAKES_NAME = 1 << 0,
 	VMM_TAKES_JSON = 1 << 1,
 	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --timeout */
+	VMM_TAKES_OFFSET = 1 << 3, /* --offset */
 };
 
 /* `argv`: what follows the subcommand's name. Strings of `config` and `query` are borrowed from it. */

@@ -62,16 +62,18 @@ static int receive_reply(struct vmm_client *client, uint64_t deadline_ns, json_t
 	}
 }
 
-/* One question, one answer: the result, or NULL after a line to stderr. */
-static json_t *ask(const char *name, const char *command)
+/* One question, which is given away, one answer: the result, or NULL after a line to stderr. */
+static json_t *ask_json(const char *name, json_t *request)
 {
 	struct vmm_client *client;
 	json_t *reply = NULL, *result;
 	int error = open_vm(name, &client);
 
-	if (error)
+	if (error) {
+		json_decref(request);
 		return NULL;
-	error = vmm_client_send(client, json_pack("{s:s}", "command", command));
+	}
+	error = vmm_client_send(client, request);
 	if (!error)
 		error = receive_reply(client, vmm_now_ns() + ANSWER_TIMEOUT_S * NS_PER_S, &reply);
 	vmm_client_close(client);
@@ -89,6 +91,11 @@ static json_t *ask(const char *name, const char *command)
 	}
 	json_decref(reply);
 	return result;
+}
+
+static json_t *ask(const char *name, const char *command)
+{
+	return ask_json(name, json_pack("{s:s}", "command", command));
 }
 
 /* --- printing --------------------------------------------------------------------------------- */
@@ -261,6 +268,28 @@ enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
 		      last_answer(buffer, sizeof(buffer), result), text_of(result, "state"));
 	json_decref(result);
 	return status;
+}
+
+/* --- time synchronisation ----------------------------------------------------------------------- */
+
+enum vmm_exit vmm_command_timesync(const struct vmm_query *query)
+{
+	json_t *result = ask_json(query->name, json_pack("{s:s, s:f}", "command", "timesync",
+							 "offset_seconds", query->offset_seconds));
+
+	if (!result)
+		return VMM_EXIT_FAILED;
+	if (query->json) {
+		print_json(result);
+		return VMM_EXIT_DONE;
+	}
+	if (query->offset_seconds != 0)
+		print("%s: told to set its clock to the host's %+.3f s\n", query->name,
+		      query->offset_seconds);
+	else
+		print("%s: told to set its clock to the host's\n", query->name);
+	json_decref(result);
+	return VMM_EXIT_DONE;
 }
 
 /* --- list ------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 enum vmm_exit vmm_command_list(const struct vmm_query *query);
 enum vmm_exit vmm_command_status(const struct vmm_query *query);
 enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query);
+enum vmm_exit vmm_command_timesync(const struct vmm_query *query);
 enum vmm_exit vmm_command_shutdown(const struct vmm_query *query);
 
 #endif

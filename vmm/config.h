@@ -15,7 +15,8 @@ enum vmm_serial_kind { VMM_SERIAL_STDIO, VMM_SERIAL_FILE, VMM_SERIAL_NONE };
 /* Integration services that can be left out with --no-service: bit, name. */
 #define VMM_SERVICE_LIST(X)                                                                        \
 	X(0, heartbeat)                                                                            \
-	X(1, shutdown)
+	X(1, shutdown)                                                                             \
+	X(2, timesync)
 
 enum vmm_service {
 #define VMM_SERVICE_ENUM(bit, name) VMM_SERVICE_##name = 1 << (bit),

@@ -14,6 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
@@ -507,6 +508,35 @@ static int add_device(struct vmm_vm *vm, struct hvh_device *device)
 	return hvh_server_add(hv->server, device);
 }
 
+/*
+ * KVM's reference counter is its clock of the VM in 100 ns, also where the guest computes it from the
+ * reference TSC page, whose values KVM derives from that clock. With a stable TSC KVM tells the real
+ * time of the same instant; else that is read between two readings of the clock.
+ */
+static bool on_timesync_clock(void *ctx, uint64_t *host_time, uint64_t *reference_time)
+{
+	struct vmm_vm *vm = ctx;
+	struct kvm_clock_data first = { 0 }, second = { 0 };
+	uint64_t clock_ns, real_ns;
+	struct timespec now;
+
+	if (ioctl(vm->fd, KVM_GET_CLOCK, &first) < 0)
+		return false;
+	if (first.flags & KVM_CLOCK_REALTIME) {
+		clock_ns = first.clock;
+		real_ns = first.realtime;
+	} else {
+		if (clock_gettime(CLOCK_REALTIME, &now) ||
+		    ioctl(vm->fd, KVM_GET_CLOCK, &second) < 0)
+			return false;
+		clock_ns = first.clock + (second.clock - first.clock) / 2;
+		real_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	}
+	*host_time = HVP_TIME_UNIX_EPOCH + real_ns / 100;
+	*reference_time = clock_ns / 100;
+	return true;
+}
+
 static int create_devices(struct vmm_vm *vm)
 {
 	struct vmm_hyperv *hv = &vm->hyperv;
@@ -521,6 +551,11 @@ static int create_devices(struct vmm_vm *vm)
 		err = hvh_shutdown_create(&hv->shutdown);
 		if (!err)
 			err = add_device(vm, hv->shutdown);
+	}
+	if (!err && !(vm->config->services_off & VMM_SERVICE_timesync)) {
+		err = hvh_timesync_create(on_timesync_clock, vm, &hv->timesync);
+		if (!err)
+			err = add_device(vm, hv->timesync);
 	}
 	return err;
 }
@@ -555,6 +590,8 @@ void vmm_hyperv_destroy(struct vmm_vm *vm)
 		hvh_heartbeat_destroy(hv->heartbeat);
 	if (hv->shutdown)
 		hvh_shutdown_destroy(hv->shutdown);
+	if (hv->timesync)
+		hvh_timesync_destroy(hv->timesync);
 }
 
 int vmm_hyperv_create_vcpu(struct vmm_vcpu *vcpu)

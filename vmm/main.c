@@ -40,7 +40,7 @@ static const struct command commands[] = {
 			"  --serial WHERE         stdio (default), file:PATH or none\n"
 			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
-			"  --no-service NAME      leave out heartbeat or shutdown; may be repeated\n"
+			"  --no-service NAME      leave out heartbeat, shutdown or timesync; may be repeated\n"
 			"  --timeout SECONDS      stop it after that time, with exit status 124\n"
 			"  --daemonize            return when it runs\n"
 			"\n"
@@ -70,6 +70,15 @@ static const struct command commands[] = {
 		.arguments = "NAME [--json]",
 		.summary = "tell whether the guest answers; exit status 1 if it does not",
 		.help = "  --json    as an object for programs\n",
+	},
+	{
+		.name = "timesync",
+		.query = vmm_command_timesync,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_OFFSET,
+		.arguments = "NAME [--offset SECONDS] [--json]",
+		.summary = "have the guest set its clock to the host's",
+		.help = "  --offset SECONDS    and so much ahead of it; may be negative or a fraction (0)\n"
+			"  --json              as an object for programs\n",
 	},
 	{
 		.name = "shutdown",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Commands of the control socket: what the virtual machine is and does, and the shutdown service.
+ * Commands of the control socket: what the virtual machine is and does, and the services.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <hvh/hvh_server.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hvw_guid.h"
@@ -158,6 +159,22 @@ static json_t *shutdown_json(struct vmm_vm *vm)
 	return service_json(&status);
 }
 
+static json_t *timesync_json(struct vmm_vm *vm)
+{
+	struct hvh_timesync_status status;
+	json_t *json;
+
+	if (!vm->hyperv.timesync)
+		return json_null();
+	hvh_timesync_status(vm->hyperv.timesync, &status);
+	json = service_json(&status.ic);
+	json_object_set_new(json, "offset_seconds",
+			    json_real((double)status.offset / HVP_TIME_PER_SECOND));
+	json_object_set_new(json, "syncs", json_integer((json_int_t)status.syncs));
+	json_object_set_new(json, "sync_pending", json_boolean(status.sync_pending));
+	return json;
+}
+
 /* The process' own truth, so that a leak shows wherever it comes from. */
 static unsigned count_entries(const char *folder, const char *target)
 {
@@ -236,11 +253,11 @@ static json_t *crash_json(struct vmm_vm *vm)
 
 static json_t *status_json(struct vmm_vm *vm)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}", "vm", vm_json(vm),
-			 "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
+	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}", "vm",
+			 vm_json(vm), "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
 			 channels_json(vm), "services", "heartbeat", heartbeat_json(vm), "shutdown",
-			 shutdown_json(vm), "resources", resources_json(vm), "exits",
-			 exits_json(vm), "crash", crash_json(vm));
+			 shutdown_json(vm), "timesync", timesync_json(vm), "resources",
+			 resources_json(vm), "exits", exits_json(vm), "crash", crash_json(vm));
 }
 
 /* --- shutdown -------------------------------------------------------------------------------------- */
@@ -304,6 +321,45 @@ static void command_shutdown(struct vmm_vm *vm, struct vmm_request *request,
 		refuse_shutdown(vm, request, err);
 }
 
+/* --- time synchronisation ---------------------------------------------------------------------------- */
+
+/* Some 30 years: room for every experiment, and no sum of it with a date overflows. */
+#define OFFSET_SECONDS_MAX 1e9
+
+static void command_timesync(struct vmm_vm *vm, struct vmm_request *request,
+			     const json_t *arguments)
+{
+	const json_t *offset = json_object_get(arguments, "offset_seconds");
+	double seconds = json_number_value(offset);
+	struct hvh_timesync_status status;
+	struct timespec now;
+	json_t *json;
+
+	if (!vm->hyperv.timesync) {
+		vmm_reply_error(request, "this virtual machine runs without the timesync service");
+		return;
+	}
+	if ((offset && !json_is_number(offset)) || seconds > OFFSET_SECONDS_MAX ||
+	    seconds < -OFFSET_SECONDS_MAX) {
+		vmm_reply_error(request, "\"offset_seconds\" must be a number from %.0f to %.0f",
+				-OFFSET_SECONDS_MAX, OFFSET_SECONDS_MAX);
+		return;
+	}
+	/* Before the order: whatever the guest's clock shows because of it shows it later. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (hvh_timesync_step(vm->hyperv.timesync, (int64_t)(seconds * HVP_TIME_PER_SECOND))) {
+		hvh_timesync_status(vm->hyperv.timesync, &status);
+		vmm_reply_error(request,
+				"the guest has no time synchronisation driver loaded (channel %s)",
+				hvh_ic_state_name(status.ic.state));
+		return;
+	}
+	json = timesync_json(vm);
+	json_object_set_new(json, "host_time",
+			    json_real((double)now.tv_sec + (double)now.tv_nsec / 1e9));
+	vmm_reply(request, json);
+}
+
 void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *command,
 		    const json_t *arguments)
 {
@@ -311,6 +367,8 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		vmm_reply(request, status_json(vm));
 	} else if (strcmp(command, "shutdown") == 0) {
 		command_shutdown(vm, request, arguments);
+	} else if (strcmp(command, "timesync") == 0) {
+		command_timesync(vm, request, arguments);
 	} else if (strcmp(command, "heartbeat") == 0) {
 		if (vm->hyperv.heartbeat)
 			vmm_reply(request, heartbeat_json(vm));

@@ -169,7 +169,8 @@ struct vmm_hyperv {
 	struct hvh_server *server;
 	struct hvh_device *heartbeat; /* (c) NULL: left out */
 	struct hvh_device *shutdown; /* (c) NULL: left out */
-	struct vmm_device_timer timers[2];
+	struct hvh_device *timesync; /* (c) NULL: left out */
+	struct vmm_device_timer timers[3];
 	unsigned timers_used;
 	struct vmm_doorbell *doorbells;
 	uint32_t message_vp; /* where the last message went */

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# list, status, heartbeat, shutdown: against a VM that is not there, and against one that behaves as told.
+# list, status, heartbeat, timesync, shutdown: against a VM that is not there, and against one that behaves as told.
 
 set -u
 . "$(dirname "$0")/cli.sh"
@@ -21,7 +21,7 @@ vm() {
 	rm "$work/ready"
 }
 
-for command in status heartbeat shutdown; do
+for command in status heartbeat timesync shutdown; do
 	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
 	    "$hvhost" "$command" fake
 done
@@ -49,6 +49,9 @@ run "$hvhost" status fake --json
 python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["vmbus"]["version"] != "5.3")' "$work/out"
 result $? "status --json is the result as it came"
 works "heartbeat" '^fake: ok, last answer 0.9 s ago, 30 in all' "$hvhost" heartbeat fake
+works "timesync" '^fake: told to set its clock to the host.s$' "$hvhost" timesync fake
+works "timesync --offset" '^fake: told to set its clock to the host.s -0.250 s' "$hvhost" timesync fake --offset -0.25
+works "timesync --json" '"offset_seconds": 3600.0' "$hvhost" timesync fake --json --offset 3600
 works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
 vm good
@@ -62,6 +65,7 @@ run "$hvhost" heartbeat fake
 result $? "heartbeat that is lost: exit status 1"
 vm refuses
 fails "shutdown that is refused" 1 "no driver in the guest answers; --force stops it" "$hvhost" shutdown fake
+fails "timesync that is refused" 1 "no driver in the guest answers" "$hvhost" timesync fake
 vm accepts_and_stays
 fails "shutdown that takes too long" 1 "'fake' still runs after 1 s; .hvhost shutdown fake --force." \
     "$hvhost" shutdown fake --timeout 1

@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat shutdown; do
+for command in run list status heartbeat timesync shutdown; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -36,6 +36,11 @@ fails "status: bad name" 2 "'../x': a VM's name" "$hvhost" status ../x
 fails "status of two" 2 "'b' is one argument too many" "$hvhost" status a b
 fails "list takes no name" 2 "'a' is one argument too many" "$hvhost" list a
 fails "shutdown: two ways at once" 2 'only one of' "$hvhost" shutdown a --force --reboot
+for offset in soon 1e3 0x10 -- - 1. .5 " 1" 1000000001 0.00000000000000000001; do
+	fails "timesync: bad offset '$offset'" 2 "--offset '$offset': must be a number of seconds" \
+	    "$hvhost" timesync a --offset "$offset"
+done
+fails "heartbeat takes no offset" 2 "unknown option '--offset'" "$hvhost" heartbeat a --offset 1
 fails "shutdown: bad time" 2 "--timeout 'soon'" "$hvhost" shutdown a --timeout soon
 
 run sh -c "'$hvhost' --help > /dev/full"

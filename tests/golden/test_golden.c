@@ -591,6 +591,45 @@ TAP_TEST(a_shutdown_request_has_its_vector)
 	TAP_EQ(body.text[3], 0);
 }
 
+/* 2020-01-01 00:00:00 UTC is 1577836800 in Unix's count. */
+#define YEAR_2020 (HVP_TIME_UNIX_EPOCH + 1577836800ull * HVP_TIME_PER_SECOND)
+
+static void check_timesync(const char *file, uint16_t version, const void *body, size_t body_len)
+{
+	struct hvp_ic_header h = { .framework = { 3, 0 },
+				   .type = HVP_IC_TIMESYNC,
+				   .message = { version, 0 },
+				   .size = (uint16_t)body_len,
+				   .transaction_id = 5,
+				   .flags = HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_REQUEST };
+	uint8_t built[HVW_IC_HEADERS + sizeof(struct hvp_ic_timesync)];
+	struct vector v;
+	struct hvw_ic ic;
+
+	TAP_REQUIRE(load(&v, file));
+	memcpy(built + HVW_IC_HEADERS, body, body_len);
+	same_bytes(&v, built, hvw_ic_build(built, &h));
+	TAP_REQUIRE(hvw_ic_parse(&ic, v.bytes, v.len) == 0);
+	TAP_MEM_EQ(&ic.h, &h, sizeof(h));
+	TAP_MEM_EQ(ic.body, body, body_len);
+}
+
+TAP_TEST(time_synchronisation_has_its_vectors)
+{
+	const struct hvp_ic_timesync_v4 sync = {
+		.host_time = YEAR_2020,
+		.reference_time = 0x0102030405060708,
+		.flags = HVP_TIMESYNC_SYNC,
+	};
+	const struct hvp_ic_timesync sample = {
+		.host_time = YEAR_2020,
+		.flags = HVP_TIMESYNC_SAMPLE,
+	};
+
+	check_timesync("ic/timesync-sync-4.0", 4, &sync, sizeof(sync));
+	check_timesync("ic/timesync-sample-3.0", 3, &sample, sizeof(sample));
+}
+
 /* --- GUIDs ----------------------------------------------------------------------------------- */
 
 TAP_TEST(guids_have_their_vectors)
@@ -603,6 +642,10 @@ TAP_TEST(guids_have_their_vectors)
 		{ "guid/heartbeat-instance", HEARTBEAT_INSTANCE, HVP_INSTANCE_HEARTBEAT },
 		{ "guid/shutdown-class", SHUTDOWN_CLASS, HVP_CLASS_SHUTDOWN },
 		{ "guid/shutdown-instance", SHUTDOWN_INSTANCE, HVP_INSTANCE_SHUTDOWN },
+		{ "guid/timesync-class", "9527e630-d0ae-497b-adce-e80ab0175caf",
+		  HVP_CLASS_TIMESYNC },
+		{ "guid/timesync-instance", "2dd1ce17-079e-403c-b352-a1921ee207ee",
+		  HVP_INSTANCE_TIMESYNC },
 		{ "guid/network-class", "f8615163-df3e-46c5-913f-f2d2f965ed0e",
 		  HVP_GUID(0xf8615163u, 0xdf3eu, 0x46c5u, 0x913fu, 0xf2d2f965ed0eull) },
 	};

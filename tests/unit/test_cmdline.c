@@ -150,7 +150,7 @@ TAP_TEST(error_names_the_option_and_what_is_right)
 		{ "--accel tcg", "--accel 'tcg'", "auto, kvm or nested" },
 		{ "--vmbus-version 6.0", "--vmbus-version '6.0'", "5.3" },
 		{ "--vmbus-version 5", "--vmbus-version '5'", "5.3" },
-		{ "--no-service kvp", "--no-service 'kvp'", "heartbeat shutdown" },
+		{ "--no-service kvp", "--no-service 'kvp'", "heartbeat shutdown timesync" },
 		{ "--timeout 0", "--timeout '0'", "from 1" },
 		{ "--timeout 1h", "--timeout '1h'", "seconds" },
 		{ "--daemonize=yes", "--daemonize", "takes no value" },
@@ -183,6 +183,23 @@ TAP_TEST(error_stays_one_printable_line)
 	huge[sizeof(huge) - 1] = '\0';
 	TAP_EQ(vmm_cmdline_run(1, long_argv, &c, error, sizeof(error)), VMM_CMDLINE_ERROR);
 	TAP_CHECK(strlen(error) < 200);
+}
+
+TAP_TEST(an_offset_is_a_plain_number)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_OFFSET;
+	struct vmm_query q;
+
+	TAP_EQ(query("vm", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.offset_seconds == 0);
+	TAP_EQ(query("vm --offset -0.25", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.offset_seconds == -0.25);
+	TAP_EQ(query("vm --offset=+3600", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.offset_seconds == 3600);
+	TAP_EQ(query("vm --offset -1000000000.0000000", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.offset_seconds == -1e9);
+	TAP_EQ(query("vm --offset 1000000000.1", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm --offset nan", takes, &q), VMM_CMDLINE_ERROR);
 }
 
 TAP_TEST(query_takes_what_its_command_has)
@@ -222,7 +239,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 	static const char *const lines[] = {
 		"--name a --kernel k",
 		"--name a --kernel -k --initrd=-i --append=--x --memory 65M --cpus 64 --serial none --accel nested",
-		"--name a --kernel k --serial file:a=b:c --vmbus-version 2.4 --no-service shutdown --timeout 1000000000",
+		"--name a --kernel k --serial file:a=b:c --vmbus-version 2.4 --no-service shutdown --no-service timesync --timeout 1000000000",
 		"--name a --kernel k --append= --daemonize --memory 1024G --accel kvm --no-service heartbeat",
 	};
 

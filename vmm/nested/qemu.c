@@ -129,9 +129,12 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 		kernel,
 		"-initrd",
 		initrd,
-		/* Without tsc=reliable the inner KVM has no stable clock to offer its guest when there are several processors. */
+		/*
+		 * Without tsc=reliable the inner KVM has no stable clock to offer its guest when there are several
+		 * processors. Without init_on_alloc=0 the guest's memory is cleared twice.
+		 */
 		"-append",
-		"console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests",
+		"console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests init_on_alloc=0",
 		"-serial",
 		"stdio",
 		"-device",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Integration service devices: heartbeat and shutdown.
+ * Integration service devices: heartbeat, shutdown and time synchronisation.
  *
  * Status and requests are called on the device's owner loop.
  */
@@ -79,5 +79,31 @@ void hvh_shutdown_status(const struct hvh_device *device, struct hvh_ic_status *
  */
 int hvh_shutdown_request(struct hvh_device *device, uint32_t flags, const char *text,
 			 hvh_shutdown_done done, void *ctx) HVW_MUST_CHECK;
+
+/* --- time synchronisation: a sync at the start, then a sample every 5 seconds -------------------- */
+
+/*
+ * The host's time (100 ns since 1601, UTC) and the partition's reference counter (100 ns) at one
+ * moment. False: they cannot be read, and the guest gets none this time. Owner loop.
+ */
+typedef bool (*hvh_timesync_clock)(void *ctx, uint64_t *host_time, uint64_t *reference_time);
+
+struct hvh_timesync_status {
+	struct hvh_ic_status ic;
+	int64_t offset; /* by which the guest's time is to differ from the host's, in 100 ns */
+	uint64_t syncs; /* times the guest confirmed that it was told to set its clock */
+	bool sync_pending; /* it was told to, or will be, and has not confirmed */
+};
+
+int hvh_timesync_create(hvh_timesync_clock clock, void *ctx,
+			struct hvh_device **device) HVW_MUST_CHECK;
+void hvh_timesync_destroy(struct hvh_device *device);
+void hvh_timesync_status(const struct hvh_device *device, struct hvh_timesync_status *status);
+
+/*
+ * Have the guest set its clock now, to the host's time plus `offset` (100 ns), which stays for all
+ * that follows. -ENOTCONN: no driver in the guest answers.
+ */
+int hvh_timesync_step(struct hvh_device *device, int64_t offset) HVW_MUST_CHECK;
 
 #endif

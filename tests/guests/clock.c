@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * First program of a guest whose clock is watched: loads the modules of /modules.list, then prints the
+ * realtime clock less the monotonic one, and the realtime clock, at the start and whenever the former
+ * has jumped.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_NS	   2000000
+#define JUMP_NS	   20000000
+#define PER_SECOND 1000000000ll
+
+static long long read_clock(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return ts.tv_sec * PER_SECOND + ts.tv_nsec;
+}
+
+static void load_modules(void)
+{
+	char name[128], path[160];
+	FILE *list = fopen("/modules.list", "r");
+
+	while (list && fgets(name, sizeof(name), list)) {
+		int fd;
+
+		name[strcspn(name, "\n")] = '\0';
+		snprintf(path, sizeof(path), "/modules/%s", name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			printf("guest: module %s failed\n", name);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (list)
+		fclose(list);
+}
+
+int main(void)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	long long shown = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	load_modules();
+	for (;;) {
+		/* A reading that took long, because of an interruption, is done again. */
+		long long before = read_clock(CLOCK_MONOTONIC), real = read_clock(CLOCK_REALTIME),
+			  after = read_clock(CLOCK_MONOTONIC);
+		long long difference = real - (before + after) / 2, jump = difference - shown;
+
+		if (after - before < 2 * LOOK_NS && (jump > JUMP_NS || jump < -JUMP_NS)) {
+			shown = difference;
+			printf("guest: clock %.6f at %.6f\n", (double)difference / PER_SECOND,
+			       (double)real / PER_SECOND);
+		}
+		nanosleep(&pause, NULL);
+	}
+}
