@@ -234,12 +234,21 @@ static int wait_ms(const struct vmm_loop *loop)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-static void wake(struct vmm_loop *loop)
+void vmm_eventfd_ring(int fd)
 {
 	uint64_t one = 1;
 
-	/* Can only fail when the counter is full, and then the loop wakes anyhow. */
-	if (write(loop->wake_fd, &one, sizeof(one)) < 0)
+	/* Only fails when the counter is full, and then the reader wakes anyhow. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void vmm_eventfd_drain(int fd)
+{
+	uint64_t count;
+
+	/* Nothing there is as good. */
+	if (read(fd, &count, sizeof(count)) < 0)
 		return;
 }
 
@@ -254,7 +263,7 @@ int vmm_loop_post(struct vmm_loop *loop, vmm_loop_fn fn, void *ctx)
 	*loop->calls_end = call;
 	loop->calls_end = &call->next;
 	pthread_mutex_unlock(&loop->lock);
-	wake(loop);
+	vmm_eventfd_ring(loop->wake_fd);
 	return 0;
 }
 
@@ -319,5 +328,5 @@ void vmm_loop_stop(struct vmm_loop *loop)
 	pthread_mutex_lock(&loop->lock);
 	loop->stop = true;
 	pthread_mutex_unlock(&loop->lock);
-	wake(loop);
+	vmm_eventfd_ring(loop->wake_fd);
 }

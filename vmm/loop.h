@@ -35,6 +35,10 @@ void vmm_timer_init(struct vmm_timer *timer, struct vmm_loop *loop, vmm_loop_fn 
 /* Fire once at `deadline_ns` of vmm_now_ns(); 0 disarms. */
 void vmm_timer_set(struct vmm_timer *timer, uint64_t deadline_ns);
 
+/* An eventfd: have its reader wake; take what there is. Never block. Any thread. */
+void vmm_eventfd_ring(int fd);
+void vmm_eventfd_drain(int fd);
+
 /* CLOCK_MONOTONIC. Any thread. */
 uint64_t vmm_now_ns(void);
 

@@ -414,7 +414,7 @@ static void *run_vcpu(void *argument)
 		unsigned requests = take_requests(vcpu);
 
 		if (requests & VMM_REQUEST_MAIL)
-			vmm_hyperv_deliver(vcpu);
+			vmm_mail_deliver(vcpu);
 		if (requests & VMM_REQUEST_FLUSH)
 			vmm_serial_flush(vm->serial);
 		if (atomic_load(&vm->gate) != VMM_GATE_OPEN && !pass_gate(vcpu))

@@ -268,7 +268,7 @@ static void on_wake(void *ctx, uint32_t events)
 		try_restart(vm);
 		return;
 	}
-	vmm_hyperv_poll(vm);
+	vmm_mail_poll(vm);
 	if (atomic_load(&vm->flush_armed) && !vm->flush_timer.deadline_ns)
 		arm_flush(vm);
 	pthread_mutex_lock(&vm->lock);

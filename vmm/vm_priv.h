@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The virtual machine's state, for the files of the monitor that make it up: machine.c (its parts),
- * vm.c (start, stop, restart), vcpu.c (processors), cpuid.c, hyperv.c (VMBus server, SynIC), status.c.
+ * vm.c (start, stop, restart), vcpu.c (processors), cpuid.c, status.c and, behind hyperv.h, the VMBus
+ * server with its devices.
  *
  * Threads: the control loop, and one per processor. Keys: (c) const after create, (o) control loop,
  * (l) vmm_vm.lock, (v) the processor's thread, (a) atomic.
@@ -17,16 +18,14 @@
 
 #include "hvp_hv.h"
 #include "vmm/boot/linux.h"
+#include "vmm/hyperv.h"
 #include "vmm/loop.h"
 #include "vmm/pio.h"
 #include "vmm/rtc.h"
 #include "vmm/vm.h"
 
-struct hvh_device;
 struct hvh_mem;
-struct hvh_server;
 struct hvh_synic;
-struct vmm_doorbell;
 struct vmm_pm;
 struct vmm_serial;
 
@@ -156,47 +155,6 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu);
 
 /* Width of the guest's physical addresses in bits. */
 unsigned vmm_cpuid_address_bits(int kvm_fd);
-
-/* --- the Hyper-V side ------------------------------------------------------------------------------ */
-
-struct vmm_device_timer {
-	struct hvh_device *device;
-	struct vmm_timer timer;
-};
-
-/* All (o) unless it says otherwise. */
-struct vmm_hyperv {
-	struct hvh_server *server;
-	struct hvh_device *heartbeat; /* (c) NULL: left out */
-	struct hvh_device *shutdown; /* (c) NULL: left out */
-	struct hvh_device *timesync; /* (c) NULL: left out */
-	struct vmm_device_timer timers[3];
-	unsigned timers_used;
-	struct vmm_doorbell *doorbells;
-	uint32_t message_vp; /* where the last message went */
-	struct vmm_timer mail_timer; /* tries busy slots again, should an EOM be missed */
-	uint64_t mail_delay_ns;
-	atomic_ullong messages_dropped; /* (a) the guest's SynIC was off */
-	atomic_ullong guest_os_id; /* (a) as last seen */
-};
-
-int vmm_hyperv_create(struct vmm_vm *vm);
-void vmm_hyperv_destroy(struct vmm_vm *vm);
-
-/* SynIC of one processor: before its first run, after all processors before it. */
-int vmm_hyperv_create_vcpu(struct vmm_vcpu *vcpu);
-void vmm_hyperv_destroy_vcpu(struct vmm_vcpu *vcpu);
-
-/* Forget the guest; the processors are not running. The second also clears what KVM holds. */
-void vmm_hyperv_disconnect(struct vmm_vm *vm);
-int vmm_hyperv_reset_vcpu(struct vmm_vcpu *vcpu);
-
-/* On the control loop after vmm_vm_wake(): messages from and to the guest. */
-void vmm_hyperv_poll(struct vmm_vm *vm);
-
-/* On the processor's thread: an exit of type KVM_EXIT_HYPERV; and VMM_REQUEST_MAIL. */
-void vmm_hyperv_exit(struct vmm_vcpu *vcpu);
-void vmm_hyperv_deliver(struct vmm_vcpu *vcpu);
 
 /* --- the machine ----------------------------------------------------------------------------------- */
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The Hyper-V side of the virtual machine: SynIC, hypercalls, the VMBus server and its devices. hyperv.c
+ * (creation, exits), mail.c (messages), channels.c, services.c; what these share is in hyperv_priv.h.
+ *
+ * Keys as in vm_priv.h.
+ */
+#ifndef VMM_HYPERV_H
+#define VMM_HYPERV_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "vmm/loop.h"
+
+struct hvh_device;
+struct hvh_server;
+struct vmm_doorbell;
+struct vmm_vcpu;
+struct vmm_vm;
+
+struct vmm_device_timer {
+	struct hvh_device *device;
+	struct vmm_timer timer;
+};
+
+/* All (o) unless it says otherwise. */
+struct vmm_hyperv {
+	struct hvh_server *server;
+	struct hvh_device *heartbeat; /* (c) NULL: left out */
+	struct hvh_device *shutdown; /* (c) NULL: left out */
+	struct hvh_device *timesync; /* (c) NULL: left out */
+	struct vmm_device_timer timers[3];
+	unsigned timers_used;
+	struct vmm_doorbell *doorbells;
+	uint32_t message_vp; /* where the last message went */
+	struct vmm_timer mail_timer; /* tries busy slots again, should an EOM be missed */
+	uint64_t mail_delay_ns;
+	atomic_ullong messages_dropped; /* (a) the guest's SynIC was off */
+	atomic_ullong guest_os_id; /* (a) as last seen */
+};
+
+int vmm_hyperv_create(struct vmm_vm *vm);
+void vmm_hyperv_destroy(struct vmm_vm *vm);
+
+/* SynIC of one processor: before its first run, after all processors before it. */
+int vmm_hyperv_create_vcpu(struct vmm_vcpu *vcpu);
+void vmm_hyperv_destroy_vcpu(struct vmm_vcpu *vcpu);
+
+/* Forget the guest; the processors are not running. The second also clears what KVM holds. */
+void vmm_hyperv_disconnect(struct vmm_vm *vm);
+int vmm_hyperv_reset_vcpu(struct vmm_vcpu *vcpu);
+
+/* On the processor's thread: an exit of type KVM_EXIT_HYPERV. */
+void vmm_hyperv_exit(struct vmm_vcpu *vcpu);
+
+/* On the processor's thread, for VMM_REQUEST_MAIL: the message in the mailbox goes into the guest's slot. */
+void vmm_mail_deliver(struct vmm_vcpu *vcpu);
+
+/* On the control loop after vmm_vm_wake(): messages from and to the guest. */
+void vmm_mail_poll(struct vmm_vm *vm);
+
+#endif
