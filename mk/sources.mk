@@ -24,6 +24,7 @@ HOST_SRCS += host/vmbus/synic.c
 
 # vmm/: the monitor hvhost
 VMM_SRCS += vmm/acpi/tables.c
+VMM_SRCS += vmm/boot/image.c
 VMM_SRCS += vmm/boot/linux.c
 VMM_SRCS += vmm/channels.c
 VMM_SRCS += vmm/client.c
@@ -125,7 +126,8 @@ SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_threads.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_acpi.c := vmm/acpi/tables.c
-SRCS_tests/unit/test_boot.c := vmm/boot/linux.c
+BOOT_SRCS := vmm/boot/image.c vmm/boot/linux.c
+SRCS_tests/unit/test_boot.c := $(BOOT_SRCS)
 SRCS_tests/unit/test_channel.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_cmdline.c := vmm/cmdline.c
 SRCS_tests/unit/test_console.c := vmm/console.c vmm/log.c vmm/loop.c vmm/terminal.c

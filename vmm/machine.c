@@ -332,12 +332,16 @@ static int load_guest(struct vmm_vm *vm)
 		{ VMM_HIGH_MEMORY_GPA, vmm_low_bytes(vm) - VMM_HIGH_MEMORY_GPA, VMM_E820_RAM },
 		{ VMM_HIGH_BASE, high_bytes(vm), VMM_E820_RAM },
 	};
-	struct vmm_linux_entry entry;
+	const struct vmm_firmware firmware = {
+		.map = map,
+		.map_entries = high_bytes(vm) ? 4 : 3,
+		.rsdp_gpa = VMM_ACPI_GPA,
+	};
+	struct vmm_entry entry;
 	int err = logged("ACPI tables", write_tables(vm));
 
 	if (!err)
-		err = vmm_linux_load(vm->image, vm->mem, map, high_bytes(vm) ? 4 : 3, VMM_ACPI_GPA,
-				     &entry);
+		err = vmm_image_load(vm->image, vm->mem, &firmware, &entry);
 	if (!err)
 		err = logged("boot processor", vmm_vcpu_set_entry(&vm->vcpus[0], &entry));
 	return err;
@@ -463,7 +467,7 @@ void vmm_machine_destroy(struct vmm_vm *vm)
 	vmm_serial_destroy(vm->serial);
 	vmm_pm_destroy(vm->pm);
 	vmm_rtc_fini(&vm->rtc);
-	vmm_linux_close(vm->image);
+	vmm_image_close(vm->image);
 	/* The virtual machine before its memory. */
 	if (vm->fd >= 0)
 		close(vm->fd);

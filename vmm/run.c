@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vmm/boot/linux.h"
+#include "vmm/boot/image.h"
 #include "vmm/console.h"
 #include "vmm/control.h"
 #include "vmm/log.h"
@@ -228,12 +228,12 @@ static void tell_parent(struct run *run)
 /* The common mistakes, found before anything is started. 0 or -1 after a line to the log. */
 static int check_files(const struct vmm_config *config)
 {
-	struct vmm_linux *image;
+	struct vmm_image *image;
 
-	if (vmm_linux_open(config->kernel, config->initrd, config->append, config->memory_bytes,
+	if (vmm_image_open(config->kernel, config->initrd, config->append, config->memory_bytes,
 			   &image))
 		return -1;
-	vmm_linux_close(image);
+	vmm_image_close(image);
 	return 0;
 }
 

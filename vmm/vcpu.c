@@ -208,10 +208,8 @@ int vmm_vcpu_reset(struct vmm_vcpu *vcpu)
 	return err;
 }
 
-static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
+static struct kvm_segment flat_segment(uint16_t selector, uint8_t type, bool long_code)
 {
-	bool code = type == SEGMENT_CODE;
-
 	return (struct kvm_segment){
 		.limit = 0xffffffff,
 		.selector = selector,
@@ -219,30 +217,41 @@ static struct kvm_segment flat_segment(uint16_t selector, uint8_t type)
 		.present = 1,
 		.s = 1,
 		.g = 1,
-		.l = code,
-		.db = !code,
+		.l = long_code,
+		.db = !long_code,
 	};
 }
 
-int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_linux_entry *entry)
+int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry)
 {
-	struct kvm_segment data = flat_segment(entry->data_selector, SEGMENT_DATA);
-	struct kvm_regs regs = { .rip = entry->rip, .rsi = entry->rsi, .rflags = RFLAGS_FIXED };
+	struct kvm_segment data = flat_segment(entry->data_selector, SEGMENT_DATA, false);
+	struct kvm_regs regs = {
+		.rip = entry->rip,
+		.rbx = entry->rbx,
+		.rsi = entry->rsi,
+		.rflags = RFLAGS_FIXED,
+	};
+	bool long_mode = entry->mode == VMM_ENTRY_LONG;
 	struct kvm_sregs sregs;
 	int err = vcpu_ioctl(vcpu, KVM_GET_SREGS, &sregs);
 
 	if (err)
 		return err;
-	sregs.cs = flat_segment(entry->code_selector, SEGMENT_CODE);
+	sregs.cs = flat_segment(entry->code_selector, SEGMENT_CODE, long_mode);
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
 	sregs.gdt.base = entry->gdt;
 	sregs.gdt.limit = entry->gdt_limit;
 	sregs.idt.base = 0;
 	sregs.idt.limit = 0;
-	sregs.cr0 = CR0_PROTECTED | CR0_EXTENSION_TYPE | CR0_NUMERIC_ERROR | CR0_PAGING;
+	sregs.cr0 = CR0_PROTECTED | CR0_EXTENSION_TYPE;
+	sregs.cr4 = 0;
+	sregs.efer = 0;
+	if (long_mode) {
+		sregs.cr0 |= CR0_NUMERIC_ERROR | CR0_PAGING;
+		sregs.cr4 = CR4_PAE;
+		sregs.efer = EFER_LONG_MODE | EFER_LONG_ACTIVE;
+	}
 	sregs.cr3 = entry->cr3;
-	sregs.cr4 = CR4_PAE;
-	sregs.efer = EFER_LONG_MODE | EFER_LONG_ACTIVE;
 	err = vcpu_ioctl(vcpu, KVM_SET_SREGS, &sregs);
 	return err ? err : vcpu_ioctl(vcpu, KVM_SET_REGS, &regs);
 }

@@ -79,7 +79,7 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 	err = vm->wake_fd < 0 ? -errno : vmm_loop_add(loop, vm->wake_fd, EPOLLIN, on_wake, vm);
 	/* The user's files first: these errors are the likely ones. */
 	if (!err)
-		err = vmm_linux_open(config->kernel, config->initrd, config->append,
+		err = vmm_image_open(config->kernel, config->initrd, config->append,
 				     vmm_low_bytes(vm), &vm->image);
 	if (!err)
 		err = vmm_machine_create(vm);

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "hvp_hv.h"
-#include "vmm/boot/linux.h"
+#include "vmm/boot/image.h"
 #include "vmm/hyperv.h"
 #include "vmm/loop.h"
 #include "vmm/pio.h"
@@ -136,7 +136,7 @@ int vmm_vcpu_keep_power_on(struct vmm_vcpu *vcpu);
 int vmm_vcpu_reset(struct vmm_vcpu *vcpu);
 
 /* The boot processor's registers. The processor is not running. */
-int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_linux_entry *entry);
+int vmm_vcpu_set_entry(struct vmm_vcpu *vcpu, const struct vmm_entry *entry);
 
 int vmm_vcpu_start(struct vmm_vcpu *vcpu);
 
@@ -176,7 +176,7 @@ struct vmm_vm {
 	int kvm_fd; /* (c) */
 	int fd; /* (c) */
 	struct hvh_mem *mem; /* (c) */
-	struct vmm_linux *image; /* (c) */
+	struct vmm_image *image; /* (c) */
 	struct vmm_pio pio; /* (c) */
 	struct vmm_serial *serial; /* (c) */
 	struct vmm_pm *pm; /* (c) */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "tap.h"
+#include "vmm/boot/image.h"
 #include "vmm/boot/linux.h"
 #include "vmm/log.h"
 
@@ -225,25 +226,25 @@ static void remove_files(void)
 
 TAP_TEST(user_errors_get_one_clear_line)
 {
-	struct vmm_linux *image;
+	struct vmm_image *image;
 	char line[3000];
 
 	write_files();
-	TAP_CHECK(vmm_linux_open("/nonexistent/kernel", NULL, NULL, 64 * MIB, &image) < 0);
+	TAP_CHECK(vmm_image_open("/nonexistent/kernel", NULL, NULL, 64 * MIB, &image) < 0);
 	said("kernel /nonexistent/kernel: No such file");
-	TAP_CHECK(vmm_linux_open("/tmp", NULL, NULL, 64 * MIB, &image) < 0);
+	TAP_CHECK(vmm_image_open("/tmp", NULL, NULL, 64 * MIB, &image) < 0);
 	said("kernel /tmp: not a regular file");
-	TAP_CHECK(vmm_linux_open(initrd_path, NULL, NULL, 64 * MIB, &image) < 0);
+	TAP_CHECK(vmm_image_open(initrd_path, NULL, NULL, 64 * MIB, &image) < 0);
 	said("not a Linux kernel (bzImage)");
-	TAP_EQ(vmm_linux_open(kernel_path, NULL, NULL, 18 * MIB, &image), -ENOMEM);
+	TAP_EQ(vmm_image_open(kernel_path, NULL, NULL, 18 * MIB, &image), -ENOMEM);
 	said("needs at least 19 MiB of memory");
-	TAP_EQ(vmm_linux_open(kernel_path, initrd_path, NULL, 19 * MIB, &image), -ENOMEM);
+	TAP_EQ(vmm_image_open(kernel_path, initrd_path, NULL, 19 * MIB, &image), -ENOMEM);
 	said("needs at least 20 MiB of memory");
-	TAP_CHECK(vmm_linux_open(kernel_path, "/nonexistent/initrd", NULL, 64 * MIB, &image) < 0);
+	TAP_CHECK(vmm_image_open(kernel_path, "/nonexistent/initrd", NULL, 64 * MIB, &image) < 0);
 	said("initrd /nonexistent/initrd: No such file");
 	memset(line, 'x', sizeof(line));
 	line[2048] = '\0';
-	TAP_EQ(vmm_linux_open(kernel_path, NULL, line, 64 * MIB, &image), -E2BIG);
+	TAP_EQ(vmm_image_open(kernel_path, NULL, line, 64 * MIB, &image), -E2BIG);
 	said("takes at most 2047 bytes");
 	remove_files();
 }
@@ -256,7 +257,7 @@ static uint64_t read_guest(struct hvh_mem *mem, uint64_t gpa, unsigned width)
 	return value;
 }
 
-static void check_loaded(struct hvh_mem *mem, const struct vmm_linux_entry *entry)
+static void check_loaded(struct hvh_mem *mem, const struct vmm_entry *entry)
 {
 	static uint8_t loaded[PAYLOAD];
 	uint64_t pdpt, directory, zero = entry->rsi;
@@ -291,41 +292,43 @@ TAP_TEST(kernel_and_initrd_are_loaded_and_can_be_loaded_again)
 {
 	static const struct vmm_e820_entry map[] = { { 0, 0x9fc00, VMM_E820_RAM },
 						     { MIB, 63 * MIB, VMM_E820_RAM } };
-	struct vmm_linux *image;
-	struct vmm_linux_entry entry;
+	static const struct vmm_firmware firmware = { map, 2, 0xe0000 };
+	struct vmm_image *image;
+	struct vmm_entry entry;
 	struct hvh_mem *mem;
 
 	write_files();
 	TAP_REQUIRE(hvh_mem_create(&mem) == 0 && hvh_mem_add(mem, 0, 64 * MIB) == 0);
-	TAP_REQUIRE(vmm_linux_open(kernel_path, initrd_path, "console=ttyS0", 64 * MIB, &image) ==
+	TAP_REQUIRE(vmm_image_open(kernel_path, initrd_path, "console=ttyS0", 64 * MIB, &image) ==
 		    0);
-	TAP_EQ(vmm_linux_load(image, mem, map, 2, 0xe0000, &entry), 0);
+	TAP_EQ(vmm_image_load(image, mem, &firmware, &entry), 0);
 	check_loaded(mem, &entry);
 	/* Also when the files are gone by then. */
 	remove_files();
 	TAP_EQ(hvh_mem_write(mem, LOAD_GPA, "spoilt", 6), 0);
-	TAP_EQ(vmm_linux_load(image, mem, map, 2, 0xe0000, &entry), 0);
+	TAP_EQ(vmm_image_load(image, mem, &firmware, &entry), 0);
 	check_loaded(mem, &entry);
 	TAP_EQ(hvh_mem_held(mem), 0);
-	vmm_linux_close(image);
+	vmm_image_close(image);
 	hvh_mem_destroy(mem);
 }
 
 TAP_TEST(file_that_shrinks_meanwhile_is_an_error)
 {
 	static const struct vmm_e820_entry map[] = { { 0, 0x9fc00, VMM_E820_RAM } };
-	struct vmm_linux *image;
-	struct vmm_linux_entry entry;
+	static const struct vmm_firmware firmware = { map, 1, 0xe0000 };
+	struct vmm_image *image;
+	struct vmm_entry entry;
 	struct hvh_mem *mem;
 
 	write_files();
 	TAP_REQUIRE(hvh_mem_create(&mem) == 0 && hvh_mem_add(mem, 0, 64 * MIB) == 0);
-	TAP_REQUIRE(vmm_linux_open(kernel_path, NULL, NULL, 64 * MIB, &image) == 0);
+	TAP_REQUIRE(vmm_image_open(kernel_path, NULL, NULL, 64 * MIB, &image) == 0);
 	TAP_EQ(truncate(kernel_path, 4096), 0);
-	TAP_CHECK(vmm_linux_load(image, mem, map, 1, 0xe0000, &entry) < 0);
+	TAP_CHECK(vmm_image_load(image, mem, &firmware, &entry) < 0);
 	said("became shorter");
 	TAP_EQ(hvh_mem_held(mem), 0);
-	vmm_linux_close(image);
+	vmm_image_close(image);
 	hvh_mem_destroy(mem);
 	remove_files();
 }

@@ -2,17 +2,11 @@
 #include "vmm/boot/linux.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <hvh/hvh_mem.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "hvp_base.h"
+#include "vmm/boot/image_priv.h"
 #include "vmm/log.h"
 
 /* The setup header, by offset in the file and, the same, in the zero page. */
@@ -50,29 +44,12 @@
 #define ZERO_E820_COUNT 0x1e8 /* u8 */
 #define ZERO_E820	0x2d0
 
-/* Where the boot data lies in guest memory: below the conventional 640 KiB, free once the kernel runs. */
-#define GDT_GPA		   0x6000u
-#define ZERO_PAGE_GPA	   0x7000u
-#define PAGE_TABLE_GPA	   0x9000u /* 6 pages: one PML4, one PDPT, four page directories */
-#define COMMAND_LINE_GPA   0x20000u
-#define COMMAND_LINE_BYTES 0x10000u
-#define KERNEL_GPA_MIN	   0x100000u
-#define LOW_BYTES_MAX	   0x100000000ull
+/* Beside what every format has (image_priv.h). */
+#define GDT_GPA	       0x6000u
+#define PAGE_TABLE_GPA 0x9000u /* 6 pages: one PML4, one PDPT, four page directories */
 
 #define CODE_SELECTOR 0x10
 #define DATA_SELECTOR 0x18
-
-#define READ_CHUNK_PAGES 256
-
-struct vmm_linux {
-	const char *command_line;
-	int kernel_fd;
-	int initrd_fd; /* -1: none */
-	struct vmm_linux_header header;
-	uint64_t initrd_gpa;
-	uint64_t initrd_bytes;
-	uint8_t head[VMM_LINUX_HEAD_BYTES];
-};
 
 static uint16_t get16(const uint8_t *at)
 {
@@ -99,34 +76,23 @@ static void put64(uint8_t *at, uint64_t value)
 	memcpy(at, &value, sizeof(value));
 }
 
-static __attribute__((format(printf, 2, 3))) int refuse(char why[VMM_WHY_MAX], const char *format,
-							...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, VMM_WHY_MAX, format, args);
-	va_end(args);
-	return -ENOEXEC;
-}
-
 /* Magic numbers and what this loader needs. */
 static int check_kind(const uint8_t *head, size_t head_bytes, char why[VMM_WHY_MAX])
 {
 	if (head_bytes < HDR_VERSION + 2 || get16(head + HDR_BOOT_FLAG) != BOOT_FLAG ||
 	    get32(head + HDR_MAGIC) != MAGIC)
-		return refuse(why, "not a Linux kernel (bzImage)");
+		return vmm_image_refuse(why, "not a Linux kernel (bzImage)");
 	if (get16(head + HDR_VERSION) < VERSION_NEEDED)
-		return refuse(
+		return vmm_image_refuse(
 			why,
 			"its boot protocol is %u.%02u, but 2.12 (Linux 3.8) or newer is needed",
 			head[HDR_VERSION + 1], head[HDR_VERSION]);
 	if (head_bytes < HDR_END || HDR_JUMP + 2u + head[HDR_JUMP + 1] < HDR_END)
-		return refuse(why, "its header is cut off");
+		return vmm_image_refuse(why, "its header is cut off");
 	if (!(head[HDR_LOAD_FLAGS] & LOAD_FLAG_HIGH))
-		return refuse(why, "not a Linux kernel (bzImage) that loads above 1 MiB");
+		return vmm_image_refuse(why, "not a Linux kernel (bzImage) that loads above 1 MiB");
 	if (!(get16(head + HDR_XLOAD_FLAGS) & XLOAD_FLAG_64))
-		return refuse(why, "a 32-bit only kernel, and a 64-bit one is needed");
+		return vmm_image_refuse(why, "a 32-bit only kernel, and a 64-bit one is needed");
 	return 0;
 }
 
@@ -145,7 +111,7 @@ int vmm_linux_parse(const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
 	/* The size is rounded up to 16; what follows it (a signature) is not loaded. */
 	if (h.payload_bytes <= ENTRY_64 || file_bytes < h.payload_offset ||
 	    file_bytes - h.payload_offset + 15 < h.payload_bytes)
-		return refuse(why, "the file is cut off");
+		return vmm_image_refuse(why, "the file is cut off");
 	if (h.payload_bytes > file_bytes - h.payload_offset)
 		h.payload_bytes = file_bytes - h.payload_offset;
 
@@ -153,16 +119,16 @@ int vmm_linux_parse(const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
 	h.needs_bytes = get32(head + HDR_INIT_SIZE);
 	if (h.needs_bytes < h.payload_bytes)
 		h.needs_bytes = h.payload_bytes;
-	if (h.load_gpa < KERNEL_GPA_MIN || h.load_gpa % HVP_PAGE_SIZE ||
-	    h.load_gpa > LOW_BYTES_MAX - h.needs_bytes)
-		return refuse(why, "its load address 0x%llx cannot be used",
-			      (unsigned long long)h.load_gpa);
+	if (h.load_gpa < VMM_IMAGE_KERNEL_GPA_MIN || h.load_gpa % HVP_PAGE_SIZE ||
+	    h.load_gpa > VMM_IMAGE_LOW_BYTES_MAX - h.needs_bytes)
+		return vmm_image_refuse(why, "its load address 0x%llx cannot be used",
+					(unsigned long long)h.load_gpa);
 
 	header_end = HDR_JUMP + 2u + head[HDR_JUMP + 1];
 	if (header_end > HDR_END_MAX)
 		header_end = HDR_END_MAX;
 	if (header_end > head_bytes)
-		return refuse(why, "its header is cut off");
+		return vmm_image_refuse(why, "its header is cut off");
 	h.header_bytes = header_end - HDR_SETUP_SECTORS;
 	h.initrd_gpa_max = get32(head + HDR_INITRD_MAX);
 	h.command_line_max = get32(head + HDR_COMMAND_SIZE);
@@ -170,188 +136,16 @@ int vmm_linux_parse(const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
 	return 0;
 }
 
-/* Opens a regular file. -1 after a line to the log. */
-static int open_file(const char *what, const char *path, uint64_t *bytes)
+static int parse(struct vmm_image *image, char why[VMM_WHY_MAX])
 {
-	struct stat st;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct vmm_linux_header *header = &image->kernel.bzimage;
+	int err = vmm_linux_parse(image->head, image->head_bytes, image->kernel_bytes, header, why);
 
-	if (fd < 0) {
-		vmm_log(HVH_LOG_ERROR, "%s %s: %s", what, path, strerror(errno));
-		return -1;
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		vmm_log(HVH_LOG_ERROR, "%s %s: not a regular file", what, path);
-		close(fd);
-		return -1;
-	}
-	*bytes = (uint64_t)st.st_size;
-	return fd;
-}
-
-static unsigned long long mebibytes(uint64_t bytes)
-{
-	return (bytes + (1u << 20) - 1) >> 20;
-}
-
-static int need_memory(const char *kernel, uint64_t bytes)
-{
-	vmm_log(HVH_LOG_ERROR, "kernel %s: needs at least %llu MiB of memory", kernel,
-		mebibytes(bytes));
-	return -ENOMEM;
-}
-
-static int open_kernel(struct vmm_linux *image, const char *path, uint64_t low_bytes)
-{
-	char why[VMM_WHY_MAX];
-	uint64_t bytes;
-	ssize_t got;
-
-	image->kernel_fd = open_file("kernel", path, &bytes);
-	if (image->kernel_fd < 0)
-		return -ENOENT;
-	got = pread(image->kernel_fd, image->head, sizeof(image->head), 0);
-	if (got < 0) {
-		vmm_log(HVH_LOG_ERROR, "kernel %s: %s", path, strerror(errno));
-		return -EIO;
-	}
-	if (vmm_linux_parse(image->head, (size_t)got, bytes, &image->header, why) < 0) {
-		vmm_log(HVH_LOG_ERROR, "kernel %s: %s", path, why);
-		return -ENOEXEC;
-	}
-	if (image->header.load_gpa + image->header.needs_bytes > low_bytes)
-		return need_memory(path, image->header.load_gpa + image->header.needs_bytes);
-	return 0;
-}
-
-/* As high as kernel and memory allow, so that it is out of the way of the kernel's unpacking. */
-static int open_initrd(struct vmm_linux *image, const char *kernel, const char *path,
-		       uint64_t low_bytes)
-{
-	uint64_t kernel_end = image->header.load_gpa + image->header.needs_bytes;
-	uint64_t end = (uint64_t)image->header.initrd_gpa_max + 1;
-	uint64_t pages_bytes;
-
-	image->initrd_fd = open_file("initrd", path, &image->initrd_bytes);
-	if (image->initrd_fd < 0)
-		return -ENOENT;
-	if (!image->initrd_bytes) {
-		vmm_log(HVH_LOG_ERROR, "initrd %s: empty", path);
-		return -EINVAL;
-	}
-	if (end > low_bytes)
-		end = low_bytes;
-	end &= ~(uint64_t)(HVP_PAGE_SIZE - 1);
-	if (image->initrd_bytes > LOW_BYTES_MAX) {
-		vmm_log(HVH_LOG_ERROR, "initrd %s: too large", path);
-		return -EFBIG;
-	}
-	pages_bytes = (image->initrd_bytes + HVP_PAGE_SIZE - 1) & ~(uint64_t)(HVP_PAGE_SIZE - 1);
-	if (end < pages_bytes || end - pages_bytes < kernel_end) {
-		if (end == low_bytes)
-			return need_memory(kernel, kernel_end + pages_bytes);
-		vmm_log(HVH_LOG_ERROR, "initrd %s: too large for the kernel's limit of %llu MiB",
-			path, mebibytes(end));
-		return -EFBIG;
-	}
-	image->initrd_gpa = end - pages_bytes;
-	return 0;
-}
-
-int vmm_linux_open(const char *kernel, const char *initrd, const char *command_line,
-		   uint64_t low_bytes, struct vmm_linux **out)
-{
-	struct vmm_linux *image = calloc(1, sizeof(*image));
-	size_t line_max = COMMAND_LINE_BYTES - 1;
-	int err;
-
-	if (!image) {
-		vmm_log(HVH_LOG_ERROR, "out of memory");
-		return -ENOMEM;
-	}
-	image->kernel_fd = image->initrd_fd = -1;
-	image->command_line = command_line ? command_line : "";
-	err = open_kernel(image, kernel, low_bytes);
-	if (!err && initrd)
-		err = open_initrd(image, kernel, initrd, low_bytes);
-	if (!err) {
-		if (line_max > image->header.command_line_max)
-			line_max = image->header.command_line_max;
-		if (strlen(image->command_line) > line_max) {
-			vmm_log(HVH_LOG_ERROR, "kernel %s: takes at most %zu bytes of command line",
-				kernel, line_max);
-			err = -E2BIG;
-		}
-	}
-	if (err) {
-		vmm_linux_close(image);
-		return err;
-	}
-	*out = image;
-	return 0;
-}
-
-void vmm_linux_close(struct vmm_linux *image)
-{
-	if (!image)
-		return;
-	if (image->kernel_fd >= 0)
-		close(image->kernel_fd);
-	if (image->initrd_fd >= 0)
-		close(image->initrd_fd);
-	free(image);
-}
-
-/* Read exactly these bytes of the file into guest memory that is contiguous in the guest. */
-static int read_chunk(int fd, uint64_t offset, struct hvh_mem *mem, uint64_t gpa, size_t bytes)
-{
-	uint64_t pages[READ_CHUNK_PAGES];
-	size_t count = (bytes + HVP_PAGE_SIZE - 1) / HVP_PAGE_SIZE;
-	struct hvh_pin pin;
-	int err;
-
-	for (size_t i = 0; i < count; i++)
-		pages[i] = gpa + i * HVP_PAGE_SIZE;
-	err = hvh_mem_pin(mem, pages, count, 0, bytes, true, &pin);
 	if (err)
 		return err;
-	for (unsigned i = 0; i < pin.iovs && !err; i++) {
-		uint8_t *at = pin.iov[i].iov_base;
-		size_t left = pin.iov[i].iov_len;
-
-		while (left && !err) {
-			ssize_t got = pread(fd, at, left, (off_t)offset);
-
-			if (got < 0 && errno == EINTR)
-				continue;
-			if (got <= 0) {
-				err = got ? -errno : -ENODATA;
-				break;
-			}
-			at += got;
-			left -= (size_t)got;
-			offset += (uint64_t)got;
-		}
-	}
-	hvh_mem_unpin(&pin);
-	return err;
-}
-
-static int read_file(const char *what, int fd, uint64_t offset, struct hvh_mem *mem, uint64_t gpa,
-		     uint64_t bytes)
-{
-	const size_t chunk = READ_CHUNK_PAGES * HVP_PAGE_SIZE;
-
-	for (uint64_t done = 0; done < bytes; done += chunk) {
-		size_t len = bytes - done < chunk ? (size_t)(bytes - done) : chunk;
-		int err = read_chunk(fd, offset + done, mem, gpa + done, len);
-
-		if (err) {
-			vmm_log(HVH_LOG_ERROR, "reading the %s: %s", what,
-				err == -ENODATA ? "the file became shorter" : strerror(-err));
-			return err;
-		}
-	}
+	image->kernel_end_gpa = header->load_gpa + header->needs_bytes;
+	image->initrd_end_max_gpa = (uint64_t)header->initrd_gpa_max + 1;
+	image->command_line_max = header->command_line_max;
 	return 0;
 }
 
@@ -370,35 +164,30 @@ static int write_page_tables(struct hvh_mem *mem)
 	return hvh_mem_write(mem, PAGE_TABLE_GPA, tables, sizeof(tables));
 }
 
-static int write_zero_page(const struct vmm_linux *image, struct hvh_mem *mem,
-			   const struct vmm_e820_entry *map, unsigned map_entries,
-			   uint64_t rsdp_gpa)
+static int write_zero_page(const struct vmm_image *image, struct hvh_mem *mem,
+			   const struct vmm_firmware *firmware)
 {
 	uint8_t zero[HVP_PAGE_SIZE] = { 0 };
 
 	memcpy(zero + HDR_SETUP_SECTORS, image->head + HDR_SETUP_SECTORS,
-	       image->header.header_bytes);
+	       image->kernel.bzimage.header_bytes);
 	zero[HDR_LOADER] = LOADER_UNDEFINED;
-	put32(zero + HDR_COMMAND_LINE, COMMAND_LINE_GPA);
+	put32(zero + HDR_COMMAND_LINE, VMM_IMAGE_COMMAND_LINE_GPA);
 	put32(zero + HDR_INITRD, (uint32_t)image->initrd_gpa);
 	put32(zero + HDR_INITRD_SIZE, (uint32_t)image->initrd_bytes);
-	put64(zero + ZERO_ACPI_RSDP, rsdp_gpa);
-	zero[ZERO_E820_COUNT] = (uint8_t)map_entries;
-	memcpy(zero + ZERO_E820, map, map_entries * sizeof(*map));
-	return hvh_mem_write(mem, ZERO_PAGE_GPA, zero, sizeof(zero));
+	put64(zero + ZERO_ACPI_RSDP, firmware->rsdp_gpa);
+	zero[ZERO_E820_COUNT] = (uint8_t)firmware->map_entries;
+	memcpy(zero + ZERO_E820, firmware->map, firmware->map_entries * sizeof(*firmware->map));
+	return hvh_mem_write(mem, VMM_IMAGE_DATA_GPA, zero, sizeof(zero));
 }
 
-static int write_boot_data(const struct vmm_linux *image, struct hvh_mem *mem,
-			   const struct vmm_e820_entry *map, unsigned map_entries,
-			   uint64_t rsdp_gpa)
+static int write_boot_data(const struct vmm_image *image, struct hvh_mem *mem,
+			   const struct vmm_firmware *firmware)
 {
 	/* Null, unused, 64-bit code, flat data: the selectors that the boot protocol asks for. */
 	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
-	int err = write_zero_page(image, mem, map, map_entries, rsdp_gpa);
+	int err = write_zero_page(image, mem, firmware);
 
-	if (!err)
-		err = hvh_mem_write(mem, COMMAND_LINE_GPA, image->command_line,
-				    strlen(image->command_line) + 1);
 	if (!err)
 		err = hvh_mem_write(mem, GDT_GPA, gdt, sizeof(gdt));
 	if (!err)
@@ -408,27 +197,21 @@ static int write_boot_data(const struct vmm_linux *image, struct hvh_mem *mem,
 	return err;
 }
 
-int vmm_linux_load(const struct vmm_linux *image, struct hvh_mem *mem,
-		   const struct vmm_e820_entry *map, unsigned map_entries, uint64_t rsdp_gpa,
-		   struct vmm_linux_entry *entry)
+static int load(const struct vmm_image *image, struct hvh_mem *mem,
+		const struct vmm_firmware *firmware, struct vmm_entry *entry)
 {
-	const struct vmm_linux_header *header = &image->header;
-	int err;
+	const struct vmm_linux_header *header = &image->kernel.bzimage;
+	int err = vmm_image_read_file("kernel", image->kernel_fd, header->payload_offset, mem,
+				      header->load_gpa, header->payload_bytes);
 
-	if (map_entries > VMM_E820_MAX)
-		return -EINVAL;
-	err = read_file("kernel", image->kernel_fd, header->payload_offset, mem, header->load_gpa,
-			header->payload_bytes);
-	if (!err && image->initrd_fd >= 0)
-		err = read_file("initrd", image->initrd_fd, 0, mem, image->initrd_gpa,
-				image->initrd_bytes);
 	if (!err)
-		err = write_boot_data(image, mem, map, map_entries, rsdp_gpa);
+		err = write_boot_data(image, mem, firmware);
 	if (err)
 		return err;
-	*entry = (struct vmm_linux_entry){
+	*entry = (struct vmm_entry){
+		.mode = VMM_ENTRY_LONG,
 		.rip = header->load_gpa + ENTRY_64,
-		.rsi = ZERO_PAGE_GPA,
+		.rsi = VMM_IMAGE_DATA_GPA,
 		.cr3 = PAGE_TABLE_GPA,
 		.gdt = GDT_GPA,
 		.gdt_limit = 4 * sizeof(uint64_t) - 1,
@@ -437,3 +220,5 @@ int vmm_linux_load(const struct vmm_linux *image, struct hvh_mem *mem,
 	};
 	return 0;
 }
+
+const struct vmm_image_format vmm_linux_format = { .parse = parse, .load = load };

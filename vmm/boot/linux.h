@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct hvh_mem;
-
 /* As much of a kernel file as its header can fill. */
 #define VMM_LINUX_HEAD_BYTES 1024
 
@@ -30,45 +28,5 @@ struct vmm_linux_header {
 /* -ENOEXEC with the reason as a phrase in `why`: "not a Linux kernel (bzImage)". */
 int vmm_linux_parse(const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
 		    struct vmm_linux_header *header, char why[VMM_WHY_MAX]);
-
-/* A kernel and its initrd, open and checked. */
-struct vmm_linux;
-
-/*
- * `low_bytes`: RAM from address 0 up to the first gap. Strings are borrowed; `initrd` and
- * `command_line` may be NULL. After a failure a line was logged.
- */
-int vmm_linux_open(const char *kernel, const char *initrd, const char *command_line,
-		   uint64_t low_bytes, struct vmm_linux **out);
-void vmm_linux_close(struct vmm_linux *image);
-
-/* e820 types. */
-#define VMM_E820_RAM	  1
-#define VMM_E820_RESERVED 2
-#define VMM_E820_ACPI	  3
-
-struct vmm_e820_entry {
-	uint64_t gpa;
-	uint64_t bytes;
-	uint32_t type;
-} __attribute__((packed));
-
-#define VMM_E820_MAX 16
-
-/* How the boot processor starts: long mode, flat segments, paging on, interrupts off. */
-struct vmm_linux_entry {
-	uint64_t rip;
-	uint64_t rsi;
-	uint64_t cr3;
-	uint64_t gdt;
-	uint16_t gdt_limit;
-	uint16_t code_selector;
-	uint16_t data_selector;
-};
-
-/* May be called again, for a guest that restarts. After a failure a line was logged. */
-int vmm_linux_load(const struct vmm_linux *image, struct hvh_mem *mem,
-		   const struct vmm_e820_entry *map, unsigned map_entries, uint64_t rsdp_gpa,
-		   struct vmm_linux_entry *entry);
 
 #endif
