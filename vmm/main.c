@@ -32,7 +32,7 @@ static const struct command commands[] = {
 		.arguments = "--name NAME --kernel FILE [OPTION]...",
 		.summary = "run a virtual machine",
 		.help = "  --name NAME            what the other commands call it: A-Z a-z 0-9 . _ -\n"
-			"  --kernel FILE          Linux kernel (bzImage)\n"
+			"  --kernel FILE          Linux kernel (bzImage), or ELF file with a PVH entry point\n"
 			"  --initrd FILE          its initial RAM disk\n"
 			"  --append TEXT          its command line\n"
 			"  --cpus N               processors (1)\n"

@@ -15,6 +15,7 @@ fails "no such kernel" 1 "kernel $work/none: No such file" "$hvhost" run --name 
 fails "not a kernel" 1 "kernel $work/text: not a Linux kernel" "$hvhost" run --name a --kernel "$work/text"
 fails "a folder as kernel" 1 "kernel $work: not a regular file" "$hvhost" run --name a --kernel "$work"
 fails "a kernel that is cut off" 1 "kernel $work/short: .*cut off" "$hvhost" run --name a --kernel "$work/short"
+fails "a program instead of a kernel" 1 "without a PVH entry point.*bzImage" "$hvhost" run --name a --kernel "$hvhost"
 fails "no such initrd" 1 "initrd $work/none: No such file" \
     "$hvhost" run --name a --kernel "$work/kernel" --initrd "$work/none"
 fails "too little memory for the kernel" 1 "needs at least 80 MiB of memory" \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "vmm/boot/image.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <hvh/hvh_mem.h>
@@ -63,8 +64,9 @@ static int need_memory(const char *kernel, uint64_t bytes)
 
 static const struct vmm_image_format *format_of(const struct vmm_image *image)
 {
-	(void)image;
-	return &vmm_linux_format;
+	bool elf = image->head_bytes >= SELFMAG && !memcmp(image->head, ELFMAG, SELFMAG);
+
+	return elf ? &vmm_pvh_format : &vmm_linux_format;
 }
 
 static int open_kernel(struct vmm_image *image, const char *path, uint64_t low_bytes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The guest's kernel with its initrd and command line: opened once, loaded at each start of the guest.
+ * Formats: bzImage (vmm/boot/linux.h) and ELF with a PVH entry point (vmm/boot/pvh.h).
  */
 #ifndef VMM_BOOT_IMAGE_H
 #define VMM_BOOT_IMAGE_H
@@ -20,7 +21,7 @@ int vmm_image_open(const char *kernel, const char *initrd, const char *command_l
 		   uint64_t low_bytes, struct vmm_image **out);
 void vmm_image_close(struct vmm_image *image);
 
-/* e820 types. */
+/* e820 types; PVH's are the same. */
 #define VMM_E820_RAM	  1
 #define VMM_E820_RESERVED 2
 #define VMM_E820_ACPI	  3

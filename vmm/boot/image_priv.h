@@ -9,6 +9,7 @@
 
 #include "vmm/boot/image.h"
 #include "vmm/boot/linux.h"
+#include "vmm/boot/pvh.h"
 
 /* Boot data lies below the conventional 640 KiB, which is free once the kernel runs; kernels lie above 1 MiB. */
 #define VMM_IMAGE_DATA_GPA	     0x7000u /* one page: zero page, or start info */
@@ -27,6 +28,7 @@ struct vmm_image_format {
 };
 
 extern const struct vmm_image_format vmm_linux_format;
+extern const struct vmm_image_format vmm_pvh_format;
 
 struct vmm_image {
 	const struct vmm_image_format *format;
@@ -41,6 +43,7 @@ struct vmm_image {
 
 	union {
 		struct vmm_linux_header bzimage;
+		struct vmm_pvh_kernel elf;
 	} kernel;
 	uint64_t kernel_end_gpa; /* RAM that the kernel needs ends here */
 	uint64_t initrd_end_max_gpa;
