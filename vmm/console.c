@@ -41,6 +41,7 @@ struct vmm_console {
 	atomic_bool
 		input_waits; /* bytes that were not taken may be there: vmm_console_resume() has to act */
 	struct vmm_timer foreground; /* (o) */
+	struct vmm_call room, file_ready, resume; /* (c) */
 	uint8_t input[INPUT_BYTES]; /* (o) a ring */
 	size_t input_at; /* (o) */
 	size_t input_len; /* (o) */
@@ -83,7 +84,8 @@ static void tell_less_locked(struct vmm_console *console)
 {
 	pthread_cond_broadcast(&console->less);
 	if (console->room_wanted)
-		console->room_wanted = vmm_loop_post(console->loop, tell_output_room, console) != 0;
+		vmm_call_post(&console->room);
+	console->room_wanted = false;
 }
 
 /* Takes the oldest bytes out of the ring, waiting for some; 0: it is over. */
@@ -264,6 +266,7 @@ static bool stop_writer(struct vmm_console *console)
 	pthread_mutex_lock(&console->lock);
 	console->closing = true;
 	console->room_wanted = false; /* the loop may be gone soon */
+	vmm_call_cancel(&console->room);
 	pthread_cond_signal(&console->more);
 	while ((console->output_len || console->writing) && !error)
 		error = pthread_cond_timedwait(&console->less, &console->lock, &deadline);
@@ -381,8 +384,10 @@ static void watch_input(struct vmm_console *console)
 		error = vmm_loop_add(console->loop, console->in_fd, EPOLLIN, input_ready, console);
 		console->in_is_ready = error == -EPERM;
 	}
-	if (console->in_is_ready)
-		error = vmm_loop_post(console->loop, input_file_ready, console);
+	if (console->in_is_ready) {
+		vmm_call_post(&console->file_ready);
+		error = 0;
+	}
 	console->watching = !error;
 	if (error)
 		vmm_log(HVH_LOG_WARNING, "no input for the guest's serial line: %s",
@@ -400,9 +405,8 @@ static void resume_input(void *ctx)
 
 void vmm_console_resume(struct vmm_console *console)
 {
-	if (atomic_exchange(&console->input_waits, false) &&
-	    vmm_loop_post(console->loop, resume_input, console))
-		atomic_store(&console->input_waits, true);
+	if (atomic_exchange(&console->input_waits, false))
+		vmm_call_post(&console->resume);
 }
 
 static void check_foreground(void *ctx)
@@ -489,6 +493,9 @@ int vmm_console_create(struct vmm_loop *loop, const struct vmm_config *config,
 	console->ctx = ctx;
 	console->in_fd = console->out_fd = -1;
 	vmm_timer_init(&console->foreground, loop, check_foreground, console);
+	vmm_call_init(&console->room, loop, tell_output_room, console);
+	vmm_call_init(&console->file_ready, loop, input_file_ready, console);
+	vmm_call_init(&console->resume, loop, resume_input, console);
 	init_output(console);
 	if (config->serial == VMM_SERIAL_FILE)
 		error = open_file(console, config->serial_path);
@@ -516,6 +523,8 @@ void vmm_console_destroy(struct vmm_console *console)
 		return;
 	unwatch_input(console);
 	vmm_timer_set(&console->foreground, 0);
+	vmm_call_cancel(&console->file_ready);
+	vmm_call_cancel(&console->resume);
 	if (console->out_fd < 0 || stop_writer(console))
 		free_console(console);
 	vmm_terminal_give_back();

@@ -21,19 +21,14 @@ struct watch {
 	struct watch *next_dead;
 };
 
-struct call {
-	vmm_loop_fn fn;
-	void *ctx;
-	struct call *next;
-};
-
 /* (c) const after create, (l) lock, (o) the loop's thread */
 struct vmm_loop {
 	int epoll_fd; /* (c) */
 	int wake_fd; /* (c) */
 	pthread_mutex_t lock;
-	struct call *calls; /* (l) oldest first */
-	struct call **calls_end; /* (l) */
+	struct vmm_call *calls; /* (l) oldest first; their fields but fn and ctx too */
+	struct vmm_call **calls_end; /* (l) */
+	uint64_t posted; /* (l) calls so far */
 	bool stop; /* (l) */
 	struct watch **watches; /* (o) by descriptor */
 	size_t watches_size; /* (o) */
@@ -92,12 +87,6 @@ void vmm_loop_destroy(struct vmm_loop *loop)
 {
 	if (!loop)
 		return;
-	while (loop->calls) {
-		struct call *call = loop->calls;
-
-		loop->calls = call->next;
-		free(call);
-	}
 	for (size_t fd = 0; fd < loop->watches_size; fd++)
 		free(loop->watches[fd]);
 	free(loop->watches);
@@ -252,41 +241,76 @@ void vmm_eventfd_drain(int fd)
 		return;
 }
 
-int vmm_loop_post(struct vmm_loop *loop, vmm_loop_fn fn, void *ctx)
+void vmm_call_init(struct vmm_call *call, struct vmm_loop *loop, vmm_loop_fn fn, void *ctx)
 {
-	struct call *call = malloc(sizeof(*call));
-
-	if (!call)
-		return -ENOMEM;
-	*call = (struct call){ .fn = fn, .ctx = ctx };
-	pthread_mutex_lock(&loop->lock);
-	*loop->calls_end = call;
-	loop->calls_end = &call->next;
-	pthread_mutex_unlock(&loop->lock);
-	vmm_eventfd_ring(loop->wake_fd);
-	return 0;
+	*call = (struct vmm_call){ .loop = loop, .fn = fn, .ctx = ctx };
 }
 
-/* Calls posted by these calls run in the next round. */
+void vmm_call_post(struct vmm_call *call)
+{
+	struct vmm_loop *loop = call->loop;
+
+	pthread_mutex_lock(&loop->lock);
+	if (call->waits) {
+		pthread_mutex_unlock(&loop->lock);
+		return;
+	}
+	call->waits = true;
+	call->next = NULL;
+	call->number = ++loop->posted;
+	*loop->calls_end = call;
+	loop->calls_end = &call->next;
+	/* Under the lock: once it is released the call may run, and its owner end the loop. */
+	vmm_eventfd_ring(loop->wake_fd);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void unlink_call_locked(struct vmm_loop *loop, struct vmm_call **at)
+{
+	struct vmm_call *call = *at;
+
+	*at = call->next;
+	if (loop->calls_end == &call->next)
+		loop->calls_end = at;
+	call->waits = false;
+}
+
+void vmm_call_cancel(struct vmm_call *call)
+{
+	struct vmm_loop *loop = call->loop;
+	struct vmm_call **at = &loop->calls;
+
+	pthread_mutex_lock(&loop->lock);
+	if (call->waits) {
+		while (*at != call)
+			at = &(*at)->next;
+		unlink_call_locked(loop, at);
+	}
+	pthread_mutex_unlock(&loop->lock);
+}
+
+/*
+ * One by one, because a call may cancel those behind it. Calls posted by these calls run in the next
+ * round: their ring came after the descriptor was drained.
+ */
 static void run_calls(struct vmm_loop *loop)
 {
-	struct call *calls;
-	uint64_t count;
+	uint64_t last;
 
-	if (read(loop->wake_fd, &count, sizeof(count)) < 0)
-		return;
+	vmm_eventfd_drain(loop->wake_fd);
 	pthread_mutex_lock(&loop->lock);
-	calls = loop->calls;
-	loop->calls = NULL;
-	loop->calls_end = &loop->calls;
-	pthread_mutex_unlock(&loop->lock);
-	while (calls) {
-		struct call *call = calls;
+	last = loop->posted;
+	while (loop->calls && loop->calls->number <= last) {
+		struct vmm_call *call = loop->calls;
+		vmm_loop_fn fn = call->fn;
+		void *ctx = call->ctx;
 
-		calls = call->next;
-		call->fn(call->ctx);
-		free(call);
+		unlink_call_locked(loop, &loop->calls);
+		pthread_mutex_unlock(&loop->lock);
+		fn(ctx);
+		pthread_mutex_lock(&loop->lock);
 	}
+	pthread_mutex_unlock(&loop->lock);
 }
 
 /* True once; so that a loop can be run again. */
@@ -327,6 +351,7 @@ void vmm_loop_stop(struct vmm_loop *loop)
 {
 	pthread_mutex_lock(&loop->lock);
 	loop->stop = true;
-	pthread_mutex_unlock(&loop->lock);
+	/* Under the lock, as in vmm_call_post(). */
 	vmm_eventfd_ring(loop->wake_fd);
+	pthread_mutex_unlock(&loop->lock);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * An event loop: descriptors (epoll), timers, calls posted by other threads. Everything runs on the
- * loop's own thread, except vmm_loop_post() and vmm_loop_stop(), which any thread may call.
+ * loop's own thread, except vmm_call_post() and vmm_loop_stop(), which any thread may call.
  */
 #ifndef VMM_LOOP_H
 #define VMM_LOOP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vmm_loop;
@@ -42,8 +43,24 @@ void vmm_eventfd_drain(int fd);
 /* CLOCK_MONOTONIC. Any thread. */
 uint64_t vmm_now_ns(void);
 
-/* Run `fn` on the loop soon, in order of posting. Any thread. -ENOMEM. */
-int vmm_loop_post(struct vmm_loop *loop, vmm_loop_fn fn, void *ctx);
+/*
+ * A call that any thread may post: the loop calls `fn` soon, in order of posting. Embedded by its user,
+ * who keeps it until it has run, so posting neither allocates nor fails nor blocks. Posting one that
+ * waits already does nothing; from `fn` on it may be posted again, or freed.
+ */
+struct vmm_call {
+	struct vmm_loop *loop;
+	struct vmm_call *next;
+	uint64_t number; /* in order of posting */
+	bool waits;
+	vmm_loop_fn fn;
+	void *ctx;
+};
+void vmm_call_init(struct vmm_call *call, struct vmm_loop *loop, vmm_loop_fn fn, void *ctx);
+void vmm_call_post(struct vmm_call *call);
+
+/* It does not run any more, if it waits. On the loop's thread, or while the loop does not run. */
+void vmm_call_cancel(struct vmm_call *call);
 
 /* Until vmm_loop_stop(); calls posted before that are run. */
 void vmm_loop_run(struct vmm_loop *loop);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -159,16 +162,90 @@ TAP_TEST(descriptor_is_level_triggered_and_can_be_modified_and_added_again)
 
 TAP_TEST(calls_run_in_order_and_those_before_a_stop_are_not_lost)
 {
+	struct vmm_call a, stop, b, c;
+
 	TAP_REQUIRE(set_up());
-	TAP_EQ(vmm_loop_post(loop, on_letter, "a"), 0);
-	TAP_EQ(vmm_loop_post(loop, on_stop, NULL), 0);
-	TAP_EQ(vmm_loop_post(loop, on_letter, "b"), 0);
+	vmm_call_init(&a, loop, on_letter, "a");
+	vmm_call_init(&stop, loop, on_stop, NULL);
+	vmm_call_init(&b, loop, on_letter, "b");
+	vmm_call_init(&c, loop, on_letter, "c");
+	vmm_call_post(&a);
+	vmm_call_post(&stop);
+	vmm_call_post(&b);
 	vmm_loop_run(loop);
 	TAP_STR_EQ(story, "asb");
-	TAP_EQ(vmm_loop_post(loop, on_letter, "c"), 0);
+	vmm_call_post(&c);
 	vmm_loop_stop(loop);
 	vmm_loop_run(loop);
 	TAP_STR_EQ(story, "asbc");
+	tear_down();
+}
+
+TAP_TEST(call_that_waits_is_posted_once_and_can_be_posted_again_after_it_ran)
+{
+	struct vmm_call a, b;
+
+	TAP_REQUIRE(set_up());
+	vmm_call_init(&a, loop, on_letter, "a");
+	vmm_call_init(&b, loop, on_letter, "b");
+	vmm_call_post(&a);
+	vmm_call_post(&b);
+	vmm_call_post(&a);
+	run_for(MILLISECOND);
+	vmm_call_post(&a);
+	run_for(MILLISECOND);
+	TAP_STR_EQ(story, "absas");
+	tear_down();
+}
+
+TAP_TEST(cancelled_call_does_not_run_wherever_it_stood)
+{
+	struct vmm_call calls[4];
+
+	TAP_REQUIRE(set_up());
+	for (int i = 0; i < 4; i++)
+		vmm_call_init(&calls[i], loop, on_letter, &"abcd"[i]);
+	vmm_call_cancel(&calls[0]);
+	for (int i = 0; i < 4; i++)
+		vmm_call_post(&calls[i]);
+	vmm_call_cancel(&calls[1]);
+	vmm_call_cancel(&calls[3]);
+	vmm_call_cancel(&calls[0]);
+	vmm_call_cancel(&calls[0]);
+	vmm_call_post(&calls[1]);
+	run_for(MILLISECOND);
+	TAP_STR_EQ(story, "cbs");
+	tear_down();
+}
+
+static void on_cancel(void *ctx)
+{
+	tell('x');
+	vmm_call_cancel(ctx);
+}
+
+static struct vmm_call again;
+
+static void on_again(void *ctx)
+{
+	(void)ctx;
+	tell('r');
+	vmm_call_post(&again);
+}
+
+TAP_TEST(call_may_cancel_the_next_and_one_that_posts_itself_leaves_others_their_turn)
+{
+	struct vmm_call cancel, victim;
+
+	TAP_REQUIRE(set_up());
+	vmm_call_init(&cancel, loop, on_cancel, &victim);
+	vmm_call_init(&victim, loop, on_letter, "v");
+	vmm_call_init(&again, loop, on_again, NULL);
+	vmm_call_post(&cancel);
+	vmm_call_post(&victim);
+	vmm_call_post(&again);
+	run_for(2 * MILLISECOND);
+	TAP_CHECK(strncmp(story, "xrr", 3) == 0);
 	tear_down();
 }
 
@@ -177,9 +254,10 @@ TAP_TEST(calls_run_in_order_and_those_before_a_stop_are_not_lost)
 
 static unsigned counted;
 
+/* Its call is on the heap: it is free to go from here on. */
 static void on_count(void *ctx)
 {
-	(void)ctx;
+	free(ctx);
 	if (++counted == THREADS * CALLS)
 		vmm_loop_stop(loop);
 }
@@ -187,9 +265,14 @@ static void on_count(void *ctx)
 static void *post_many(void *ctx)
 {
 	(void)ctx;
-	for (unsigned i = 0; i < CALLS; i++)
-		if (vmm_loop_post(loop, on_count, NULL))
+	for (unsigned i = 0; i < CALLS; i++) {
+		struct vmm_call *call = malloc(sizeof(*call));
+
+		if (!call)
 			break;
+		vmm_call_init(call, loop, on_count, call);
+		vmm_call_post(call);
+	}
 	return NULL;
 }
 
@@ -208,10 +291,55 @@ TAP_TEST(calls_of_many_threads_all_arrive)
 	tear_down();
 }
 
+#define ROUNDS 20000
+
+/* One call that several threads post at will: what was set before a post is seen by a later run. */
+static atomic_uint wanted;
+static unsigned seen_last, runs;
+static struct vmm_call shared;
+
+static void on_shared(void *ctx)
+{
+	(void)ctx;
+	runs++;
+	seen_last = atomic_load_explicit(&wanted, memory_order_relaxed);
+	if (seen_last == THREADS * ROUNDS)
+		vmm_loop_stop(loop);
+}
+
+static void *post_shared(void *ctx)
+{
+	(void)ctx;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		atomic_fetch_add_explicit(&wanted, 1, memory_order_relaxed);
+		vmm_call_post(&shared);
+	}
+	return NULL;
+}
+
+TAP_TEST(call_posted_by_many_threads_at_once_runs_after_the_last_post)
+{
+	pthread_t threads[THREADS];
+
+	TAP_REQUIRE(set_up());
+	vmm_call_init(&shared, loop, on_shared, NULL);
+	for (unsigned i = 0; i < THREADS; i++)
+		TAP_REQUIRE(pthread_create(&threads[i], NULL, post_shared, NULL) == 0);
+	vmm_loop_run(loop);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	TAP_EQ(seen_last, THREADS * ROUNDS);
+	TAP_CHECK(runs >= 1 && runs <= THREADS * ROUNDS);
+	tear_down();
+}
+
 TAP_TEST(loop_can_be_destroyed_with_calls_and_watches_left)
 {
+	struct vmm_call call;
+
 	TAP_REQUIRE(set_up());
-	TAP_EQ(vmm_loop_post(loop, on_letter, "a"), 0);
+	vmm_call_init(&call, loop, on_letter, "a");
+	vmm_call_post(&call);
 	TAP_EQ(vmm_loop_add(loop, fds[0], EPOLLIN, on_ready, NULL), 0);
 	TAP_EQ(vmm_loop_add(loop, fds[1], EPOLLIN, on_ready, NULL), 0);
 	vmm_loop_remove(loop, fds[1]);

@@ -181,6 +181,7 @@ static void log_outward(void *ctx, enum hvh_log_level level, const char *line)
 }
 
 struct posted_line {
+	struct vmm_call call;
 	struct inner *inner;
 	enum hvh_log_level level;
 	char text[];
@@ -205,8 +206,8 @@ static void log_line(void *ctx, enum hvh_log_level level, const char *line)
 	posted->inner = inner;
 	posted->level = level;
 	strcpy(posted->text, line);
-	if (vmm_loop_post(inner->loop, log_posted, posted))
-		free(posted);
+	vmm_call_init(&posted->call, inner->loop, log_posted, posted);
+	vmm_call_post(&posted->call);
 }
 
 static void handle_command(void *ctx, struct vmm_request *request, const char *command,
