@@ -186,16 +186,20 @@ static unsigned index_of(struct embedder *e, const struct hvh_channel *channel)
 
 static void do_task(struct embedder *e, struct embedder_task task);
 
+static void put_off(struct embedder *e, struct embedder_task task)
+{
+	EMBEDDER_REQUIRE(e->task_count < sizeof(e->tasks) / sizeof(e->tasks[0]));
+	e->tasks[e->task_count++] = task;
+}
+
 static void queue(struct embedder *e, enum embedder_work work, unsigned channel, int result)
 {
 	struct embedder_task task = { work, channel, result };
 
-	if (e->synchronous) {
+	if (e->synchronous)
 		do_task(e, task);
-		return;
-	}
-	EMBEDDER_REQUIRE(e->task_count < sizeof(e->tasks) / sizeof(e->tasks[0]));
-	e->tasks[e->task_count++] = task;
+	else
+		put_off(e, task);
 }
 
 static int op_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id)
@@ -229,10 +233,10 @@ static void op_channel_drained(void *ctx, struct hvh_channel *channel)
 	queue(e, EMBEDDER_STOPPED, index, 0);
 }
 
-static void op_timer(void *ctx, struct hvh_device *device, uint64_t deadline_ns)
+static void op_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns)
 {
 	struct embedder *e = ctx;
-	unsigned index = index_of(e, device->channel);
+	unsigned index = index_of(e, channel);
 
 	EMBEDDER_REQUIRE(e->owned[index]);
 	e->deadline_ns[index] = deadline_ns;
@@ -253,6 +257,47 @@ static void op_log(void *ctx, enum hvh_log_level level, const char *line)
 	snprintf(e->last_line, sizeof(e->last_line), "%s", line);
 }
 
+static void op_attention(void *ctx)
+{
+	struct embedder *e = ctx;
+
+	/* Asked for more than once, it is done once. */
+	for (unsigned i = 0; i < e->task_count; i++)
+		if (e->tasks[i].work == EMBEDDER_WORK)
+			return;
+	put_off(e, (struct embedder_task){ .work = EMBEDDER_WORK });
+}
+
+static void op_trace_message(void *ctx, enum hvp_direction direction, const void *bytes, size_t len)
+{
+	struct embedder *e = ctx;
+
+	EMBEDDER_REQUIRE(bytes && len >= sizeof(struct hvp_msg_header) &&
+			 len <= HVP_MESSAGE_PAYLOAD_MAX);
+	e->traced_messages[direction]++;
+}
+
+static void op_trace_packet(void *ctx, const struct hvh_trace_packet *packet)
+{
+	struct embedder *e = ctx;
+	struct embedder_packet *last = &e->traced[packet->direction];
+
+	EMBEDDER_REQUIRE(packet->channel->running);
+	e->traced_packets[packet->direction]++;
+	e->traced_split += packet->payload[1].iov_len != 0;
+	last->type = packet->type;
+	last->flags = packet->flags;
+	last->transaction_id = packet->transaction_id;
+	last->len = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *bytes = packet->payload[i].iov_base;
+
+		for (size_t at = 0; at < packet->payload[i].iov_len; at++, last->len++)
+			if (last->len < sizeof(last->bytes))
+				last->bytes[last->len] = bytes[at];
+	}
+}
+
 static const struct hvh_server_ops server_ops = {
 	.post_message = op_post_message,
 	.signal = op_signal,
@@ -260,8 +305,11 @@ static const struct hvh_server_ops server_ops = {
 	.channel_stop = op_channel_stop,
 	.channel_drained = op_channel_drained,
 	.timer = op_timer,
+	.attention = op_attention,
 	.now_ns = op_now_ns,
 	.log = op_log,
+	.trace_message = op_trace_message,
+	.trace_packet = op_trace_packet,
 };
 
 /* --- loops ------------------------------------------------------------------------------------- */
@@ -294,6 +342,9 @@ static void do_task(struct embedder *e, struct embedder_task task)
 		break;
 	case EMBEDDER_STOP:
 		hvh_channel_stop(channel);
+		break;
+	case EMBEDDER_WORK:
+		hvh_server_work(e->server);
 		break;
 	case EMBEDDER_STOPPED:
 		hvh_server_stopped(e->server, channel);
@@ -399,7 +450,7 @@ void embedder_advance(struct embedder *e, uint64_t ns)
 		if (e->now_ns < e->deadline_ns[i])
 			e->now_ns = e->deadline_ns[i];
 		e->deadline_ns[i] = 0;
-		hvh_device_expire(hvh_server_channel(e->server, (unsigned)i)->device, e->now_ns);
+		hvh_channel_expire(hvh_server_channel(e->server, (unsigned)i), e->now_ns);
 		action_done(e);
 	}
 	e->now_ns = until_ns;

@@ -36,12 +36,22 @@ enum embedder_work {
 	EMBEDDER_NOTIFY, /* owner loop: the notification after that */
 	EMBEDDER_STOP, /* owner loop: hvh_channel_stop() */
 	EMBEDDER_STOPPED, /* control loop: hvh_server_stopped() */
+	EMBEDDER_WORK, /* control loop: hvh_server_work(); belongs to no channel */
 };
 
 struct embedder_task {
 	enum embedder_work work;
 	unsigned channel; /* index */
 	int result; /* of EMBEDDER_STARTED */
+};
+
+/* A packet as ops->trace_packet saw it. */
+struct embedder_packet {
+	uint32_t type;
+	uint32_t flags;
+	uint64_t transaction_id;
+	size_t len; /* of the payload */
+	uint8_t bytes[512]; /* its beginning */
 };
 
 struct embedder {
@@ -66,6 +76,10 @@ struct embedder {
 	uint64_t now_ns;
 	unsigned accepted[HVP_MSG_END]; /* the guest's messages that were no violation */
 	unsigned refused[HVP_MSG_END]; /* and those that were */
+	unsigned traced_messages[2]; /* by enum hvp_direction */
+	unsigned traced_packets[2];
+	unsigned traced_split; /* packets in two pieces */
+	struct embedder_packet traced[2]; /* the last one */
 	unsigned signals[EMBEDDER_CHANNELS_MAX];
 	uint32_t signal_vp[EMBEDDER_CHANNELS_MAX]; /* of the last one */
 	unsigned timers_set;

@@ -22,6 +22,7 @@ struct vmm_doorbell {
 	struct hvh_channel *channel;
 	uint32_t connection_id;
 	int fd;
+	struct vmm_timer timer; /* of the channel */
 };
 
 static int set_doorbell(const struct vmm_doorbell *bell, unsigned flags)
@@ -52,12 +53,20 @@ static void remove_doorbell(struct vmm_vm *vm, const struct hvh_channel *channel
 		if (bell->channel != channel)
 			continue;
 		*at = bell->next;
+		vmm_timer_set(&bell->timer, 0);
 		set_doorbell(bell, KVM_HYPERV_EVENTFD_DEASSIGN);
 		vmm_loop_remove(vm->loop, bell->fd);
 		close(bell->fd);
 		free(bell);
 		return;
 	}
+}
+
+static void on_channel_timer(void *ctx)
+{
+	struct vmm_doorbell *bell = ctx;
+
+	hvh_channel_expire(bell->channel, vmm_now_ns());
 }
 
 static int add_doorbell(struct vmm_vm *vm, struct hvh_channel *channel, uint32_t connection_id)
@@ -73,6 +82,7 @@ static int add_doorbell(struct vmm_vm *vm, struct hvh_channel *channel, uint32_t
 		.connection_id = connection_id,
 		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	};
+	vmm_timer_init(&bell->timer, vm->loop, on_channel_timer, bell);
 	err = bell->fd < 0 ? -errno : vmm_loop_add(vm->loop, bell->fd, EPOLLIN, on_doorbell, bell);
 	if (err)
 		goto err_close;
@@ -122,30 +132,12 @@ void vmm_channel_drained(void *ctx, struct hvh_channel *channel)
 	hvh_server_stopped(vm->hyperv.server, channel);
 }
 
-/* --- timers ---------------------------------------------------------------------------------------- */
-
-static void on_device_timer(void *ctx)
+/* A channel that is stopped has no doorbell any more, and no timer. */
+void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns)
 {
-	struct vmm_device_timer *timer = ctx;
+	struct vmm_vm *vm = ctx;
 
-	hvh_device_expire(timer->device, vmm_now_ns());
-}
-
-void vmm_device_timer_set(void *ctx, struct hvh_device *device, uint64_t deadline_ns)
-{
-	struct vmm_hyperv *hv = &((struct vmm_vm *)ctx)->hyperv;
-
-	for (unsigned i = 0; i < hv->timers_used; i++)
-		if (hv->timers[i].device == device)
-			vmm_timer_set(&hv->timers[i].timer, deadline_ns);
-}
-
-int vmm_device_add(struct vmm_vm *vm, struct hvh_device *device)
-{
-	struct vmm_hyperv *hv = &vm->hyperv;
-	struct vmm_device_timer *timer = &hv->timers[hv->timers_used++];
-
-	timer->device = device;
-	vmm_timer_init(&timer->timer, vm->loop, on_device_timer, timer);
-	return hvh_server_add(hv->server, device);
+	for (struct vmm_doorbell *bell = vm->hyperv.doorbells; bell; bell = bell->next)
+		if (bell->channel == channel)
+			vmm_timer_set(&bell->timer, deadline_ns);
 }

@@ -111,13 +111,19 @@ static void on_log(void *ctx, enum hvh_log_level level, const char *line)
 	vmm_log(level, "%s", line);
 }
 
+static void on_attention(void *ctx)
+{
+	vmm_vm_wake(ctx);
+}
+
 static const struct hvh_server_ops server_ops = {
 	.post_message = vmm_mail_post,
 	.signal = on_signal,
 	.channel_start = vmm_channel_start,
 	.channel_stop = vmm_channel_stop,
 	.channel_drained = vmm_channel_drained,
-	.timer = vmm_device_timer_set,
+	.timer = vmm_channel_timer,
+	.attention = on_attention,
 	.now_ns = on_now,
 	.log = on_log,
 };
@@ -147,8 +153,6 @@ void vmm_hyperv_destroy(struct vmm_vm *vm)
 	if (!hv->server)
 		return;
 	hvh_server_destroy(hv->server);
-	for (unsigned i = 0; i < hv->timers_used; i++)
-		vmm_timer_set(&hv->timers[i].timer, 0);
 	vmm_timer_set(&hv->mail_timer, 0);
 	vmm_services_destroy(vm);
 }

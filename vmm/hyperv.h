@@ -19,19 +19,12 @@ struct vmm_doorbell;
 struct vmm_vcpu;
 struct vmm_vm;
 
-struct vmm_device_timer {
-	struct hvh_device *device;
-	struct vmm_timer timer;
-};
-
 /* All (o) unless it says otherwise. */
 struct vmm_hyperv {
 	struct hvh_server *server;
 	struct hvh_device *heartbeat; /* (c) NULL: left out */
 	struct hvh_device *shutdown; /* (c) NULL: left out */
 	struct hvh_device *timesync; /* (c) NULL: left out */
-	struct vmm_device_timer timers[3];
-	unsigned timers_used;
 	struct vmm_doorbell *doorbells;
 	uint32_t message_vp; /* where the last message went */
 	struct vmm_timer mail_timer; /* tries busy slots again, should an EOM be missed */

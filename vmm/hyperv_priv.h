@@ -34,10 +34,7 @@ uint16_t vmm_mail_receive(struct vmm_vcpu *vcpu, uint64_t input, uint64_t gpa);
 int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id);
 void vmm_channel_stop(void *ctx, struct hvh_channel *channel);
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel);
-void vmm_device_timer_set(void *ctx, struct hvh_device *device, uint64_t deadline_ns);
-
-/* channels.c: offer a device; it is the caller's. */
-int vmm_device_add(struct vmm_vm *vm, struct hvh_device *device);
+void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
 
 /* services.c: those that the configuration does not leave out. Destroy accepts a half-built set. */
 int vmm_services_create(struct vmm_vm *vm);

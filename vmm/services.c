@@ -3,6 +3,7 @@
  * The integration services: which there are, and the clock that time synchronisation reads.
  */
 #include <hvh/hvh_ic.h>
+#include <hvh/hvh_server.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
@@ -46,17 +47,17 @@ int vmm_services_create(struct vmm_vm *vm)
 	if (!(vm->config->services_off & VMM_SERVICE_heartbeat)) {
 		err = hvh_heartbeat_create(&hv->heartbeat);
 		if (!err)
-			err = vmm_device_add(vm, hv->heartbeat);
+			err = hvh_server_add(hv->server, hv->heartbeat);
 	}
 	if (!err && !(vm->config->services_off & VMM_SERVICE_shutdown)) {
 		err = hvh_shutdown_create(&hv->shutdown);
 		if (!err)
-			err = vmm_device_add(vm, hv->shutdown);
+			err = hvh_server_add(hv->server, hv->shutdown);
 	}
 	if (!err && !(vm->config->services_off & VMM_SERVICE_timesync)) {
 		err = hvh_timesync_create(on_timesync_clock, vm, &hv->timesync);
 		if (!err)
-			err = vmm_device_add(vm, hv->timesync);
+			err = hvh_server_add(hv->server, hv->timesync);
 	}
 	return err;
 }

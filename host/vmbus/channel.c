@@ -331,23 +331,29 @@ static void signal_guest(struct hvh_channel *channel)
 		channel->server->ops->signal(channel->server->ctx, vp, HVP_VMBUS_SINT, channel->id);
 }
 
-static void arm(struct hvh_device *device)
+/* The device's own timer runs on its first channel. */
+static uint64_t device_deadline(const struct hvh_channel *channel)
 {
-	uint64_t first = device->deadline_ns;
+	return channel->device->channel == channel ? channel->device->deadline_ns : 0;
+}
 
-	if (device->retry_ns && (!first || device->retry_ns < first))
-		first = device->retry_ns;
-	device->server->ops->timer(device->server->ctx, device, first);
+static void arm(struct hvh_channel *channel)
+{
+	uint64_t first = device_deadline(channel);
+
+	if (channel->retry_ns && (!first || channel->retry_ns < first))
+		first = channel->retry_ns;
+	channel->server->ops->timer(channel->server->ctx, channel, first);
 }
 
 /* Notify the device again at `when_ns`, unless that is due earlier already. */
-static void retry_at(struct hvh_device *device, uint64_t when_ns)
+static void retry_at(struct hvh_channel *channel, uint64_t when_ns)
 {
 	when_ns += !when_ns; /* 0 is "never" */
-	if (device->retry_ns && device->retry_ns <= when_ns)
+	if (channel->retry_ns && channel->retry_ns <= when_ns)
 		return;
-	device->retry_ns = when_ns;
-	arm(device);
+	channel->retry_ns = when_ns;
+	arm(channel);
 }
 
 /* Give the space of what was read back to the guest. */
@@ -369,8 +375,8 @@ int hvh_channel_start(struct hvh_channel *channel)
 			return err;
 	}
 	channel->running = true;
-	if (device->deadline_ns)
-		arm(device);
+	if (device_deadline(channel))
+		arm(channel);
 	return 0;
 }
 
@@ -378,9 +384,10 @@ void hvh_channel_stop(struct hvh_channel *channel)
 {
 	struct hvh_device *device = channel->device;
 
-	device->retry_ns = 0;
-	device->deadline_ns = 0;
-	arm(device);
+	channel->retry_ns = 0;
+	if (device->channel == channel)
+		device->deadline_ns = 0;
+	arm(channel);
 	channel->running = false;
 	device->ops->close(device, channel);
 }
@@ -421,6 +428,39 @@ void hvh_channel_fail(struct hvh_channel *channel, const char *why)
 	(void)broken(channel, why);
 }
 
+static void trace_received(const struct hvh_channel *channel, const struct hvw_rx_packet *packet)
+{
+	const struct hvw_rx *rx = &channel->rx;
+	uint32_t at = hvw_ring_wrap(packet->start + packet->header_len, rx->size);
+	uint32_t first = rx->size - at < packet->payload_len ? rx->size - at : packet->payload_len;
+	const struct hvh_trace_packet trace = {
+		.channel = channel,
+		.direction = HVP_TO_HOST,
+		.type = packet->h.type,
+		.flags = packet->h.flags,
+		.transaction_id = packet->h.transaction_id,
+		.payload = { { (void *)(rx->data + at), first },
+			     { (void *)rx->data, packet->payload_len - first } },
+	};
+
+	channel->server->ops->trace_packet(channel->server->ctx, &trace);
+}
+
+static void trace_sent(const struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
+		       const void *payload, uint32_t len)
+{
+	const struct hvh_trace_packet trace = {
+		.channel = channel,
+		.direction = HVP_TO_GUEST,
+		.type = HVP_PACKET_INBAND,
+		.flags = flags,
+		.transaction_id = transaction_id,
+		.payload = { { (void *)payload, len } },
+	};
+
+	channel->server->ops->trace_packet(channel->server->ctx, &trace);
+}
+
 int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet)
 {
 	int err;
@@ -432,6 +472,8 @@ int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet)
 		if (!err) {
 			channel->budget--;
 			count(&channel->packets_in);
+			if (__builtin_expect(channel->server->ops->trace_packet != NULL, 0))
+				trace_received(channel, packet);
 			return 0;
 		}
 		if (err != -EAGAIN)
@@ -443,7 +485,7 @@ int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet)
 	}
 	/* Signals stay masked: the rest is taken by a notification of our own, after the loop's other work. */
 	release(channel);
-	retry_at(channel->device, hvh_device_now(channel->device));
+	retry_at(channel, hvh_device_now(channel->device));
 	return -EAGAIN;
 }
 
@@ -465,6 +507,8 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 		err = hvw_tx_send(&channel->tx, flags, transaction_id, payload, len, &signal);
 		if (!err) {
 			count(&channel->packets_out);
+			if (__builtin_expect(channel->server->ops->trace_packet != NULL, 0))
+				trace_sent(channel, flags, transaction_id, payload, len);
 			if (signal)
 				signal_guest(channel);
 			return 0;
@@ -473,7 +517,7 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 			err = hvw_tx_want_space(&channel->tx, hvw_packet_space(0, len));
 	} while (!err);
 	if (err == -EAGAIN) {
-		retry_at(channel->device, hvh_device_now(channel->device) + SEND_RETRY_NS);
+		retry_at(channel, hvh_device_now(channel->device) + SEND_RETRY_NS);
 	} else if (err == -EPROTO) {
 		return broken(channel, "impossible index in the host's ring");
 	}
@@ -485,7 +529,7 @@ void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns)
 	device->deadline_ns = deadline_ns;
 	/* While a channel is opened or loaded it has no owner yet: hvh_channel_start() arms then. */
 	if (device->channel->running)
-		arm(device);
+		arm(device->channel);
 }
 
 uint64_t hvh_device_now(const struct hvh_device *device)
@@ -493,20 +537,24 @@ uint64_t hvh_device_now(const struct hvh_device *device)
 	return device->server->ops->now_ns(device->server->ctx);
 }
 
-void hvh_device_expire(struct hvh_device *device, uint64_t now_ns)
+void hvh_channel_expire(struct hvh_channel *channel, uint64_t now_ns)
 {
+	struct hvh_device *device = channel->device;
+	uint64_t deadline_ns;
+
 	/* A timer that could not be cancelled in time. */
-	if (!device->channel->running)
+	if (!channel->running)
 		return;
-	if (device->retry_ns && now_ns >= device->retry_ns) {
-		device->retry_ns = 0;
-		notify(device->channel);
+	if (channel->retry_ns && now_ns >= channel->retry_ns) {
+		channel->retry_ns = 0;
+		notify(channel);
 	}
-	if (device->deadline_ns && now_ns >= device->deadline_ns) {
+	deadline_ns = device_deadline(channel);
+	if (deadline_ns && now_ns >= deadline_ns) {
 		device->deadline_ns = 0;
 		device->ops->expire(device, now_ns);
 	}
-	arm(device);
+	arm(channel);
 }
 
 /* --- save and load -------------------------------------------------------------------------- */

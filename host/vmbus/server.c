@@ -91,6 +91,13 @@ void hvh_server_flush(struct hvh_server *server)
 	}
 }
 
+static void trace(const struct hvh_server *server, enum hvp_direction direction, const void *bytes,
+		  size_t len)
+{
+	if (server->ops->trace_message)
+		server->ops->trace_message(server->ctx, direction, bytes, len);
+}
+
 void hvh_server_send(struct hvh_server *server, const void *message, size_t len)
 {
 	struct waiting_message *last;
@@ -108,6 +115,7 @@ void hvh_server_send(struct hvh_server *server, const void *message, size_t len)
 	last->len = (uint32_t)len;
 	memcpy(last->bytes, message, len);
 	server->waiting_count++;
+	trace(server, HVP_TO_GUEST, message, len);
 	hvh_server_flush(server);
 }
 
@@ -308,6 +316,7 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 		uint32_t number;
 
 		server->stats.messages_in++;
+		trace(server, HVP_TO_HOST, payload, len);
 		memcpy(&number, payload, sizeof(number));
 		hvh_server_violation(
 			server,
@@ -320,6 +329,7 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 	    msg.u.h.type != HVP_MSG_INITIATE_CONTACT)
 		return HVP_STATUS_INSUFFICIENT_BUFFERS;
 	server->stats.messages_in++;
+	trace(server, HVP_TO_HOST, payload, len);
 	if (msg.u.h.type == HVP_MSG_INITIATE_CONTACT)
 		initiate_contact(server, &msg.u.INITIATE_CONTACT);
 	else if (server->state != CONNECTION_READY || hvw_msg_since(msg.u.h.type) > server->version)
@@ -387,7 +397,6 @@ int hvh_server_add(struct hvh_server *server, struct hvh_device *device)
 	device->server = server;
 	device->channel = grown[server->channel_count++];
 	device->deadline_ns = 0;
-	device->retry_ns = 0;
 	return 0;
 }
 
@@ -395,6 +404,11 @@ void hvh_server_reset(struct hvh_server *server)
 {
 	server->waiting_count = 0;
 	leave(server, AFTER_NOTHING);
+}
+
+void hvh_server_work(struct hvh_server *server)
+{
+	hvh_server_flush(server);
 }
 
 bool hvh_server_connected(const struct hvh_server *server, uint32_t *version)

@@ -71,6 +71,7 @@ struct hvh_channel {
 	struct hvw_tx tx; /* (o) host to guest */
 	bool running; /* (o) between start and stop */
 	unsigned budget; /* (o) packets left in this notification */
+	uint64_t retry_ns; /* (o) when to notify the device again: a send is blocked, or the budget was used up; 0: never */
 	_Atomic bool
 		announced; /* (a) the guest knows that it is open: devices may write to the ring */
 	_Atomic bool broken; /* (a) no more from this guest until it opens anew */

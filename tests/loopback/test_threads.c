@@ -126,10 +126,10 @@ static void channel_drained(void *ctx, struct hvh_channel *channel)
 	give(&m.control, JOB_STOPPED, index_of(channel), 0, NULL, 0);
 }
 
-static void timer(void *ctx, struct hvh_device *device, uint64_t deadline_ns)
+static void timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns)
 {
 	(void)ctx;
-	atomic_store(&m.deadline_ns[device == &m.echo[0].device ? 0 : 1], deadline_ns);
+	atomic_store(&m.deadline_ns[index_of(channel)], deadline_ns);
 }
 
 static void log_line(void *ctx, enum hvh_log_level level, const char *line)
@@ -217,7 +217,7 @@ static void *owner_loop(void *arg)
 				hvh_channel_notify(hvh_server_channel(m.server, i));
 			if (deadline_ns && now_ns(NULL) >= deadline_ns) {
 				atomic_store(&m.deadline_ns[i], 0);
-				hvh_device_expire(&m.echo[i].device, now_ns(NULL));
+				hvh_channel_expire(hvh_server_channel(m.server, i), now_ns(NULL));
 			}
 		}
 	}

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "fuzz/guest_script.h"
+#include "host/vmbus/server_priv.h"
 #include "tap.h"
 
 #define ECHO 2u
@@ -188,14 +189,14 @@ TAP_TEST(nothing_is_answered_before_a_slow_device_has_drained)
 	TAP_EQ(hvh_mem_held(b.e.mem), 1);
 	/* Late doorbells and timers find nobody. */
 	embedder_doorbell(&b.e, echo(&b)->connection_id);
-	hvh_device_expire(&b.e.echo.device, b.e.now_ns);
+	hvh_channel_expire(hvh_server_channel(b.e.server, ECHO), b.e.now_ns);
 	TAP_EQ(b.e.echo.notified, 1);
 	TAP_EQ(b.e.echo.expired, 0);
 	embedder_drain(&b.e);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_TORNDOWN, &(struct hvw_msg){ 0 }));
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
 	embedder_doorbell(&b.e, echo(&b)->connection_id);
-	hvh_device_expire(&b.e.echo.device, b.e.now_ns);
+	hvh_channel_expire(hvh_server_channel(b.e.server, ECHO), b.e.now_ns);
 	TAP_EQ(b.e.echo.notified, 1);
 	drop(&b);
 }
@@ -509,7 +510,7 @@ TAP_TEST(a_blocked_send_ends_with_the_channel)
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	embedder_run(&b.e);
 	embedder_advance(&b.e, 1000000000);
-	TAP_EQ(b.e.echo.device.retry_ns, 0);
+	TAP_EQ(hvh_server_channel(b.e.server, ECHO)->retry_ns, 0);
 	TAP_CHECK(guest_share_ring(&b.g, ECHO, 8, 4) && guest_open(&b.g, ECHO, 1));
 	drop(&b);
 }
@@ -522,7 +523,7 @@ TAP_TEST(messages_too_large_for_the_ring_are_told_so)
 	make_open(&b);
 	TAP_EQ(hvh_channel_send(hvh_server_channel(b.e.server, ECHO), 0, 0, big, 3 * 4096),
 	       -EMSGSIZE);
-	TAP_EQ(b.e.echo.device.retry_ns, 0);
+	TAP_EQ(hvh_server_channel(b.e.server, ECHO)->retry_ns, 0);
 	TAP_CHECK(!info(&b).broken);
 	drop(&b);
 	free(big);
@@ -684,7 +685,40 @@ TAP_TEST(a_timer_and_a_retry_share_the_embedders_timer)
 	embedder_advance(&b.e, 30000000);
 	TAP_EQ(b.e.echo.expired, 2);
 	TAP_CHECK(b.e.echo.kept_len != 0);
-	TAP_CHECK(b.e.echo.device.retry_ns > b.e.now_ns);
+	TAP_CHECK(hvh_server_channel(b.e.server, ECHO)->retry_ns > b.e.now_ns);
+	drop(&b);
+}
+
+/* --- trace --------------------------------------------------------------------------------------- */
+
+TAP_TEST(packets_are_traced_in_both_directions)
+{
+	struct bed b;
+	uint8_t bytes[20], wide[2000];
+
+	make_open(&b);
+	TAP_EQ(b.e.traced_packets[HVP_TO_HOST] + b.e.traced_packets[HVP_TO_GUEST], 0);
+	memset(bytes, 0x5a, sizeof(bytes));
+	TAP_EQ(guest_send(&b.g, ECHO, 77, bytes, sizeof(bytes)), 0);
+	TAP_EQ(b.e.traced_packets[HVP_TO_HOST], 1);
+	TAP_EQ(b.e.traced_packets[HVP_TO_GUEST], 1);
+	for (unsigned to = HVP_TO_GUEST; to <= HVP_TO_HOST; to++) {
+		TAP_EQ(b.e.traced[to].type, HVP_PACKET_INBAND);
+		TAP_EQ(b.e.traced[to].flags, 0);
+		TAP_EQ(b.e.traced[to].transaction_id, 77);
+		TAP_EQ(b.e.traced[to].len,
+		       24); /* what was received has its padding, and was sent back so */
+		TAP_MEM_EQ(b.e.traced[to].bytes, bytes, sizeof(bytes));
+	}
+	/* Around the end of the ring the payload lies in two pieces. */
+	for (unsigned i = 0; i < 100; i++) {
+		memset(wide, (int)i, sizeof(wide));
+		TAP_EQ(guest_send(&b.g, ECHO, i, wide, 400), 0);
+		TAP_MEM_EQ(b.e.traced[HVP_TO_HOST].bytes, wide, 400);
+		while (guest_recv(&b.g, ECHO, bytes, sizeof(bytes), NULL) >= 0)
+			;
+	}
+	TAP_CHECK(b.e.traced_split);
 	drop(&b);
 }
 

@@ -301,6 +301,26 @@ TAP_TEST(hypercalls_that_are_no_vmbus_messages_are_told_so)
 	drop(&b);
 }
 
+TAP_TEST(every_message_is_traced_once_refused_ones_too)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
+	TAP_EQ(b.e.traced_messages[HVP_TO_HOST], 2);
+	TAP_EQ(b.e.traced_messages[HVP_TO_GUEST], 1 + 3 + 1);
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_OFFER_CHANNEL), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
+	TAP_EQ(b.e.traced_messages[HVP_TO_HOST], 4);
+	/* What waits for room is traced when it is queued, and what the guest shall post again not before that. */
+	b.e.room = 0;
+	while (guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 7 }, 1, 0, 0) == HVP_STATUS_SUCCESS)
+		;
+	TAP_EQ(b.e.traced_messages[HVP_TO_HOST], stats(&b).messages_in);
+	TAP_EQ(b.e.traced_messages[HVP_TO_GUEST], stats(&b).messages_out + 64);
+	drop(&b);
+}
+
 TAP_TEST(every_message_may_be_longer_and_none_shorter)
 {
 	for (uint32_t type = 0; type < HVP_MSG_END + 2; type++) {

@@ -50,7 +50,6 @@ struct hvh_device {
 	struct hvh_server *server;
 	struct hvh_channel *channel;
 	uint64_t deadline_ns; /* the device's own timer; 0: none */
-	uint64_t retry_ns; /* when to try a blocked send again; 0: nothing blocked */
 };
 
 /* --- for devices ---------------------------------------------------------------------------- */
@@ -78,8 +77,13 @@ void hvh_channel_fail(struct hvh_channel *channel, const char *why);
 /* Answer to hvh_device_ops.close. */
 void hvh_channel_stopped(struct hvh_channel *channel);
 
-/* Have hvh_device_ops.expire called at `deadline_ns` of hvh_device_now(); 0: never. Closing the channel cancels it. */
+/*
+ * Have hvh_device_ops.expire called at `deadline_ns` of hvh_device_now(); 0: never. Both on the owner
+ * loop of the device's first channel, whose closing cancels it.
+ */
 void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns);
+
+/* Any thread. */
 uint64_t hvh_device_now(const struct hvh_device *device);
 
 /* --- for the embedder ----------------------------------------------------------------------- */
@@ -88,7 +92,7 @@ uint64_t hvh_device_now(const struct hvh_device *device);
 int hvh_channel_start(struct hvh_channel *channel) HVW_MUST_CHECK;
 void hvh_channel_stop(struct hvh_channel *channel);
 void hvh_channel_notify(struct hvh_channel *channel);
-void hvh_device_expire(struct hvh_device *device, uint64_t now_ns);
+void hvh_channel_expire(struct hvh_channel *channel, uint64_t now_ns);
 
 /* What the channel is, for people. Control loop. */
 struct hvh_channel_info {

@@ -20,6 +20,8 @@
  * no answer goes out while anybody may still touch the guest's memory. channel_start, channel_stop and
  * channel_drained may call back into the server from within the call (an owner loop that is the control
  * loop); the other actions may not.
+ *
+ * Trace hooks are called on the loop that sees the message or packet, and call nothing of the server.
  */
 #ifndef HOST_INCLUDE_HVH_HVH_SERVER_H
 #define HOST_INCLUDE_HVH_HVH_SERVER_H
@@ -28,6 +30,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "hvp_vmbus.h"
 #include "hvw_error.h"
@@ -40,6 +43,20 @@ struct hvh_state_reader;
 struct hvh_state_writer;
 
 enum hvh_log_level { HVH_LOG_ERROR, HVH_LOG_WARNING, HVH_LOG_INFO, HVH_LOG_DEBUG };
+
+/*
+ * A packet that a device received or sent. The payload is what lies from the packet's data offset on,
+ * with its padding where it was received; then it is guest memory, which may change while one looks. It
+ * lies in one or two pieces; an unused one has length 0.
+ */
+struct hvh_trace_packet {
+	const struct hvh_channel *channel;
+	enum hvp_direction direction;
+	uint16_t type; /* HVP_PACKET_* */
+	uint16_t flags;
+	uint64_t transaction_id;
+	struct iovec payload[2];
+};
 
 /* What the server and the devices need of the embedder. All on the control loop unless it says otherwise. */
 struct hvh_server_ops {
@@ -62,16 +79,29 @@ struct hvh_server_ops {
 	void (*channel_drained)(void *ctx, struct hvh_channel *channel);
 
 	/*
-	 * Call hvh_device_expire() on the owner loop at `deadline_ns`, which may be now; a later call replaces it,
+	 * Call hvh_channel_expire() on the owner loop at `deadline_ns`, which may be now; a later call replaces it,
 	 * 0 cancels. Owner loop, and only for started channels.
 	 */
-	void (*timer)(void *ctx, struct hvh_device *device, uint64_t deadline_ns);
+	void (*timer)(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
+
+	/* Have hvh_server_work() called soon, on the control loop. Any thread; not from within the call. */
+	void (*attention)(void *ctx);
 
 	/* Monotonic clock. Any thread. */
 	uint64_t (*now_ns)(void *ctx);
 
 	/* One line without a newline; what guests can repeat is rate-limited already. Any thread. */
 	void (*log)(void *ctx, enum hvh_log_level level, const char *line);
+
+	/*
+	 * Both may be NULL: no trace. A control message as the guest posted it, also one that is refused, but
+	 * not one that the guest is told to post again; or one to the guest when it is queued. Control loop.
+	 */
+	void (*trace_message)(void *ctx, enum hvp_direction direction, const void *bytes,
+			      size_t len);
+
+	/* A packet that a device takes from a ring or puts into one. Owner loop. */
+	void (*trace_packet)(void *ctx, const struct hvh_trace_packet *packet);
 };
 
 /* What the guest did, for people and tests. */
@@ -109,6 +139,9 @@ int hvh_server_add(struct hvh_server *server, struct hvh_device *device) HVW_MUS
  */
 uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint32_t type,
 			 const void *payload, size_t len);
+
+/* What ops->attention asked for; harmless at any other time. */
+void hvh_server_work(struct hvh_server *server);
 
 /* The way to the guest's message slot is free again: post what waits. */
 void hvh_server_flush(struct hvh_server *server);
