@@ -35,20 +35,21 @@ def make_initrd(path, kernel_folder, init, *modules):
 
 
 class Vm:
-    """One `hvhost run`, its serial line and its words in files of `folder`."""
+    """One `hvhost run`, its serial line and its words in files of `folder`. With `talk`, say() types on that line."""
 
-    def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M"):
+    def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M", talk=False):
         self.name = name
         self.serial = folder / "serial.log"
         self.words = folder / "hvhost.log"
         folder.mkdir(parents=True, exist_ok=True)
         self.serial.write_bytes(b"")
         self.started = time.monotonic()
-        with self.words.open("wb") as words:
+        with self.words.open("wb") as words, self.serial.open("wb") as serial:
             self.process = subprocess.Popen(
                 [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel, "--initrd", initrd,
-                 "--append", f"console=ttyS0 {append or 'quiet'}", "--serial", f"file:{self.serial}", *options],
-                stdin=subprocess.DEVNULL, stdout=words, stderr=words)
+                 "--append", f"console=ttyS0 {append or 'quiet'}",
+                 "--serial", "stdio" if talk else f"file:{self.serial}", *options],
+                stdin=subprocess.PIPE if talk else subprocess.DEVNULL, stdout=serial if talk else words, stderr=words)
 
     def __enter__(self):
         return self
@@ -78,8 +79,15 @@ class Vm:
     def said(self, pattern):
         return re.search(pattern, self.text(), re.M)
 
-    def wait(self, what, seconds, ready, progress=None):
-        """What ready() returns, once it is true; calls progress() meanwhile."""
+    def say(self, line):
+        try:
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise VmError(f"nobody there to say \"{line}\" to; the VM's words: {self.words}") from None
+
+    def wait(self, what, seconds, ready, progress=None, pause=0.3):
+        """What ready() returns, once it is true; asks every `pause` seconds, and calls progress() meanwhile."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             result = ready()
@@ -89,7 +97,7 @@ class Vm:
                 raise VmError(f"{what}: the VM ended early with status {self.process.returncode}; its words: {self.words}")
             if progress:
                 progress()
-            time.sleep(0.3)
+            time.sleep(pause)
         raise VmError(f"{what}: not within {seconds} s; the guest's serial line: {self.serial}")
 
     def wait_said(self, pattern, seconds):

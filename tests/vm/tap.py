@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""TAP output of the VM tests, and where they find scripts/hvhost_vm.py: import this first."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent.parent / "scripts"))
+from hvhost_vm import VmError
+
+
+class Tap:
+    """Numbers the checks of one test. `name`, where given, stands before each title."""
+
+    def __init__(self, name=""):
+        self.prefix = f"{name}: " if name else ""
+        self.count = 0
+        self.failed = 0
+
+    def check(self, title, good, seen=""):
+        """One result; what was seen instead follows a bad one."""
+        self.count += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {self.prefix}{title}", flush=True)
+        if not good:
+            print("".join(f"# seen: {line}\n" for line in str(seen).splitlines()), end="", flush=True)
+
+    def run(self, part, *arguments):
+        """Calls it; where the VM does not do what it should in time, that is a bad result."""
+        try:
+            part(*arguments)
+        except VmError as error:
+            self.check(f"{part.__name__} ran to its end", False, error)
+
+    def note(self, text):
+        print(f"# {self.prefix}{text}", flush=True)
+
+    def finish(self):
+        print(f"1..{self.count}")
+        sys.exit(self.failed != 0)
