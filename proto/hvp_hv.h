@@ -81,9 +81,13 @@
 /* Enable bit of HYPERCALL, REFERENCE_TSC, VP_ASSIST_PAGE, SIEFP, SIMP and SCONTROL. */
 #define HVP_MSR_ENABLE (1ull << 0)
 
-/* CRASH_CTL. */
-#define HVP_CRASH_NOTIFY  (1ull << 63)
-#define HVP_CRASH_MESSAGE (1ull << 62)
+/* CRASH_CTL. With the message bit P3 holds the address of a text and P4 its length. */
+#define HVP_CRASH_NOTIFY	(1ull << 63)
+#define HVP_CRASH_MESSAGE	(1ull << 62)
+#define HVP_CRASH_PARAMETERS	5 /* P0 to P4 */
+#define HVP_CRASH_MESSAGE_GPA	3
+#define HVP_CRASH_MESSAGE_BYTES 4
+#define HVP_CRASH_MESSAGE_MAX	HVP_PAGE_SIZE
 
 /* SINTn; at reset a SINT is masked. */
 #define HVP_SINT_COUNT	     16

@@ -212,6 +212,17 @@ static void print_channels(const json_t *channels)
 	}
 }
 
+static void print_crash(const json_t *crash)
+{
+	if (!json_is_object(crash))
+		return;
+	print("The guest has crashed (%s).\n", text_of(crash, "state"));
+	if (json_is_string(json_object_get(crash, "cause")))
+		print("  %s\n", text_of(crash, "cause"));
+	if (json_is_string(json_object_get(crash, "panic")))
+		print("  %s\n", text_of(crash, "panic"));
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *vm = json_object_get(status, "vm");
@@ -225,8 +236,7 @@ static void print_status(const json_t *status)
 	      cpus, cpus == 1 ? "" : "s", (long long)number_of(vm, "memory") >> 20);
 	print("Guest: %s\n", text_of(json_object_get(status, "guest"), "os"));
 	print("VMBus: %s\n", version ? version : "the guest is not connected");
-	if (json_is_object(json_object_get(status, "crash")))
-		print("The guest has reported a crash.\n");
+	print_crash(json_object_get(status, "crash"));
 	print_services(json_object_get(status, "services"));
 	print_channels(json_object_get(status, "channels"));
 }

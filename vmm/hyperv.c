@@ -73,15 +73,11 @@ static uint64_t hypercall(struct vmm_vcpu *vcpu)
 
 static void synic_changed(struct vmm_vcpu *vcpu)
 {
-	struct vmm_vm *vm = vcpu->vm;
 	const struct kvm_hyperv_exit *exit = &vcpu->run->hyperv;
-	uint64_t os_id;
 
 	if (hvh_synic_set(vcpu->synic, exit->u.synic.control, exit->u.synic.evt_page,
 			  exit->u.synic.msg_page))
 		vmm_log(HVH_LOG_DEBUG, "processor %u: a SynIC page is not in RAM", vcpu->index);
-	if (!vmm_vcpu_get_msr(vcpu, HVP_MSR_GUEST_OS_ID, &os_id))
-		atomic_store(&vm->hyperv.guest_os_id, os_id);
 }
 
 void vmm_hyperv_exit(struct vmm_vcpu *vcpu)

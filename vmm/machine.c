@@ -421,6 +421,8 @@ int vmm_machine_create(struct vmm_vm *vm)
 	int err = logged("KVM", create_kvm(vm));
 
 	if (!err)
+		err = logged("MSR filter", vmm_msr_take_out(vm));
+	if (!err)
 		err = check_limits(vm);
 	if (!err)
 		err = create_memory(vm);

@@ -117,6 +117,11 @@ static void machine_ended(void *ctx, enum vmm_exit status)
 	vmm_loop_stop(run->loop);
 }
 
+static void machine_event(void *ctx, json_t *event)
+{
+	vmm_control_event(((struct run *)ctx)->control, event);
+}
+
 static void command(void *ctx, struct vmm_request *request, const char *name,
 		    const json_t *arguments)
 {
@@ -288,6 +293,10 @@ static int start_machine(struct run *run, enum vmm_accel accel)
 	static const struct vmm_console_ops console_ops = { .input = machine_input,
 							    .leave = machine_interrupt,
 							    .output_room = machine_output_room };
+	static const struct vmm_vm_ops vm_ops = { .ended = machine_ended, .event = machine_event };
+	static const struct vmm_nested_ops nested_ops = { .running = machine_running,
+							  .ended = machine_ended,
+							  .event = machine_event };
 	int error;
 
 	if (accel == VMM_ACCEL_NESTED)
@@ -302,10 +311,10 @@ static int start_machine(struct run *run, enum vmm_accel accel)
 		return error;
 	if (accel == VMM_ACCEL_NESTED) {
 		vmm_nested_set_console(run->nested, run->console);
-		return vmm_nested_start(run->nested, machine_running, machine_ended, run);
+		return vmm_nested_start(run->nested, &nested_ops, run);
 	}
 	vmm_vm_set_console(run->vm, run->console);
-	error = vmm_vm_start(run->vm, machine_ended, run);
+	error = vmm_vm_start(run->vm, &vm_ops, run);
 	if (!error)
 		machine_running(run);
 	return error;

@@ -57,7 +57,7 @@ static json_t *vm_json(struct vmm_vm *vm)
 			 (double)uptime_ns / 1e9, "restarts", (int)vm->restarts);
 }
 
-/* Known from the moment the guest's drivers set up their SynIC. */
+/* Known from the moment the guest's kernel says it. */
 static json_t *guest_json(struct vmm_vm *vm)
 {
 	uint64_t id = atomic_load(&vm->hyperv.guest_os_id);
@@ -233,31 +233,14 @@ static json_t *exits_json(struct vmm_vm *vm)
 	return json;
 }
 
-static json_t *crash_json(struct vmm_vm *vm)
-{
-	struct vmm_crash crash;
-	json_t *parameters;
-
-	pthread_mutex_lock(&vm->lock);
-	crash = vm->crash;
-	pthread_mutex_unlock(&vm->lock);
-	if (!crash.reported)
-		return json_null();
-	parameters = json_array();
-	for (unsigned i = 0; i < 5; i++)
-		json_array_append_new(parameters,
-				      json_sprintf("0x%llx",
-						   (unsigned long long)crash.parameters[i]));
-	return json_pack("{s:o}", "parameters", parameters);
-}
-
 static json_t *status_json(struct vmm_vm *vm)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}", "vm",
 			 vm_json(vm), "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
 			 channels_json(vm), "services", "heartbeat", heartbeat_json(vm), "shutdown",
 			 shutdown_json(vm), "timesync", timesync_json(vm), "resources",
-			 resources_json(vm), "exits", exits_json(vm), "crash", crash_json(vm));
+			 resources_json(vm), "exits", exits_json(vm), "crash",
+			 vmm_crash_json(&vm->crash));
 }
 
 /* --- shutdown -------------------------------------------------------------------------------------- */

@@ -298,9 +298,6 @@ static void exit_system_event(struct vmm_vcpu *vcpu)
 	case KVM_SYSTEM_EVENT_RESET:
 		vmm_vm_restart(vcpu->vm);
 		break;
-	case KVM_SYSTEM_EVENT_CRASH:
-		vmm_vm_crash(vcpu);
-		break;
 	case KVM_SYSTEM_EVENT_SHUTDOWN:
 		vmm_vm_end(vcpu->vm, VMM_EXIT_DONE);
 		break;
@@ -338,6 +335,11 @@ static void handle_exit(struct vmm_vcpu *vcpu)
 	case KVM_EXIT_MMIO:
 		count(&vcpu->exits.mmio);
 		exit_mmio(vcpu);
+		break;
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		count(&vcpu->exits.msr);
+		vmm_msr_exit(vcpu);
 		break;
 	case KVM_EXIT_HYPERV:
 		vmm_hyperv_exit(vcpu);

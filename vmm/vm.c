@@ -15,8 +15,17 @@
 #include "vmm/serial.h"
 #include "vmm/vm_priv.h"
 
-/* Time for a guest that reported a crash to write its last words, or to restart. */
+/*
+ * Time for a guest that reported a crash to write its last words, or to restart: a panicked kernel that
+ * only stands still (panic=0, Linux's default) must end too.
+ */
 #define CRASH_GRACE_NS 5000000000ull
+
+/*
+ * From a guest's giving up its identity, so that another kernel can run, to that kernel's own: it is
+ * checked, unpacked and started in between, which in emulation takes most of a minute.
+ */
+#define HANDOVER_GRACE_NS 180000000000ull
 
 /* A processor's thread that takes more seconds to stop is stuck in something that is not ours. */
 #define JOIN_ATTEMPTS 5
@@ -69,6 +78,7 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 	vmm_timer_init(&vm->crash_timer, loop, on_crash_timer, vm);
 	vmm_pio_init(&vm->pio);
 	vmm_rtc_init(&vm->rtc);
+	vmm_crash_init(&vm->crash);
 	for (unsigned i = 0; i < config->cpus; i++) {
 		struct vmm_vcpu *vcpu = &vm->vcpus[i];
 
@@ -125,22 +135,15 @@ void vmm_vm_end(struct vmm_vm *vm, enum vmm_exit status)
 {
 	int none = VMM_NOT_ENDED;
 
-	pthread_mutex_lock(&vm->lock);
-	if (vm->crash.reported && status == VMM_EXIT_DONE)
+	if (status == VMM_EXIT_DONE && vmm_crash_phase(&vm->crash) != VMM_CRASH_NONE)
 		status = VMM_EXIT_CRASHED;
-	pthread_mutex_unlock(&vm->lock);
 	atomic_compare_exchange_strong(&vm->end_status, &none, (int)status);
 	vmm_vm_wake(vm);
 }
 
 void vmm_vm_restart(struct vmm_vm *vm)
 {
-	bool crashed;
-
-	pthread_mutex_lock(&vm->lock);
-	crashed = vm->crash.reported;
-	pthread_mutex_unlock(&vm->lock);
-	if (crashed) {
+	if (vmm_crash_phase(&vm->crash) != VMM_CRASH_NONE) {
 		vmm_vm_end(vm, VMM_EXIT_CRASHED);
 		return;
 	}
@@ -150,34 +153,66 @@ void vmm_vm_restart(struct vmm_vm *vm)
 	vmm_vm_wake(vm);
 }
 
-void vmm_vm_crash(struct vmm_vcpu *vcpu)
-{
-	struct vmm_vm *vm = vcpu->vm;
-	struct vmm_crash crash = { .reported = true };
-	bool first;
-
-	for (unsigned i = 0; i < 5; i++)
-		if (vmm_vcpu_get_msr(vcpu, HVP_MSR_CRASH_P0 + i, &crash.parameters[i]))
-			crash.parameters[i] = 0;
-	pthread_mutex_lock(&vm->lock);
-	first = !vm->crash.reported;
-	if (first)
-		vm->crash = crash;
-	pthread_mutex_unlock(&vm->lock);
-	if (!first)
-		return;
-	vmm_log(HVH_LOG_ERROR,
-		"the guest reports a crash: P0 0x%llx P1 0x%llx P2 0x%llx P3 0x%llx P4 0x%llx",
-		(unsigned long long)crash.parameters[0], (unsigned long long)crash.parameters[1],
-		(unsigned long long)crash.parameters[2], (unsigned long long)crash.parameters[3],
-		(unsigned long long)crash.parameters[4]);
-	vmm_vm_wake(vm);
-}
+/* --- a crashed guest ------------------------------------------------------------------------------- */
 
 static void on_crash_timer(void *ctx)
 {
-	vmm_vm_end(ctx, VMM_EXIT_CRASHED);
+	struct vmm_vm *vm = ctx;
+
+	if (vmm_crash_phase(&vm->crash) == VMM_CRASH_HANDOVER)
+		vmm_log(HVH_LOG_WARNING, "the crashed guest's next kernel did not come up");
+	vmm_vm_end(vm, VMM_EXIT_CRASHED);
 }
+
+/* How long the guest has from now on; 0: as long as it likes. */
+static uint64_t crash_grace_ns(enum vmm_crash_phase phase)
+{
+	switch (phase) {
+	case VMM_CRASH_REPORTED:
+		return CRASH_GRACE_NS;
+	case VMM_CRASH_HANDOVER:
+		return HANDOVER_GRACE_NS;
+	default:
+		return 0;
+	}
+}
+
+static void log_crash(const struct vmm_crash_news *news)
+{
+	const uint64_t *p = news->parameters;
+
+	if (news->told && *news->cause)
+		vmm_log(HVH_LOG_ERROR, "the guest says: %s", news->cause);
+	if (news->told)
+		vmm_log(HVH_LOG_ERROR, "the guest crashed: %s",
+			*news->panic ? news->panic : "its words are in `hvhost status --json`");
+	else if (news->reported)
+		vmm_log(HVH_LOG_ERROR,
+			"the guest reports a crash: P0 0x%llx P1 0x%llx P2 0x%llx P3 0x%llx P4 0x%llx",
+			(unsigned long long)p[0], (unsigned long long)p[1],
+			(unsigned long long)p[2], (unsigned long long)p[3],
+			(unsigned long long)p[4]);
+	if (news->phase == VMM_CRASH_HANDOVER)
+		vmm_log(HVH_LOG_INFO, "the crashed guest starts another kernel");
+	else if (news->phase == VMM_CRASH_KERNEL)
+		vmm_log(HVH_LOG_INFO, "the crashed guest's next kernel runs; waiting for its end");
+}
+
+static void look_at_crash(struct vmm_vm *vm)
+{
+	struct vmm_crash_news news;
+	uint64_t grace_ns;
+
+	if (!vmm_crash_take_news(&vm->crash, &news))
+		return;
+	log_crash(&news);
+	vmm_vm_event(vm, json_pack("{s:s, s:o}", "event", "crash", "crash",
+				   vmm_crash_json(&vm->crash)));
+	grace_ns = crash_grace_ns(news.phase);
+	vmm_timer_set(&vm->crash_timer, grace_ns ? vmm_now_ns() + grace_ns : 0);
+}
+
+/* --- the gate -------------------------------------------------------------------------------------- */
 
 static void request_all(struct vmm_vm *vm, unsigned request)
 {
@@ -238,28 +273,27 @@ static bool stop_vcpus(struct vmm_vm *vm)
 
 static void finish(struct vmm_vm *vm)
 {
-	void (*ended)(void *ctx, enum vmm_exit status) = vm->ended;
-
-	if (!ended)
+	if (!vm->ops || vm->finished)
 		return;
-	vm->ended = NULL;
+	vm->finished = true;
 	vmm_timer_set(&vm->crash_timer, 0);
 	if (stop_vcpus(vm)) {
 		/* Answers what waits for the guest, requests of users included. */
 		vmm_hyperv_disconnect(vm);
 	}
-	ended(vm->ended_ctx, (enum vmm_exit)atomic_load(&vm->end_status));
+	vm->ops->ended(vm->ops_ctx, (enum vmm_exit)atomic_load(&vm->end_status));
 }
 
 static void on_wake(void *ctx, uint32_t events)
 {
 	struct vmm_vm *vm = ctx;
 	uint64_t count;
-	bool crashed;
 
 	(void)events;
 	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
 		return;
+	/* First, so that the guest's words come before the end that it brought about. */
+	look_at_crash(vm);
 	if (atomic_load(&vm->end_status) != VMM_NOT_ENDED) {
 		finish(vm);
 		return;
@@ -271,14 +305,17 @@ static void on_wake(void *ctx, uint32_t events)
 	vmm_mail_poll(vm);
 	if (atomic_load(&vm->flush_armed) && !vm->flush_timer.deadline_ns)
 		arm_flush(vm);
-	pthread_mutex_lock(&vm->lock);
-	crashed = vm->crash.reported;
-	pthread_mutex_unlock(&vm->lock);
-	if (crashed && !vm->crash_timer.deadline_ns)
-		vmm_timer_set(&vm->crash_timer, vmm_now_ns() + CRASH_GRACE_NS);
 }
 
-int vmm_vm_start(struct vmm_vm *vm, void (*ended)(void *ctx, enum vmm_exit status), void *ctx)
+void vmm_vm_event(struct vmm_vm *vm, json_t *event)
+{
+	if (vm->ops)
+		vm->ops->event(vm->ops_ctx, event);
+	else
+		json_decref(event);
+}
+
+int vmm_vm_start(struct vmm_vm *vm, const struct vmm_vm_ops *ops, void *ctx)
 {
 	vm->started_ns = vmm_now_ns();
 	vm->running = true;
@@ -290,8 +327,8 @@ int vmm_vm_start(struct vmm_vm *vm, void (*ended)(void *ctx, enum vmm_exit statu
 			return err;
 		}
 	}
-	vm->ended = ended;
-	vm->ended_ctx = ctx;
+	vm->ops = ops;
+	vm->ops_ctx = ctx;
 	/* It may be over already. */
 	vmm_vm_wake(vm);
 	return 0;
@@ -361,6 +398,7 @@ void vmm_vm_destroy(struct vmm_vm *vm)
 	vmm_machine_destroy(vm);
 	if (vm->wake_fd >= 0)
 		close(vm->wake_fd);
+	vmm_crash_fini(&vm->crash);
 	pthread_cond_destroy(&vm->changed);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);

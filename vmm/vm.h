@@ -28,8 +28,16 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 void vmm_vm_set_console(struct vmm_vm *vm, struct vmm_console *console);
 size_t vmm_vm_serial_input(struct vmm_vm *vm, const uint8_t *bytes, size_t len);
 
-/* Start the processors. `ended` is called once on the loop, with the exit status that hvhost should have. */
-int vmm_vm_start(struct vmm_vm *vm, void (*ended)(void *ctx, enum vmm_exit status), void *ctx);
+/* What the machine tells, on the loop. */
+struct vmm_vm_ops {
+	/* Once: it is over, with the exit status that hvhost should have. */
+	void (*ended)(void *ctx, enum vmm_exit status);
+	/* An event for the control socket's clients (docs/control.md); `event` is the callee's. */
+	void (*event)(void *ctx, json_t *event);
+};
+
+/* Start the processors. `ops` is borrowed. */
+int vmm_vm_start(struct vmm_vm *vm, const struct vmm_vm_ops *ops, void *ctx);
 
 /* Stop the processors now and report `status`. */
 void vmm_vm_stop(struct vmm_vm *vm, enum vmm_exit status);

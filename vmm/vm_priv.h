@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The virtual machine's state, for the files of the monitor that make it up: machine.c (its parts),
- * vm.c (start, stop, restart), vcpu.c (processors), cpuid.c, status.c and, behind hyperv.h, the VMBus
- * server with its devices.
+ * vm.c (start, stop, restart), vcpu.c (processors), cpuid.c, msr.c, crash.c, status.c and, behind
+ * hyperv.h, the VMBus server with its devices.
  *
  * Threads: the control loop, and one per processor. Keys: (c) const after create, (o) control loop,
  * (l) vmm_vm.lock, (v) the processor's thread, (a) atomic.
@@ -18,6 +18,7 @@
 
 #include "hvp_hv.h"
 #include "vmm/boot/image.h"
+#include "vmm/crash.h"
 #include "vmm/hyperv.h"
 #include "vmm/loop.h"
 #include "vmm/pio.h"
@@ -91,6 +92,7 @@ struct vmm_post {
 #define VMM_EXIT_LIST(X)                                                                           \
 	X(io)                                                                                      \
 	X(mmio)                                                                                    \
+	X(msr)                                                                                     \
 	X(synic)                                                                                   \
 	X(hypercall)                                                                               \
 	X(interrupted)                                                                             \
@@ -153,6 +155,10 @@ int vmm_vcpu_set_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t value);
 /* CPUID leaves of a processor; negative errno after a line to the log. */
 int vmm_cpuid_set(struct vmm_vcpu *vcpu);
 
+/* Have KVM exit for the MSRs that are ours; and such an exit, on the processor's thread. */
+int vmm_msr_take_out(struct vmm_vm *vm);
+void vmm_msr_exit(struct vmm_vcpu *vcpu);
+
 /* Width of the guest's physical addresses in bits. */
 unsigned vmm_cpuid_address_bits(int kvm_fd);
 
@@ -163,11 +169,6 @@ enum vmm_gate {
 	VMM_GATE_OPEN, /* run */
 	VMM_GATE_CLOSED, /* wait */
 	VMM_GATE_STOP, /* end */
-};
-
-struct vmm_crash {
-	bool reported;
-	uint64_t parameters[5];
 };
 
 struct vmm_vm {
@@ -181,6 +182,7 @@ struct vmm_vm {
 	struct vmm_serial *serial; /* (c) */
 	struct vmm_pm *pm; /* (c) */
 	struct vmm_rtc rtc;
+	struct vmm_crash crash;
 	struct vmm_hyperv hyperv;
 	struct kvm_msrs *power_on_msrs; /* (c) the same for all processors */
 	struct kvm_irqchip power_on_irqchips[3]; /* (c) */
@@ -192,8 +194,9 @@ struct vmm_vm {
 	struct vmm_timer flush_timer; /* (o) */
 	atomic_bool flush_armed;
 	struct vmm_timer crash_timer; /* (o) */
-	void (*ended)(void *ctx, enum vmm_exit status); /* (o) */
-	void *ended_ctx; /* (o) */
+	const struct vmm_vm_ops *ops; /* (o) NULL until it runs */
+	void *ops_ctx; /* (o) */
+	bool finished; /* (o) the end was told */
 	uint64_t started_ns; /* (o) */
 	bool interrupted; /* (o) the user asked once */
 	bool running; /* (o) the processors have threads */
@@ -207,7 +210,6 @@ struct vmm_vm {
 	pthread_cond_t changed; /* gate, parked, posts */
 	_Atomic enum vmm_gate gate; /* written under the lock */
 	unsigned parked; /* (l) processors that wait at the closed gate */
-	struct vmm_crash crash; /* (l) */
 
 	struct vmm_vcpu vcpus[]; /* config->cpus */
 };
@@ -233,11 +235,11 @@ void vmm_vm_wake(struct vmm_vm *vm);
 /* The virtual machine is over; the first status counts. Any thread. */
 void vmm_vm_end(struct vmm_vm *vm, enum vmm_exit status);
 
+/* Tell whoever listens; `event` is taken. Control loop. */
+void vmm_vm_event(struct vmm_vm *vm, json_t *event);
+
 /* The guest wants a restart. Any thread. */
 void vmm_vm_restart(struct vmm_vm *vm);
-
-/* The guest reported a crash. On the processor's thread. */
-void vmm_vm_crash(struct vmm_vcpu *vcpu);
 
 /* Level of a global interrupt. Any thread. */
 void vmm_vm_set_irq(struct vmm_vm *vm, unsigned gsi, int level);

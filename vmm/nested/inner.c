@@ -246,6 +246,14 @@ static void ended(void *ctx, enum vmm_exit status)
 	vmm_loop_stop(inner->loop);
 }
 
+/* As it is: the outer side sends it to its clients. */
+static void pass_event(void *ctx, json_t *event)
+{
+	vmm_control_event(((struct inner *)ctx)->control, event);
+}
+
+static const struct vmm_vm_ops vm_ops = { .ended = ended, .event = pass_event };
+
 /* 0: it runs. Whatever fails has logged its line. */
 static int start_vm(struct inner *inner, const struct vmm_config *config)
 {
@@ -257,7 +265,7 @@ static int start_vm(struct inner *inner, const struct vmm_config *config)
 	if (err)
 		return err;
 	vmm_vm_set_console(inner->vm, inner->console);
-	err = vmm_vm_start(inner->vm, ended, inner);
+	err = vmm_vm_start(inner->vm, &vm_ops, inner);
 	if (!err)
 		vmm_control_event(inner->control,
 				  json_pack("{s:s}", "event", NESTED_EVENT_RUNNING));

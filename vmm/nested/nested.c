@@ -49,8 +49,7 @@ struct vmm_nested {
 	size_t argv_len;
 	int console_fd, control_fd, output_fd, process_fd;
 	pid_t pid; /* 0: not running */
-	void (*running)(void *ctx);
-	void (*ended)(void *ctx, enum vmm_exit status);
+	const struct vmm_nested_ops *ops;
 	void *ctx;
 	bool started; /* the inner monitor runs the VM */
 	bool status_known;
@@ -198,7 +197,7 @@ static void process_ended(void *ctx, uint32_t events)
 	unwatch(nested, &nested->control_fd);
 	unwatch(nested, &nested->output_fd);
 	fail_requests(nested);
-	nested->ended(nested->ctx, nested->status);
+	nested->ops->ended(nested->ctx, nested->status);
 }
 
 static void kill_process(struct vmm_nested *nested)
@@ -327,7 +326,7 @@ static void handle_reply(struct vmm_nested *nested, const json_t *message)
 	}
 }
 
-static void handle_event(struct vmm_nested *nested, const char *event, const json_t *message)
+static void handle_event(struct vmm_nested *nested, const char *event, json_t *message)
 {
 	if (!strcmp(event, NESTED_EVENT_LOG)) {
 		vmm_log((enum hvh_log_level)json_integer_value(json_object_get(message, "level")),
@@ -335,13 +334,15 @@ static void handle_event(struct vmm_nested *nested, const char *event, const jso
 	} else if (!strcmp(event, NESTED_EVENT_RUNNING)) {
 		nested->started = true;
 		vmm_timer_set(&nested->timer, 0);
-		nested->running(nested->ctx);
+		nested->ops->running(nested->ctx);
 	} else if (!strcmp(event, NESTED_EVENT_EXIT) && !nested->status_known) {
 		nested->status_known = true;
 		nested->status =
 			(enum vmm_exit)json_integer_value(json_object_get(message, "status"));
 		/* The inner side has written out everything; waiting for its kernel to go down would be lost time. */
 		kill_process(nested);
+	} else if (nested->started && !nested->status_known) {
+		nested->ops->event(nested->ctx, json_incref(message));
 	}
 }
 
@@ -486,8 +487,7 @@ static int watch(struct vmm_nested *nested, int fd, vmm_loop_fd_fn fn)
 	return vmm_loop_add(nested->loop, fd, EPOLLIN, fn, nested);
 }
 
-int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),
-		     void (*ended)(void *ctx, enum vmm_exit status), void *ctx)
+int vmm_nested_start(struct vmm_nested *nested, const struct vmm_nested_ops *ops, void *ctx)
 {
 	int console[2] = { -1, -1 }, control[2] = { -1, -1 }, err = 0;
 	struct vmm_qemu_config config = {
@@ -498,8 +498,7 @@ int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),
 		.argv_len = nested->argv_len,
 	};
 
-	nested->running = running;
-	nested->ended = ended;
+	nested->ops = ops;
 	nested->ctx = ctx;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, console) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control)) {

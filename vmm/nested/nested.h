@@ -28,15 +28,21 @@ struct vmm_request;
 /* What is missing for nested mode, as one line with what to do about it, in `why`: negative errno; or 0. */
 int vmm_nested_check(char *why, size_t why_size);
 
-/* As the functions of vm.h. vmm_nested_start() calls `running` when the inner monitor runs the VM. */
+/* As struct vmm_vm_ops; `running`: once, when the inner monitor runs the VM. */
+struct vmm_nested_ops {
+	void (*running)(void *ctx);
+	void (*ended)(void *ctx, enum vmm_exit status);
+	void (*event)(void *ctx, json_t *event);
+};
+
+/* As the functions of vm.h. */
 int vmm_nested_create(struct vmm_loop *loop, const struct vmm_config *config,
 		      struct vmm_nested **nested);
 void vmm_nested_set_console(struct vmm_nested *nested, struct vmm_console *console);
 size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, size_t len);
 /* The console can take output again: for vmm_console_ops.output_room. */
 void vmm_nested_output_room(struct vmm_nested *nested);
-int vmm_nested_start(struct vmm_nested *nested, void (*running)(void *ctx),
-		     void (*ended)(void *ctx, enum vmm_exit status), void *ctx);
+int vmm_nested_start(struct vmm_nested *nested, const struct vmm_nested_ops *ops, void *ctx);
 void vmm_nested_stop(struct vmm_nested *nested, enum vmm_exit status);
 void vmm_nested_interrupt(struct vmm_nested *nested);
 void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, const char *command,
