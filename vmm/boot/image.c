@@ -175,6 +175,11 @@ void vmm_image_close(struct vmm_image *image)
 	free(image);
 }
 
+bool vmm_image_is_32_bit(const struct vmm_image *image)
+{
+	return image->is_32_bit;
+}
+
 /* --- loading -------------------------------------------------------------------------------------- */
 
 /* Guest memory that is contiguous in the guest. */
