@@ -35,6 +35,7 @@ VMM_SRCS += vmm/console.c
 VMM_SRCS += vmm/control.c
 VMM_SRCS += vmm/cpuid.c
 VMM_SRCS += vmm/crash.c
+VMM_SRCS += vmm/enlighten.c
 VMM_SRCS += vmm/hyperv.c
 VMM_SRCS += vmm/log.c
 VMM_SRCS += vmm/loop.c
@@ -71,6 +72,7 @@ TESTS_UNIT += tests/unit/test_cmdline.c
 TESTS_UNIT += tests/unit/test_console.c
 TESTS_UNIT += tests/unit/test_control.c
 TESTS_UNIT += tests/unit/test_crash.c
+TESTS_UNIT += tests/unit/test_enlighten.c
 TESTS_UNIT += tests/unit/test_gpadl.c
 TESTS_UNIT += tests/unit/test_guid.c
 TESTS_UNIT += tests/unit/test_heartbeat.c
@@ -96,6 +98,8 @@ TESTS_NATIVE += tests/unit/test_cmdline.c
 TESTS_NATIVE += tests/unit/test_console.c
 TESTS_NATIVE += tests/unit/test_control.c
 TESTS_NATIVE += tests/unit/test_crash.c
+# <linux/kvm.h> has the structure of CPUID leaves on x86 only
+TESTS_NATIVE += tests/unit/test_enlighten.c
 
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
@@ -143,6 +147,7 @@ CFLAGS_tests/unit/test_control.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_crash.c := vmm/crash.c
 LIBS_tests/unit/test_crash.c = $(JANSSON_LIBS)
 CFLAGS_tests/unit/test_crash.c = $(JANSSON_CFLAGS)
+SRCS_tests/unit/test_enlighten.c := vmm/enlighten.c
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_loop.c := vmm/loop.c

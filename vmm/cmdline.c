@@ -241,6 +241,29 @@ static const char *set_no_service(void *target, const char *value)
 	return right;
 }
 
+static const struct {
+	const char *name;
+	unsigned bit;
+} enlightenments[] = {
+#define ENLIGHTENMENT_ENTRY(bit, id, name) { name, VMM_ENLIGHTENMENT_##id },
+	VMM_ENLIGHTENMENT_LIST(ENLIGHTENMENT_ENTRY)
+#undef ENLIGHTENMENT_ENTRY
+};
+
+static const char *set_no_enlightenment(void *target, const char *value)
+{
+#define ENLIGHTENMENT_TEXT(bit, id, name) " " name
+	static const char right[] = "must be one of" VMM_ENLIGHTENMENT_LIST(ENLIGHTENMENT_TEXT);
+#undef ENLIGHTENMENT_TEXT
+
+	for (size_t i = 0; i < COUNT_OF(enlightenments); i++)
+		if (strcmp(value, enlightenments[i].name) == 0) {
+			((struct vmm_config *)target)->enlightenments_off |= enlightenments[i].bit;
+			return NULL;
+		}
+	return right;
+}
+
 static const char *set_timeout(void *target, const char *value)
 {
 	return parse_seconds(value, &((struct vmm_config *)target)->timeout_seconds) ?
@@ -266,6 +289,7 @@ static const struct option run_options[] = {
 	{ "--accel", true, set_accel },
 	{ "--vmbus-version", true, set_vmbus_version },
 	{ "--no-service", true, set_no_service },
+	{ "--no-enlightenment", true, set_no_enlightenment },
 	{ "--timeout", true, set_timeout },
 	{ "--daemonize", false, set_daemonize },
 	{ NULL, false, NULL },
@@ -510,6 +534,9 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 	for (size_t i = 0; i < COUNT_OF(services); i++)
 		if (config->services_off & services[i].bit)
 			put(w, "--no-service=%s", services[i].name);
+	for (size_t i = 0; i < COUNT_OF(enlightenments); i++)
+		if (config->enlightenments_off & enlightenments[i].bit)
+			put(w, "--no-enlightenment=%s", enlightenments[i].name);
 	if (config->timeout_seconds)
 		put(w, "--timeout=%u", config->timeout_seconds);
 	if (config->daemonize)

@@ -54,7 +54,9 @@ int vmm_services_create(struct vmm_vm *vm)
 		if (!err)
 			err = hvh_server_add(hv->server, hv->shutdown);
 	}
-	if (!err && !(vm->config->services_off & VMM_SERVICE_timesync)) {
+	/* Linux's driver reads the counter without asking whether it may. */
+	if (!err && !(vm->config->services_off & VMM_SERVICE_timesync) &&
+	    !(vm->config->enlightenments_off & VMM_ENLIGHTENMENT_REFERENCE_COUNTER)) {
 		err = hvh_timesync_create(on_timesync_clock, vm, &hv->timesync);
 		if (!err)
 			err = hvh_server_add(hv->server, hv->timesync);

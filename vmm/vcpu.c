@@ -185,6 +185,7 @@ int vmm_vcpu_reset(struct vmm_vcpu *vcpu)
 	const struct kvm_msrs *msrs = vcpu->vm->power_on_msrs;
 	int err = vmm_hyperv_reset_vcpu(vcpu);
 
+	vcpu->vp_assist = 0;
 	/* The APIC's base is part of SREGS and decides how its registers are written. */
 	if (!err)
 		err = vcpu_ioctl(vcpu, KVM_SET_SREGS, &state->sregs);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/console.h"
+#include "vmm/enlighten.h"
 #include "vmm/log.h"
 #include "vmm/pm.h"
 #include "vmm/serial.h"
@@ -59,6 +60,7 @@ static void on_crash_timer(void *ctx);
 int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct vmm_vm **out)
 {
 	struct vmm_vm *vm;
+	const char *warning;
 	int err;
 
 	if (config->cpus < 1 || config->cpus > VMM_CPUS_MAX)
@@ -85,6 +87,9 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 		vcpu->vm = vm;
 		vcpu->fd = vcpu->sint_fd = vcpu->eom_fd = vcpu->eom_irq_fd = -1;
 	}
+	warning = vmm_enlighten_warning(config->enlightenments_off);
+	if (warning)
+		vmm_log(HVH_LOG_WARNING, "%s", warning);
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = vm->wake_fd < 0 ? -errno : vmm_loop_add(loop, vm->wake_fd, EPOLLIN, on_wake, vm);
 	/* The user's files first: these errors are the likely ones. */

@@ -120,6 +120,7 @@ struct vmm_vcpu {
 	struct vmm_mail mail;
 	struct vmm_post post;
 	struct vmm_vcpu_power_on *power_on; /* (c) */
+	uint64_t vp_assist; /* (v) the MSR, where KVM has not got it */
 	struct vmm_exit_counts exits;
 
 	/* Watching for the guest's EOM costs a wake-up for each interrupt, so only while a message waits. */

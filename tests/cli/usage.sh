@@ -29,6 +29,8 @@ fails "run: too little memory" 2 "--memory '32M': too little memory: at least 64
 fails "run: bad accelerator" 2 "--accel 'tcg': .*auto, kvm or nested" "$hvhost" run --accel tcg
 fails "run: bad version" 2 "--vmbus-version '6.0': .*5.3" "$hvhost" run --vmbus-version 6.0
 fails "run: unknown service" 2 "--no-service 'kvp': .*heartbeat" "$hvhost" run --no-service kvp
+fails "run: unknown enlightenment" 2 "--no-enlightenment 'synic': .*reference-tsc stimer" \
+    "$hvhost" run --no-enlightenment synic
 fails "run: argument too many" 2 "'vmlinuz' is one argument too many" "$hvhost" run vmlinuz
 
 fails "status without a name" 2 'name the VM' "$hvhost" status

@@ -54,6 +54,7 @@ TAP_TEST(run_has_defaults)
 	TAP_EQ(c.accel, VMM_ACCEL_AUTO);
 	TAP_EQ(c.vmbus_version_max, HVP_VERSION_5_3);
 	TAP_EQ(c.services_off, 0);
+	TAP_EQ(c.enlightenments_off, 0);
 	TAP_EQ(c.timeout_seconds, 0);
 	TAP_CHECK(!c.daemonize);
 }
@@ -63,7 +64,8 @@ TAP_TEST(run_takes_every_option_in_both_spellings)
 	struct vmm_config c;
 
 	TAP_EQ(run("--name a --kernel k --initrd i --append root=/dev/sda --cpus 4 --memory 2G --serial file:/tmp/x "
-		   "--accel kvm --vmbus-version 4.1 --no-service heartbeat --no-service=shutdown --timeout 60 --daemonize",
+		   "--accel kvm --vmbus-version 4.1 --no-service heartbeat --no-service=shutdown --no-enlightenment crash "
+		   "--no-enlightenment=vp-index --timeout 60 --daemonize",
 		   &c),
 	       VMM_CMDLINE_OK);
 	TAP_STR_EQ(c.initrd, "i");
@@ -75,6 +77,7 @@ TAP_TEST(run_takes_every_option_in_both_spellings)
 	TAP_EQ(c.accel, VMM_ACCEL_KVM);
 	TAP_EQ(c.vmbus_version_max, HVP_VERSION_4_1);
 	TAP_EQ(c.services_off, VMM_SERVICE_heartbeat | VMM_SERVICE_shutdown);
+	TAP_EQ(c.enlightenments_off, VMM_ENLIGHTENMENT_CRASH | VMM_ENLIGHTENMENT_VP_INDEX);
 	TAP_EQ(c.timeout_seconds, 60);
 	TAP_CHECK(c.daemonize);
 
@@ -241,6 +244,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		"--name a --kernel -k --initrd=-i --append=--x --memory 65M --cpus 64 --serial none --accel nested",
 		"--name a --kernel k --serial file:a=b:c --vmbus-version 2.4 --no-service shutdown --no-service timesync --timeout 1000000000",
 		"--name a --kernel k --append= --daemonize --memory 1024G --accel kvm --no-service heartbeat",
+		"--name a --kernel k --no-enlightenment stimer --no-enlightenment crash",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -263,6 +267,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		TAP_CHECK(c.services_off == back.services_off &&
 			  c.timeout_seconds == back.timeout_seconds);
 		TAP_CHECK(c.daemonize == back.daemonize);
+		TAP_EQ(c.enlightenments_off, back.enlightenments_off);
 		free(argv);
 	}
 }
