@@ -37,6 +37,7 @@ VMM_SRCS += vmm/cpuid.c
 VMM_SRCS += vmm/crash.c
 VMM_SRCS += vmm/enlighten.c
 VMM_SRCS += vmm/hyperv.c
+VMM_SRCS += vmm/io_loops.c
 VMM_SRCS += vmm/log.c
 VMM_SRCS += vmm/loop.c
 VMM_SRCS += vmm/machine.c
@@ -57,6 +58,7 @@ VMM_SRCS += vmm/status.c
 VMM_SRCS += vmm/terminal.c
 VMM_SRCS += vmm/vcpu.c
 VMM_SRCS += vmm/vm.c
+VMM_SRCS += vmm/vm_commands.c
 
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 

@@ -444,7 +444,6 @@ int vmm_machine_reset(struct vmm_vm *vm)
 {
 	int err = 0;
 
-	vmm_hyperv_disconnect(vm);
 	vmm_serial_reset(vm->serial);
 	vmm_pm_reset(vm->pm);
 	for (unsigned chip = 0; !err && chip < 3; chip++)
@@ -461,9 +460,10 @@ int vmm_machine_reset(struct vmm_vm *vm)
 	return load_guest(vm);
 }
 
-void vmm_machine_destroy(struct vmm_vm *vm)
+bool vmm_machine_destroy(struct vmm_vm *vm)
 {
-	vmm_hyperv_destroy(vm);
+	if (!vmm_hyperv_destroy(vm))
+		return false;
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		vmm_vcpu_destroy(&vm->vcpus[i]);
 	vmm_serial_destroy(vm->serial);
@@ -480,4 +480,5 @@ void vmm_machine_destroy(struct vmm_vm *vm)
 	if (vm->delay_fd >= 0)
 		close(vm->delay_fd);
 	free(vm->power_on_msrs);
+	return true;
 }

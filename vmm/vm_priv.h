@@ -201,6 +201,8 @@ struct vmm_vm {
 	uint64_t started_ns; /* (o) */
 	bool interrupted; /* (o) the user asked once */
 	bool running; /* (o) the processors have threads */
+	bool finishing; /* (o) they have been stopped, for good */
+	struct vmm_timer finish_timer; /* (o) the end of patience with what is still under way then */
 	unsigned restarts; /* (o) */
 
 	atomic_int end_status; /* vmm_exit, or VMM_NOT_ENDED */
@@ -222,9 +224,11 @@ struct vmm_vm {
  * have been logged.
  */
 int vmm_machine_create(struct vmm_vm *vm);
-void vmm_machine_destroy(struct vmm_vm *vm);
 
-/* Back to power-on, with the kernel loaded anew. No processor is running. */
+/* False: a thread does not end, and what it may use stays. */
+bool vmm_machine_destroy(struct vmm_vm *vm);
+
+/* Back to power-on, with the kernel loaded anew. No processor is running, the guest is disconnected. */
 int vmm_machine_reset(struct vmm_vm *vm);
 
 /* RAM below the first gap. */

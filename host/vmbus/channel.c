@@ -297,6 +297,16 @@ void hvh_server_stopped(struct hvh_server *server, struct hvh_channel *channel)
 	}
 }
 
+void hvh_channel_set_context(struct hvh_channel *channel, void *context)
+{
+	channel->context = context;
+}
+
+void *hvh_channel_context(const struct hvh_channel *channel)
+{
+	return channel->context;
+}
+
 void hvh_channel_info(const struct hvh_channel *channel, struct hvh_channel_info *info)
 {
 	info->id = channel->id;

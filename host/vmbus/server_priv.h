@@ -61,6 +61,7 @@ struct hvh_channel {
 	struct hvh_device *device; /* (c) */
 	uint32_t id; /* (c) */
 	uint32_t connection_id; /* (c) */
+	void *context; /* the embedder's */
 	enum channel_state state; /* (s) */
 	struct hvp_msg_open_channel request; /* (s) of the open under way, or the queued one */
 	uint32_t ring_gpadl; /* (s) 0: none */

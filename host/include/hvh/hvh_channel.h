@@ -94,6 +94,10 @@ void hvh_channel_stop(struct hvh_channel *channel);
 void hvh_channel_notify(struct hvh_channel *channel);
 void hvh_channel_expire(struct hvh_channel *channel, uint64_t now_ns);
 
+/* For the embedder's use: set before hvh_channel_start(), read on either loop, NULL at first. */
+void hvh_channel_set_context(struct hvh_channel *channel, void *context);
+void *hvh_channel_context(const struct hvh_channel *channel);
+
 /* What the channel is, for people. Control loop. */
 struct hvh_channel_info {
 	uint32_t id;
