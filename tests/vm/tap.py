@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""TAP output of the VM tests, and where they find scripts/hvhost_vm.py: import this first."""
+"""TAP output and cells of the VM tests, and where they find scripts/hvhost_vm.py: import this first."""
 
+import fnmatch
 import pathlib
 import sys
 
@@ -9,10 +10,10 @@ from hvhost_vm import VmError
 
 
 class Tap:
-    """Numbers the checks of one test. `name`, where given, stands before each title."""
+    """Numbers the checks of one test. `prefix` stands before each title."""
 
-    def __init__(self, name=""):
-        self.prefix = f"{name}: " if name else ""
+    def __init__(self):
+        self.prefix = ""
         self.count = 0
         self.failed = 0
 
@@ -37,3 +38,24 @@ class Tap:
     def finish(self):
         print(f"1..{self.count}")
         sys.exit(self.failed != 0)
+
+
+def main(cells, run_cell):
+    """
+    The main function of a test that consists of cells, each a VM of its own: objects with a `name`. Runs those that the
+    command line names (patterns as in the shell), or all; with --cells it prints their names.
+    """
+    names = [cell.name for cell in cells]
+    patterns = sys.argv[1:] or ["*"]
+    if patterns == ["--cells"]:
+        print("\n".join(names))
+        return
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            sys.exit(f"{pathlib.Path(sys.argv[0]).name}: no cell {pattern}; there are: {' '.join(names)}")
+    tap = Tap()
+    for cell in cells:
+        if any(fnmatch.fnmatch(cell.name, pattern) for pattern in patterns):
+            tap.prefix = f"{cell.name}: "
+            tap.run(run_cell, tap, cell)
+    tap.finish()
