@@ -41,7 +41,7 @@ test-all: deps-test
 	$(build-medium)
 	@$(MAKE) $(JOBS) CC=clang SAN=thread programs
 	@MAKE='$(MAKE)' scripts/run-tests --san $(SAN_MEDIUM) --san thread --cross $(CROSS_MEDIUM) --vm tests/vm/core.list \
-		$(addprefix --vm ,$(wildcard tests/vm/all.list))
+		--vm tests/vm/all.list --resume build/test-all.csv
 
 test-quick: programs
 	@MAKE='$(MAKE)' scripts/run-tests
