@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What the virtual machine is made of: KVM's part of it, memory, devices, ACPI tables, the kernel.
+ * What the virtual machine is made of: KVM's part of it, memory, ACPI tables, the kernel.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,19 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "vmm/acpi/tables.h"
-#include "vmm/console.h"
 #include "vmm/log.h"
-#include "vmm/pm.h"
-#include "vmm/serial.h"
 #include "vmm/vm_priv.h"
-
-/* Port 0x80 is what PCs write to for a short delay. */
-#define DELAY_PORT 0x80
 
 /* --- what KVM must have -------------------------------------------------------------------------- */
 
@@ -128,111 +121,6 @@ static int set_routing(struct vmm_vm *vm)
 	err = ioctl(vm->fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
 	free(table);
 	return err;
-}
-
-/* --- serial port, power management --------------------------------------------------------------- */
-
-static void serial_set_irq(void *ctx, int level)
-{
-	vmm_vm_set_irq(ctx, VMM_SERIAL_IRQ, level);
-}
-
-static void serial_output(void *ctx, const uint8_t *bytes, size_t len)
-{
-	struct vmm_console *console = atomic_load(&((struct vmm_vm *)ctx)->console);
-
-	if (console)
-		vmm_console_write(console, bytes, len);
-}
-
-static void serial_output_waits(void *ctx)
-{
-	struct vmm_vm *vm = ctx;
-
-	if (!atomic_exchange(&vm->flush_armed, true))
-		vmm_vm_wake(vm);
-}
-
-static void serial_input_room(void *ctx)
-{
-	struct vmm_console *console = atomic_load(&((struct vmm_vm *)ctx)->console);
-
-	if (console)
-		vmm_console_resume(console);
-}
-
-static const struct vmm_serial_ops serial_ops = {
-	.set_irq = serial_set_irq,
-	.output = serial_output,
-	.output_waits = serial_output_waits,
-	.input_room = serial_input_room,
-};
-
-static void pm_set_sci(void *ctx, int level)
-{
-	vmm_vm_set_irq(ctx, VMM_SCI_IRQ, level);
-}
-
-static void pm_power_off(void *ctx)
-{
-	vmm_vm_end(ctx, VMM_EXIT_DONE);
-}
-
-static void pm_reset(void *ctx)
-{
-	vmm_vm_restart(ctx);
-}
-
-static const struct vmm_pm_ops pm_ops = {
-	.set_sci = pm_set_sci,
-	.power_off = pm_power_off,
-	.reset = pm_reset,
-};
-
-static int create_devices(struct vmm_vm *vm)
-{
-	/* KVM swallows writes to this port by itself: nobody reads this descriptor. */
-	struct kvm_ioeventfd delay = { .addr = DELAY_PORT,
-				       .len = 1,
-				       .flags = KVM_IOEVENTFD_FLAG_PIO };
-	int err = vmm_serial_create(&serial_ops, vm, &vm->serial);
-
-	if (!err)
-		err = vmm_pm_create(&pm_ops, vm, &vm->pm);
-	if (!err)
-		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
-						    .first = VMM_SERIAL_PORT,
-						    .count = VMM_SERIAL_PORTS,
-						    .width = 1,
-						    .read = vmm_serial_read,
-						    .write = vmm_serial_write,
-						    .ctx = vm->serial,
-					    });
-	if (!err)
-		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
-						    .first = VMM_PM_PORT,
-						    .count = VMM_PM_PORTS,
-						    .width = 4,
-						    .read = vmm_pm_read,
-						    .write = vmm_pm_write,
-						    .ctx = vm->pm,
-					    });
-	if (!err)
-		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
-						    .first = VMM_RTC_PORT,
-						    .count = VMM_RTC_PORTS,
-						    .width = 1,
-						    .read = vmm_rtc_read,
-						    .write = vmm_rtc_write,
-						    .ctx = &vm->rtc,
-					    });
-	if (err)
-		return err;
-	vm->delay_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	delay.fd = vm->delay_fd;
-	if (vm->delay_fd < 0 || ioctl(vm->fd, KVM_IOEVENTFD, &delay) < 0)
-		return -errno;
-	return 0;
 }
 
 /* For steps that cannot fail by the user's doing: passes `err` on, after a line if it is one. */
@@ -433,7 +321,7 @@ int vmm_machine_create(struct vmm_vm *vm)
 	if (!err)
 		err = logged("interrupt routes", set_routing(vm));
 	if (!err)
-		err = logged("devices", create_devices(vm));
+		err = logged("devices", vmm_devices_create(vm));
 	if (!err)
 		err = logged("power-on state", keep_power_on(vm));
 	return err ? err : load_guest(vm);
@@ -444,8 +332,7 @@ int vmm_machine_reset(struct vmm_vm *vm)
 {
 	int err = 0;
 
-	vmm_serial_reset(vm->serial);
-	vmm_pm_reset(vm->pm);
+	vmm_devices_reset(vm);
 	for (unsigned chip = 0; !err && chip < 3; chip++)
 		if (ioctl(vm->fd, KVM_SET_IRQCHIP, &vm->power_on_irqchips[chip]) < 0)
 			err = -errno;
@@ -466,9 +353,7 @@ bool vmm_machine_destroy(struct vmm_vm *vm)
 		return false;
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		vmm_vcpu_destroy(&vm->vcpus[i]);
-	vmm_serial_destroy(vm->serial);
-	vmm_pm_destroy(vm->pm);
-	vmm_rtc_fini(&vm->rtc);
+	vmm_devices_destroy(vm);
 	vmm_image_close(vm->image);
 	/* The virtual machine before its memory. */
 	if (vm->fd >= 0)
@@ -477,8 +362,6 @@ bool vmm_machine_destroy(struct vmm_vm *vm)
 		hvh_mem_destroy(vm->mem);
 	if (vm->kvm_fd >= 0)
 		close(vm->kvm_fd);
-	if (vm->delay_fd >= 0)
-		close(vm->delay_fd);
 	free(vm->power_on_msrs);
 	return true;
 }

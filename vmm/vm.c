@@ -84,7 +84,6 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 	vmm_timer_init(&vm->crash_timer, loop, on_crash_timer, vm);
 	vmm_timer_init(&vm->finish_timer, loop, on_finish_timer, vm);
 	vmm_pio_init(&vm->pio);
-	vmm_rtc_init(&vm->rtc);
 	vmm_crash_init(&vm->crash);
 	for (unsigned i = 0; i < config->cpus; i++) {
 		struct vmm_vcpu *vcpu = &vm->vcpus[i];

@@ -22,12 +22,12 @@
 #include "vmm/hyperv.h"
 #include "vmm/loop.h"
 #include "vmm/pio.h"
-#include "vmm/rtc.h"
 #include "vmm/vm.h"
 
 struct hvh_mem;
 struct hvh_synic;
 struct vmm_pm;
+struct vmm_rtc;
 struct vmm_serial;
 
 /* --- where things are in the guest's address space ---------------------------------------------- */
@@ -51,6 +51,7 @@ struct vmm_serial;
 #define VMM_SERIAL_PORT 0x3f8
 #define VMM_SERIAL_IRQ	4
 #define VMM_RTC_PORT	0x70
+#define VMM_RTC_IRQ	8
 #define VMM_PM_PORT	0x600
 #define VMM_SCI_IRQ	9
 
@@ -182,7 +183,9 @@ struct vmm_vm {
 	struct vmm_pio pio; /* (c) */
 	struct vmm_serial *serial; /* (c) */
 	struct vmm_pm *pm; /* (c) */
-	struct vmm_rtc rtc;
+	struct vmm_rtc *rtc; /* (c) */
+	struct vmm_timer rtc_timer; /* (o) */
+	struct vmm_call rtc_call;
 	struct vmm_crash crash;
 	struct vmm_hyperv hyperv;
 	struct kvm_msrs *power_on_msrs; /* (c) the same for all processors */
@@ -227,6 +230,11 @@ int vmm_machine_create(struct vmm_vm *vm);
 
 /* False: a thread does not end, and what it may use stays. */
 bool vmm_machine_destroy(struct vmm_vm *vm);
+
+/* The devices among these parts. After a failure no line was logged; destroy accepts half-built ones. */
+int vmm_devices_create(struct vmm_vm *vm);
+void vmm_devices_reset(struct vmm_vm *vm);
+void vmm_devices_destroy(struct vmm_vm *vm);
 
 /* Back to power-on, with the kernel loaded anew. No processor is running, the guest is disconnected. */
 int vmm_machine_reset(struct vmm_vm *vm);
