@@ -325,6 +325,13 @@ static const char *set_hibernate(void *target, const char *value)
 	return NULL;
 }
 
+static const char *set_power_button(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->power_button = true;
+	return NULL;
+}
+
 static const char *set_query_timeout(void *target, const char *value)
 {
 	return parse_seconds(value, &((struct vmm_query *)target)->timeout_seconds) ? NULL :
@@ -341,10 +348,13 @@ static const char *set_offset(void *target, const char *value)
 static const struct option json_option = { "--json", false, set_json };
 static const struct option offset_option = { "--offset", true, set_offset };
 static const struct option shutdown_options[] = {
+	/* clang-format off */
 	{ "--force", false, set_force },
 	{ "--reboot", false, set_reboot },
 	{ "--hibernate", false, set_hibernate },
+	{ "--power-button", false, set_power_button },
 	{ "--timeout", true, set_query_timeout },
+	/* clang-format on */
 };
 
 /* --- the parser ------------------------------------------------------------------------------- */
@@ -480,8 +490,10 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return fail(&p, "name the VM; `hvhost list` shows those that run");
 	if (query->name && !vmm_name_is_valid(query->name))
 		return fail(&p, "'%.64s': %s", query->name, right_name);
-	if (query->force + query->reboot + query->hibernate > 1)
-		return fail(&p, "only one of --force, --reboot and --hibernate can be had");
+	if (query->force + query->reboot + query->hibernate + query->power_button > 1)
+		return fail(
+			&p,
+			"only one of --force, --reboot, --hibernate and --power-button can be had");
 	return VMM_CMDLINE_OK;
 }
 

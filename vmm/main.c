@@ -94,6 +94,7 @@ static const struct command commands[] = {
 		.help = "  --force              stop the VM without asking the guest\n"
 			"  --reboot             have the guest restart; waits only for its consent\n"
 			"  --hibernate          have the guest hibernate\n"
+			"  --power-button       press the machine's power button instead of asking the service\n"
 			"  --timeout SECONDS    wait so long (120)\n"
 			"  --json               as an object for programs\n",
 	},

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "vmm/control.h"
+#include "vmm/pm.h"
 #include "vmm/status.h"
 #include "vmm/vm_priv.h"
 
@@ -188,6 +189,16 @@ static void command_shutdown(struct vmm_vm *vm, struct vmm_request *request,
 	vmm_errand_start(&job->errand, VMM_SERVICE_shutdown);
 }
 
+static void command_power_button(struct vmm_vm *vm, struct vmm_request *request,
+				 const json_t *arguments)
+{
+	(void)arguments;
+	if (vmm_pm_power_button(vm->pm))
+		vmm_reply(request, json_pack("{s:s}", "answer", "pressed"));
+	else
+		vmm_reply_error(request, "the guest does not listen to its power button");
+}
+
 /* --- time synchronisation ------------------------------------------------------------------------------ */
 
 /* Some 30 years: room for every experiment, and no sum of it with a date overflows. */
@@ -254,10 +265,13 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		void (*run)(struct vmm_vm *vm, struct vmm_request *request,
 			    const json_t *arguments);
 	} commands[] = {
+		/* clang-format off */
 		{ "status", command_status },
 		{ "heartbeat", command_heartbeat },
 		{ "shutdown", command_shutdown },
+		{ "power-button", command_power_button },
 		{ "timesync", command_timesync },
+		/* clang-format on */
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

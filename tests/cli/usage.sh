@@ -37,6 +37,7 @@ fails "status without a name" 2 'name the VM' "$hvhost" status
 fails "status: bad name" 2 "'../x': a VM's name" "$hvhost" status ../x
 fails "status of two" 2 "'b' is one argument too many" "$hvhost" status a b
 fails "list takes no name" 2 "'a' is one argument too many" "$hvhost" list a
+fails "shutdown: two ways at once, one the button" 2 'only one of' "$hvhost" shutdown a --force --power-button
 fails "shutdown: two ways at once" 2 'only one of' "$hvhost" shutdown a --force --reboot
 for offset in soon 1e3 0x10 -- - 1. .5 " 1" 1000000001 0.00000000000000000001; do
 	fails "timesync: bad offset '$offset'" 2 "--offset '$offset': must be a number of seconds" \
