@@ -143,6 +143,21 @@ static const char *set_memory(void *target, const char *value)
 	return NULL;
 }
 
+static const char *set_mmio_gap(void *target, const char *value)
+{
+	struct vmm_config *config = target;
+	uint64_t bytes;
+
+	if (!parse_size(value, &bytes))
+		return "must be a size with its unit, as 512M or 2G";
+	if (bytes < VMM_MMIO_GAP_MIN || bytes > VMM_MMIO_GAP_MAX)
+		return "must be from 128M to 3584M";
+	if (bytes % (1u << 20))
+		return "must be a multiple of 1M";
+	config->mmio_gap_bytes = bytes;
+	return NULL;
+}
+
 static const char *set_path(const char **path, const char *value)
 {
 	*path = value;
@@ -282,6 +297,7 @@ static const struct option run_options[] = {
 	{ "--name", true, set_name },
 	{ "--cpus", true, set_cpus },
 	{ "--memory", true, set_memory },
+	{ "--mmio-gap", true, set_mmio_gap },
 	{ "--kernel", true, set_kernel },
 	{ "--initrd", true, set_initrd },
 	{ "--append", true, set_append },
@@ -444,6 +460,7 @@ enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_
 	*config = (struct vmm_config){
 		.cpus = 1,
 		.memory_bytes = VMM_MEMORY_DEFAULT,
+		.mmio_gap_bytes = VMM_MMIO_GAP_DEFAULT,
 		.serial = undecided,
 		.accel = VMM_ACCEL_AUTO,
 		.vmbus_version_max = HVP_VERSION_5_3,
@@ -530,6 +547,7 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 	put(w, "--name=%s", config->name);
 	put(w, "--cpus=%u", config->cpus);
 	put(w, "--memory=%lluK", (unsigned long long)config->memory_bytes >> 10);
+	put(w, "--mmio-gap=%lluK", (unsigned long long)config->mmio_gap_bytes >> 10);
 	put(w, "--kernel=%s", config->kernel);
 	if (config->initrd)
 		put(w, "--initrd=%s", config->initrd);

@@ -55,11 +55,17 @@ enum vmm_enlightenment {
 #define VMM_MEMORY_MIN	   (64ull << 20)
 #define VMM_MEMORY_DEFAULT (512ull << 20)
 
+/* Below 4 GiB; the limits are those of Hyper-V's low memory-mapped I/O space. */
+#define VMM_MMIO_GAP_MIN     (128ull << 20)
+#define VMM_MMIO_GAP_MAX     (3584ull << 20)
+#define VMM_MMIO_GAP_DEFAULT (1ull << 30)
+
 /* Strings are borrowed from the command line. */
 struct vmm_config {
 	const char *name;
 	unsigned cpus;
 	uint64_t memory_bytes;
+	uint64_t mmio_gap_bytes;
 	const char *kernel;
 	const char *initrd; /* or NULL */
 	const char *append; /* or NULL */

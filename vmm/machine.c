@@ -134,26 +134,15 @@ static int logged(const char *what, int err)
 
 /* --- memory, tables, kernel ---------------------------------------------------------------------- */
 
-uint64_t vmm_low_bytes(const struct vmm_vm *vm)
-{
-	return vm->config->memory_bytes < VMM_LOW_RAM_MAX ? vm->config->memory_bytes :
-							    VMM_LOW_RAM_MAX;
-}
-
-static uint64_t high_bytes(const struct vmm_vm *vm)
-{
-	return vm->config->memory_bytes - vmm_low_bytes(vm);
-}
-
 static int create_memory(struct vmm_vm *vm)
 {
 	struct hvh_mem_region region;
 	int err = hvh_mem_create(&vm->mem);
 
 	if (!err)
-		err = hvh_mem_add(vm->mem, 0, vmm_low_bytes(vm));
-	if (!err && high_bytes(vm))
-		err = hvh_mem_add(vm->mem, VMM_HIGH_BASE, high_bytes(vm));
+		err = hvh_mem_add(vm->mem, 0, vm->map.low_ram_bytes);
+	if (!err && vm->map.high_ram_bytes)
+		err = hvh_mem_add(vm->mem, VMM_4_GIB, vm->map.high_ram_bytes);
 	for (unsigned slot = 0; !err && hvh_mem_region(vm->mem, slot, &region); slot++) {
 		struct kvm_userspace_memory_region kvm_region = {
 			.slot = slot,
@@ -174,55 +163,48 @@ static int create_memory(struct vmm_vm *vm)
 static int check_limits(const struct vmm_vm *vm)
 {
 	int cpus_max = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
-	unsigned bits = vmm_cpuid_address_bits(vm->kvm_fd);
 
 	if (cpus_max > 0 && vm->config->cpus > (unsigned)cpus_max) {
 		vmm_log(HVH_LOG_ERROR, "this kernel's KVM takes at most %d processors", cpus_max);
 		return -EINVAL;
 	}
-	if (high_bytes(vm) > (1ull << bits) - VMM_HIGH_BASE) {
+	return 0;
+}
+
+static int lay_out_memory(struct vmm_vm *vm)
+{
+	unsigned bits = vmm_cpuid_address_bits(vm->kvm_fd);
+	int err = vmm_memory_map_make(vm->config->memory_bytes, vm->config->mmio_gap_bytes, bits,
+				      &vm->map);
+
+	if (err)
 		vmm_log(HVH_LOG_ERROR, "this processor's %u address bits are too few for %llu MiB",
 			bits, (unsigned long long)(vm->config->memory_bytes >> 20));
-		return -EINVAL;
-	}
-	return 0;
+	return err;
 }
 
 static int write_tables(struct vmm_vm *vm)
 {
 	static uint8_t tables[VMM_ACPI_SIZE_MAX];
-	uint64_t top = 1ull << vmm_cpuid_address_bits(vm->kvm_fd);
-	uint64_t high = (VMM_HIGH_BASE + high_bytes(vm) + VMM_HIGH_ALIGN - 1) &
-			~(VMM_HIGH_ALIGN - 1);
-	struct vmm_acpi_config config = {
+	const struct vmm_acpi_config config = {
 		.cpus = vm->config->cpus,
 		.pm_port = VMM_PM_PORT,
 		.sci = VMM_SCI_IRQ,
-		.low = { VMM_LOW_RAM_MAX, VMM_LOW_WINDOW_LAST },
+		.low = vm->map.low,
+		.high = vm->map.high,
 	};
-	size_t bytes;
+	size_t bytes = vmm_acpi_build(&config, VMM_ACPI_GPA, tables);
 
-	/* RAM up to the last address leaves no second window: then it is the last page, which nobody can use. */
-	if (high >= top)
-		high = top - HVP_PAGE_SIZE;
-	config.high.first = high;
-	config.high.last = (top - high < VMM_HIGH_WINDOW ? top : high + VMM_HIGH_WINDOW) - 1;
-	bytes = vmm_acpi_build(&config, VMM_ACPI_GPA, tables);
 	return hvh_mem_write(vm->mem, VMM_ACPI_GPA, tables, bytes);
 }
 
 /* All that firmware would have prepared. The processors are not running. */
 static int load_guest(struct vmm_vm *vm)
 {
-	struct vmm_e820_entry map[4] = {
-		{ 0, VMM_BIOS_GPA, VMM_E820_RAM },
-		{ VMM_ACPI_GPA, VMM_ACPI_SIZE_MAX, VMM_E820_ACPI },
-		{ VMM_HIGH_MEMORY_GPA, vmm_low_bytes(vm) - VMM_HIGH_MEMORY_GPA, VMM_E820_RAM },
-		{ VMM_HIGH_BASE, high_bytes(vm), VMM_E820_RAM },
-	};
+	struct vmm_e820_entry map[VMM_E820_MAX];
 	const struct vmm_firmware firmware = {
 		.map = map,
-		.map_entries = high_bytes(vm) ? 4 : 3,
+		.map_entries = vmm_memory_map_e820(&vm->map, VMM_ACPI_SIZE_MAX, map),
 		.rsdp_gpa = VMM_ACPI_GPA,
 	};
 	struct vmm_entry entry;
@@ -312,6 +294,8 @@ int vmm_machine_create(struct vmm_vm *vm)
 		err = logged("MSR filter", vmm_msr_take_out(vm));
 	if (!err)
 		err = check_limits(vm);
+	if (!err)
+		err = lay_out_memory(vm);
 	if (!err)
 		err = create_memory(vm);
 	if (!err)

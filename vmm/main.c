@@ -37,6 +37,7 @@ static const struct command commands[] = {
 			"  --append TEXT          its command line\n"
 			"  --cpus N               processors (1)\n"
 			"  --memory SIZE          as 512M or 2G (512M)\n"
+			"  --mmio-gap SIZE        address space below 4 GiB without memory, 128M to 3584M (1G)\n"
 			"  --serial WHERE         stdio (default), file:PATH or none\n"
 			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"

@@ -19,6 +19,7 @@
 #include "vmm/control.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/memmap.h"
 #include "vmm/nested/nested.h"
 #include "vmm/vm.h"
 
@@ -237,8 +238,8 @@ static int check_files(struct run *run)
 	const struct vmm_config *config = run->config;
 	struct vmm_image *image;
 
-	if (vmm_image_open(config->kernel, config->initrd, config->append, config->memory_bytes,
-			   &image))
+	if (vmm_image_open(config->kernel, config->initrd, config->append,
+			   vmm_low_ram_bytes(config->memory_bytes, config->mmio_gap_bytes), &image))
 		return -1;
 	run->is_32_bit = vmm_image_is_32_bit(image);
 	vmm_image_close(image);

@@ -99,7 +99,8 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 	/* The user's files first: these errors are the likely ones. */
 	if (!err)
 		err = vmm_image_open(config->kernel, config->initrd, config->append,
-				     vmm_low_bytes(vm), &vm->image);
+				     vmm_low_ram_bytes(config->memory_bytes, config->mmio_gap_bytes),
+				     &vm->image);
 	if (!err)
 		err = vmm_machine_create(vm);
 	if (err) {

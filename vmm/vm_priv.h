@@ -21,6 +21,7 @@
 #include "vmm/crash.h"
 #include "vmm/hyperv.h"
 #include "vmm/loop.h"
+#include "vmm/memmap.h"
 #include "vmm/pio.h"
 #include "vmm/vm.h"
 
@@ -30,19 +31,7 @@ struct vmm_pm;
 struct vmm_rtc;
 struct vmm_serial;
 
-/* --- where things are in the guest's address space ---------------------------------------------- */
-
-/* RAM ends here at the latest and goes on at 4 GiB; the devices' window lies between. */
-#define VMM_LOW_RAM_MAX	    0xc0000000ull
-#define VMM_LOW_WINDOW_LAST 0xfebfffffull
-#define VMM_HIGH_BASE	    0x100000000ull
-#define VMM_HIGH_WINDOW	    (64ull << 30) /* bytes, as far as the processor can address them */
-#define VMM_HIGH_ALIGN	    (1ull << 30)
-
-/* Conventional memory ends where a PC's BIOS data would begin; the ACPI tables lie below 1 MiB. */
-#define VMM_BIOS_GPA	    0x9fc00ull
-#define VMM_ACPI_GPA	    0xe0000ull
-#define VMM_HIGH_MEMORY_GPA 0x100000ull
+/* --- where things are, besides memory (vmm/memmap.h) ---------------------------------------------- */
 
 /* Pages that KVM wants for itself on Intel processors: between the interrupt controllers and 4 GiB. */
 #define VMM_IDENTITY_MAP_GPA 0xfffbc000ull
@@ -178,6 +167,7 @@ struct vmm_vm {
 	const struct vmm_config *config; /* (c) */
 	int kvm_fd; /* (c) */
 	int fd; /* (c) */
+	struct vmm_memory_map map; /* (c) */
 	struct hvh_mem *mem; /* (c) */
 	struct vmm_image *image; /* (c) */
 	struct vmm_pio pio; /* (c) */
@@ -238,9 +228,6 @@ void vmm_devices_destroy(struct vmm_vm *vm);
 
 /* Back to power-on, with the kernel loaded anew. No processor is running, the guest is disconnected. */
 int vmm_machine_reset(struct vmm_vm *vm);
-
-/* RAM below the first gap. */
-uint64_t vmm_low_bytes(const struct vmm_vm *vm);
 
 /* Have the control loop look at what changed. Any thread. */
 void vmm_vm_wake(struct vmm_vm *vm);

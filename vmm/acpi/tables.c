@@ -289,7 +289,7 @@ static struct aml_name aml_name(const char name[4], uint64_t value)
 /* The numbers that the DSDT's methods take from outside. */
 static uint64_t append_ssdt(struct builder *b, const struct vmm_acpi_config *config)
 {
-	const struct vmm_acpi_window *low = &config->low, *high = &config->high;
+	const struct vmm_window *low = &config->low, *high = &config->high;
 	struct {
 		struct header h;
 		struct aml_name names[6];
