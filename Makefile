@@ -12,6 +12,7 @@ include mk/sources.mk
 include mk/config.mk
 include mk/rules.mk
 include mk/nested.mk
+include mk/guests.mk
 include mk/test.mk
 include mk/coverage.mk
 include mk/install.mk

@@ -108,6 +108,22 @@ TESTS_NATIVE += tests/unit/test_crash.c
 # <linux/kvm.h> has the structure of CPUID leaves on x86 only
 TESTS_NATIVE += tests/unit/test_enlighten.c
 
+# The guest without an operating system that tests/vm runs; wire/ is built for it, too
+BARE_SRCS += tests/guests/bare/bus.c
+BARE_SRCS += tests/guests/bare/check_call.c
+BARE_SRCS += tests/guests/bare/check_clock.c
+BARE_SRCS += tests/guests/bare/check_cpuid.c
+BARE_SRCS += tests/guests/bare/check_synic.c
+BARE_SRCS += tests/guests/bare/check_timer.c
+BARE_SRCS += tests/guests/bare/checks.c
+BARE_SRCS += tests/guests/bare/console.c
+BARE_SRCS += tests/guests/bare/hv.c
+BARE_SRCS += tests/guests/bare/machine.c
+BARE_SRCS += tests/guests/bare/main.c
+BARE_SRCS += tests/guests/bare/smp.c
+BARE_SRCS += tests/guests/bare/start.S
+BARE_SRCS += tests/guests/bare/trap.c
+
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
 TESTS_CLI += tests/cli/run_errors.sh

@@ -43,7 +43,10 @@ def make_guest_program(path, source):
 
 
 class Vm:
-    """One `hvhost run`, its serial line and its words in files of `folder`. With `talk`, say() types on that line."""
+    """One `hvhost run`, its serial line and its words in files of `folder`. With `talk`, say() types on that line.
+
+    `initrd` may be None.
+    """
 
     def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M", talk=False):
         self.name = name
@@ -54,8 +57,8 @@ class Vm:
         self.started = time.monotonic()
         with self.words.open("wb") as words, self.serial.open("wb") as serial:
             self.process = subprocess.Popen(
-                [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel, "--initrd", initrd,
-                 "--append", f"console=ttyS0 {append or 'quiet'}",
+                [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel,
+                 *(["--initrd", initrd] if initrd else []), "--append", f"console=ttyS0 {append or 'quiet'}",
                  "--serial", "stdio" if talk else f"file:{self.serial}", *options],
                 stdin=subprocess.PIPE if talk else subprocess.DEVNULL, stdout=serial if talk else words, stderr=words)
 
