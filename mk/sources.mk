@@ -18,7 +18,12 @@ HOST_SRCS += host/dev/timesync.c
 HOST_SRCS += host/mem/mem.c
 HOST_SRCS += host/state/state.c
 HOST_SRCS += host/vmbus/channel.c
+HOST_SRCS += host/vmbus/channel_io.c
+HOST_SRCS += host/vmbus/device.c
 HOST_SRCS += host/vmbus/gpadl.c
+HOST_SRCS += host/vmbus/log.c
+HOST_SRCS += host/vmbus/queue.c
+HOST_SRCS += host/vmbus/save.c
 HOST_SRCS += host/vmbus/server.c
 HOST_SRCS += host/vmbus/synic.c
 

@@ -31,7 +31,6 @@ struct vmm_channel {
 	uint32_t connection_id; /* (c) */
 	int fd; /* (c) doorbell: where the guest's SIGNAL_EVENT arrives */
 	int result; /* of the start: (w), then (o) */
-	bool stopping; /* (o) */
 	struct vmm_timer timer; /* (w) */
 	struct vmm_call start, notify, stop; /* to the owner loop */
 	struct vmm_call started, stopped; /* to the control loop */
@@ -71,12 +70,9 @@ static void on_started(void *ctx)
 	if (result) {
 		set_doorbell(ch, KVM_HYPERV_EVENTFD_DEASSIGN);
 		free_channel(ch);
-		hvh_server_started(server, channel, result);
-		return;
 	}
-	hvh_server_started(server, channel, 0);
-	/* The guest may have left meanwhile. A notification behind the stop could find nothing there. */
-	if (!ch->stopping)
+	/* True only after a start that did not fail, and before any stop. */
+	if (hvh_server_started(server, channel, result))
 		vmm_call_post(&ch->notify);
 }
 
@@ -189,7 +185,6 @@ void vmm_channel_stop(void *ctx, struct hvh_channel *channel)
 	struct vmm_channel *ch = hvh_channel_context(channel);
 
 	(void)ctx;
-	ch->stopping = true;
 	set_doorbell(ch, KVM_HYPERV_EVENTFD_DEASSIGN);
 	vmm_call_post(&ch->stop);
 }

@@ -88,10 +88,10 @@ static json_t *channel_json(const struct hvh_channel *channel)
 	char class_id[HVW_GUID_TEXT], instance_id[HVW_GUID_TEXT];
 
 	hvh_channel_info(channel, &info);
-	hvw_guid_format(&info.device->class_id, class_id);
-	hvw_guid_format(&info.device->instance_id, instance_id);
+	hvw_guid_format(&info.class_id, class_id);
+	hvw_guid_format(&info.instance_id, instance_id);
 	return json_pack("{s:i, s:s, s:s, s:b, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I}", "id",
-			 (int)info.id, "device", info.device->name, "state", info.state, "broken",
+			 (int)info.id, "device", info.name, "state", info.state, "broken",
 			 info.broken, "class", class_id, "instance", instance_id, "subchannel",
 			 (int)info.subchannel_index, "target_vp",
 			 info.open ? json_integer(info.target_vp) : json_null(), "packets_in",
