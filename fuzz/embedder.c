@@ -53,17 +53,12 @@ static void trace_message(struct embedder *e, const struct embedder_message *mes
 
 /* --- invariants ------------------------------------------------------------------------------ */
 
-static void check_channel(struct embedder *e, const struct hvh_channel *channel)
+static void check_place(struct embedder *e, const struct hvh_channel *channel)
 {
 	struct hvh_server *server = e->server;
-	bool mapped = channel->ring.base != NULL;
-	const struct gpadl *gpadl;
 
-	EMBEDDER_REQUIRE(channel->state < CHANNEL_STATES);
-	EMBEDDER_REQUIRE(mapped == (channel->ring_gpadl != 0));
-	EMBEDDER_REQUIRE(mapped == hvh_channel_owned(channel));
-	EMBEDDER_REQUIRE((channel->device == NULL) == (channel->state == CHANNEL_REVOKED));
-	if (e->muted) /* a load that failed half way leaves them so until the server goes */
+	/* A load that failed half way leaves them so until the server goes; and this is quadratic. */
+	if (e->muted || server->channel_count > EMBEDDER_CHANNELS_MAX)
 		return;
 	EMBEDDER_REQUIRE(channel->id && channel->id <= HVP_CHANNEL_ID_MAX &&
 			 hvh_server_any_channel(server, channel->id) == channel);
@@ -75,6 +70,18 @@ static void check_channel(struct embedder *e, const struct hvh_channel *channel)
 		EMBEDDER_REQUIRE(hvh_device_subchannels_busy(channel->device));
 	/* An offer waits exactly while there is what it waits for. */
 	EMBEDDER_REQUIRE(hvh_channel_blocked(channel) == (channel->state == CHANNEL_REOFFERED));
+}
+
+static void check_channel(struct embedder *e, const struct hvh_channel *channel)
+{
+	struct hvh_server *server = e->server;
+	bool mapped = channel->ring.base != NULL;
+	const struct gpadl *gpadl;
+
+	EMBEDDER_REQUIRE(channel->state < CHANNEL_STATES);
+	EMBEDDER_REQUIRE(mapped == (channel->ring_gpadl != 0));
+	EMBEDDER_REQUIRE(mapped == hvh_channel_owned(channel));
+	EMBEDDER_REQUIRE((channel->device == NULL) == (channel->state == CHANNEL_REVOKED));
 	if (!mapped)
 		return;
 	gpadl = hvh_gpadl_find(server, channel->ring_gpadl);
@@ -92,6 +99,7 @@ void embedder_check(struct embedder *e)
 	const struct gpadl *gpadl;
 
 	for (i = 0; i < server->channel_count; i++) {
+		check_place(e, server->channels[i]);
 		check_channel(e, server->channels[i]);
 		open += server->channels[i]->state == CHANNEL_OPEN;
 		mapped += server->channels[i]->ring.base != NULL;
