@@ -163,6 +163,27 @@ void vmm_vm_restart(struct vmm_vm *vm)
 	vmm_vm_wake(vm);
 }
 
+void vmm_vm_triple_fault(struct vmm_vcpu *vcpu)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	bool good;
+
+	pthread_mutex_lock(&vm->lock);
+	good = vmm_fault_guard_note(&vm->fault_guard, vmm_now_ns());
+	pthread_mutex_unlock(&vm->lock);
+	/* Where it was is not known: KVM has reset the processor by now. */
+	vmm_log(HVH_LOG_WARNING, "processor %u: triple fault, which resets the machine",
+		vcpu->index);
+	if (good) {
+		vmm_vm_restart(vm);
+		return;
+	}
+	vmm_log(HVH_LOG_ERROR,
+		"stopped: %u times in a row the guest met one within %u s of its start",
+		VMM_SHORT_LIVES_MAX, (unsigned)(VMM_SHORT_LIFE_NS / 1000000000u));
+	vmm_vm_end(vm, VMM_EXIT_FAILED);
+}
+
 /* --- a crashed guest ------------------------------------------------------------------------------- */
 
 static void on_crash_timer(void *ctx)
@@ -255,6 +276,7 @@ static void try_restart(struct vmm_vm *vm)
 	vm->restarts++;
 	vm->interrupted = false;
 	vmm_log(HVH_LOG_INFO, "the guest restarts");
+	vmm_fault_guard_begin(&vm->fault_guard, vmm_now_ns());
 	set_gate(vm, VMM_GATE_OPEN);
 }
 
@@ -350,6 +372,7 @@ void vmm_vm_event(struct vmm_vm *vm, json_t *event)
 int vmm_vm_start(struct vmm_vm *vm, const struct vmm_vm_ops *ops, void *ctx)
 {
 	vm->started_ns = vmm_now_ns();
+	vmm_fault_guard_begin(&vm->fault_guard, vm->started_ns);
 	vm->running = true;
 	for (unsigned i = 0; i < vm->config->cpus; i++) {
 		int err = vmm_vcpu_start(&vm->vcpus[i]);

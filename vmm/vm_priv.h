@@ -19,6 +19,7 @@
 #include "hvp_hv.h"
 #include "vmm/boot/image.h"
 #include "vmm/crash.h"
+#include "vmm/fault_guard.h"
 #include "vmm/hyperv.h"
 #include "vmm/loop.h"
 #include "vmm/memmap.h"
@@ -205,6 +206,7 @@ struct vmm_vm {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* gate, parked, posts */
 	_Atomic enum vmm_gate gate; /* written under the lock */
+	struct vmm_fault_guard fault_guard; /* (l), or while no processor runs */
 	unsigned parked; /* (l) processors that wait at the closed gate */
 
 	struct vmm_vcpu vcpus[]; /* config->cpus */
@@ -240,6 +242,9 @@ void vmm_vm_event(struct vmm_vm *vm, json_t *event);
 
 /* The guest wants a restart. Any thread. */
 void vmm_vm_restart(struct vmm_vm *vm);
+
+/* A processor of the guest met a triple fault, which resets the machine. On the processor's thread. */
+void vmm_vm_triple_fault(struct vmm_vcpu *vcpu);
 
 /* Level of a global interrupt. Any thread. */
 void vmm_vm_set_irq(struct vmm_vm *vm, unsigned gsi, int level);
