@@ -32,6 +32,7 @@ struct vmm_channel {
 	int fd; /* (c) doorbell: where the guest's SIGNAL_EVENT arrives */
 	int result; /* of the start: (w), then (o) */
 	struct vmm_timer timer; /* (w) */
+	uint64_t deadline_ns; /* (w) of the timer, on vmm_vm_clock_ns() */
 	struct vmm_call start, notify, stop; /* to the owner loop */
 	struct vmm_call started, stopped; /* to the control loop */
 };
@@ -104,7 +105,13 @@ static void on_timer(void *ctx)
 {
 	struct vmm_channel *ch = ctx;
 
-	hvh_channel_expire(ch->channel, vmm_now_ns());
+	uint64_t now_ns = vmm_vm_clock_ns(ch->vm);
+
+	/* There was a pause. */
+	if (ch->deadline_ns > now_ns)
+		vmm_timer_set(&ch->timer, vmm_vm_clock_deadline(ch->vm, ch->deadline_ns));
+	else
+		hvh_channel_expire(ch->channel, now_ns);
 }
 
 static void on_start(void *ctx)
@@ -202,5 +209,6 @@ void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline
 	struct vmm_channel *ch = hvh_channel_context(channel);
 
 	(void)ctx;
-	vmm_timer_set(&ch->timer, deadline_ns);
+	ch->deadline_ns = deadline_ns;
+	vmm_timer_set(&ch->timer, deadline_ns ? vmm_vm_clock_deadline(ch->vm, deadline_ns) : 0);
 }

@@ -302,6 +302,50 @@ enum vmm_exit vmm_command_timesync(const struct vmm_query *query)
 	return VMM_EXIT_DONE;
 }
 
+/* --- nmi, pause, resume ------------------------------------------------------------------------- */
+
+enum vmm_exit vmm_command_nmi(const struct vmm_query *query)
+{
+	json_t *result = ask(query->name, "nmi");
+
+	if (!result)
+		return VMM_EXIT_FAILED;
+	json_decref(result);
+	return VMM_EXIT_DONE;
+}
+
+enum vmm_exit vmm_command_pause(const struct vmm_query *query)
+{
+	json_t *result = ask(query->name, "pause");
+
+	if (!result)
+		return VMM_EXIT_FAILED;
+	json_decref(result);
+	print("%s: paused\n", query->name);
+	return VMM_EXIT_DONE;
+}
+
+enum vmm_exit vmm_command_resume(const struct vmm_query *query)
+{
+	json_t *result = ask(query->name, "resume");
+	char buffer[32];
+
+	if (!result)
+		return VMM_EXIT_FAILED;
+	if (query->json) {
+		print_json(result);
+		return VMM_EXIT_DONE;
+	}
+	print("%s: goes on after %s%s\n", query->name,
+	      duration(buffer, sizeof(buffer),
+		       json_number_value(json_object_get(result, "paused_seconds"))),
+	      json_is_true(json_object_get(result, "clock_ordered")) ?
+		      "" :
+		      "; its clock is behind by that: the guest has no time synchronisation driver loaded");
+	json_decref(result);
+	return VMM_EXIT_DONE;
+}
+
 /* --- list ------------------------------------------------------------------------------------- */
 
 /* What is known of one VM: { name, state, pid, status or null }. */

@@ -101,8 +101,7 @@ void vmm_hyperv_exit(struct vmm_vcpu *vcpu)
 
 static uint64_t on_now(void *ctx)
 {
-	(void)ctx;
-	return vmm_now_ns();
+	return vmm_vm_clock_ns(ctx);
 }
 
 static void on_log(void *ctx, enum hvh_log_level level, const char *line)

@@ -41,14 +41,8 @@ static json_t *os_name(uint64_t id)
 static json_t *vm_json(struct vmm_vm *vm)
 {
 	uint64_t uptime_ns = vm->started_ns ? vmm_now_ns() - vm->started_ns : 0;
-	const char *state = "running";
-
-	if (atomic_load(&vm->end_status) != VMM_NOT_ENDED)
-		state = "ending";
-	else if (atomic_load(&vm->gate) != VMM_GATE_OPEN)
-		state = "restarting";
 	return json_pack("{s:s, s:s, s:i, s:I, s:s, s:f, s:i}", "name", vm->config->name, "state",
-			 state, "cpus", (int)vm->config->cpus, "memory",
+			 vmm_vm_state_name(vm), "cpus", (int)vm->config->cpus, "memory",
 			 (json_int_t)vm->config->memory_bytes, "accel", "kvm", "uptime_seconds",
 			 (double)uptime_ns / 1e9, "restarts", (int)vm->restarts);
 }
@@ -131,10 +125,16 @@ static json_t *heartbeat_json(const struct vmm_snapshot *snapshot)
 	const struct hvh_heartbeat_status *status = &snapshot->heartbeat;
 	json_t *json = service_json(&status->ic), *age = NULL;
 
+	/* A reply may have come after the beginning. */
 	if (status->last_reply_ns)
-		age = json_integer((json_int_t)((vmm_now_ns() - status->last_reply_ns) / 1000000));
+		age = json_integer(
+			snapshot->now_ns > status->last_reply_ns ?
+				(json_int_t)((snapshot->now_ns - status->last_reply_ns) / 1000000) :
+				0);
 	json_object_set_new(json, "verdict",
-			    json_string(hvh_heartbeat_verdict_name(status->verdict)));
+			    json_string(snapshot->paused ?
+						"paused" :
+						hvh_heartbeat_verdict_name(status->verdict)));
 	json_object_set_new(json, "guest_state", json_integer(status->guest_state));
 	json_object_set_new(json, "sequence", json_integer((json_int_t)status->sequence));
 	json_object_set_new(json, "last_reply_ms", age ? age : json_null());

@@ -13,6 +13,8 @@ struct vmm_vm;
 
 /* What the services told, each at one moment. */
 struct vmm_snapshot {
+	bool paused; /* the guest was when it began */
+	uint64_t now_ns; /* vmm_vm_clock_ns() then */
 	unsigned taken; /* VMM_SERVICE_* */
 	struct hvh_heartbeat_status heartbeat;
 	struct hvh_ic_status shutdown;

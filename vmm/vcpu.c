@@ -389,8 +389,11 @@ static bool pass_gate(struct vmm_vcpu *vcpu)
 	struct vmm_vm *vm = vcpu->vm;
 	enum vmm_gate gate;
 
-	if (atomic_load(&vm->gate) == VMM_GATE_CLOSED)
+	if (atomic_load(&vm->gate) == VMM_GATE_CLOSED) {
 		complete_exit(vcpu);
+		/* What the guest said before it stood still is not held back. */
+		vmm_serial_flush(vm->serial);
+	}
 	pthread_mutex_lock(&vm->lock);
 	vm->parked++;
 	if (vm->parked == vm->config->cpus)
@@ -416,6 +419,19 @@ static unsigned take_requests(struct vmm_vcpu *vcpu)
 	return atomic_exchange(&vcpu->requests, 0);
 }
 
+/* One that has not been started by the guest yet takes none, as on a real machine. */
+static void inject_nmi(struct vmm_vcpu *vcpu)
+{
+	struct kvm_mp_state state;
+
+	if (vcpu_ioctl(vcpu, KVM_GET_MP_STATE, &state) ||
+	    (state.mp_state != KVM_MP_STATE_RUNNABLE && state.mp_state != KVM_MP_STATE_HALTED))
+		return;
+	if (ioctl(vcpu->fd, KVM_NMI, 0) < 0)
+		vmm_log(HVH_LOG_WARNING, "processor %u: KVM takes no NMI: %s", vcpu->index,
+			strerror(errno));
+}
+
 static void *run_vcpu(void *argument)
 {
 	struct vmm_vcpu *vcpu = argument;
@@ -428,6 +444,8 @@ static void *run_vcpu(void *argument)
 			vmm_mail_deliver(vcpu);
 		if (requests & VMM_REQUEST_FLUSH)
 			vmm_serial_flush(vm->serial);
+		if (requests & VMM_REQUEST_NMI)
+			inject_nmi(vcpu);
 		if (atomic_load(&vm->gate) != VMM_GATE_OPEN && !pass_gate(vcpu))
 			break;
 

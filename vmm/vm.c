@@ -132,7 +132,7 @@ void vmm_vm_wake(struct vmm_vm *vm)
 		return;
 }
 
-static void set_gate(struct vmm_vm *vm, enum vmm_gate gate)
+void vmm_vm_set_gate(struct vmm_vm *vm, enum vmm_gate gate)
 {
 	pthread_mutex_lock(&vm->lock);
 	if (atomic_load(&vm->gate) != VMM_GATE_STOP)
@@ -159,7 +159,7 @@ void vmm_vm_restart(struct vmm_vm *vm)
 	}
 	/* The processor that asked does not get past the gate any more. */
 	atomic_store(&vm->restart_wanted, true);
-	set_gate(vm, VMM_GATE_CLOSED);
+	vmm_vm_set_gate(vm, VMM_GATE_CLOSED);
 	vmm_vm_wake(vm);
 }
 
@@ -190,6 +190,11 @@ static void on_crash_timer(void *ctx)
 {
 	struct vmm_vm *vm = ctx;
 
+	/* There was a pause. */
+	if (vm->crash_deadline_ns > vmm_vm_clock_ns(vm)) {
+		vmm_timer_set(&vm->crash_timer, vmm_vm_clock_deadline(vm, vm->crash_deadline_ns));
+		return;
+	}
 	if (vmm_crash_phase(&vm->crash) == VMM_CRASH_HANDOVER)
 		vmm_log(HVH_LOG_WARNING, "the crashed guest's next kernel did not come up");
 	vmm_vm_end(vm, VMM_EXIT_CRASHED);
@@ -240,7 +245,9 @@ static void look_at_crash(struct vmm_vm *vm)
 	vmm_vm_event(vm, json_pack("{s:s, s:o}", "event", "crash", "crash",
 				   vmm_crash_json(&vm->crash)));
 	grace_ns = crash_grace_ns(news.phase);
-	vmm_timer_set(&vm->crash_timer, grace_ns ? vmm_now_ns() + grace_ns : 0);
+	vm->crash_deadline_ns = grace_ns ? vmm_vm_clock_ns(vm) + grace_ns : 0;
+	vmm_timer_set(&vm->crash_timer,
+		      grace_ns ? vmm_vm_clock_deadline(vm, vm->crash_deadline_ns) : 0);
 }
 
 /* --- the gate -------------------------------------------------------------------------------------- */
@@ -252,11 +259,10 @@ static void request_all(struct vmm_vm *vm, unsigned request)
 }
 
 /*
- * A step towards the restart that the guest asked for: when the last processor is at the closed gate, and
- * then when the last channel is stopped; both wake this loop again. A processor whose output waits for
- * the user's terminal may take long.
+ * The last processor that comes to the gate wakes the loop. One whose output waits for the user's
+ * terminal may take long.
  */
-static void try_restart(struct vmm_vm *vm)
+bool vmm_vm_park(struct vmm_vm *vm)
 {
 	bool parked;
 
@@ -264,7 +270,16 @@ static void try_restart(struct vmm_vm *vm)
 	pthread_mutex_lock(&vm->lock);
 	parked = vm->parked == vm->config->cpus;
 	pthread_mutex_unlock(&vm->lock);
-	if (!parked)
+	return parked;
+}
+
+/*
+ * A step towards the restart that the guest asked for: when the last processor is at the closed gate, and
+ * then when the last channel is stopped; both wake this loop again.
+ */
+static void try_restart(struct vmm_vm *vm)
+{
+	if (!vmm_vm_park(vm))
 		return;
 	if (!vmm_hyperv_disconnect(vm))
 		return;
@@ -277,7 +292,10 @@ static void try_restart(struct vmm_vm *vm)
 	vm->interrupted = false;
 	vmm_log(HVH_LOG_INFO, "the guest restarts");
 	vmm_fault_guard_begin(&vm->fault_guard, vmm_now_ns());
-	set_gate(vm, VMM_GATE_OPEN);
+	if (vm->pause.state == VMM_PAUSE_NONE)
+		vmm_vm_set_gate(vm, VMM_GATE_OPEN);
+	else
+		vmm_pause_poll(vm);
 }
 
 /* False: a thread is stuck, and what it uses must stay. */
@@ -285,7 +303,7 @@ static bool stop_vcpus(struct vmm_vm *vm)
 {
 	bool all = true;
 
-	set_gate(vm, VMM_GATE_STOP);
+	vmm_vm_set_gate(vm, VMM_GATE_STOP);
 	request_all(vm, VMM_REQUEST_GATE);
 	for (unsigned i = 0; i < vm->config->cpus; i++) {
 		unsigned attempt = 0;
@@ -326,6 +344,7 @@ static void finish(struct vmm_vm *vm)
 		return;
 	if (!vm->finishing) {
 		vm->finishing = true;
+		vmm_pause_cancel(vm, "the VM ended");
 		vmm_timer_set(&vm->crash_timer, 0);
 		if (!stop_vcpus(vm)) {
 			report_end(vm);
@@ -356,9 +375,26 @@ static void on_wake(void *ctx, uint32_t events)
 		try_restart(vm);
 		return;
 	}
+	vmm_pause_poll(vm);
 	vmm_mail_poll(vm);
 	if (atomic_load(&vm->flush_armed) && !vm->flush_timer.deadline_ns)
 		arm_flush(vm);
+}
+
+const char *vmm_vm_state_name(struct vmm_vm *vm)
+{
+	static const char *const paused[] = {
+		[VMM_PAUSE_BEGINS] = "pausing",
+		[VMM_PAUSE_STANDS] = "paused",
+	};
+
+	if (atomic_load(&vm->end_status) != VMM_NOT_ENDED)
+		return "ending";
+	if (atomic_load(&vm->restart_wanted))
+		return "restarting";
+	if (vm->pause.state != VMM_PAUSE_NONE)
+		return paused[vm->pause.state];
+	return vmm_crash_phase(&vm->crash) == VMM_CRASH_NONE ? "running" : "crashed";
 }
 
 void vmm_vm_event(struct vmm_vm *vm, json_t *event)
@@ -448,6 +484,11 @@ void vmm_vm_interrupt(struct vmm_vm *vm)
 		return;
 	}
 	vm->interrupted = true;
+	if (vm->pause.state != VMM_PAUSE_NONE) {
+		vmm_log(HVH_LOG_WARNING,
+			"a paused guest cannot shut down: resume it; once more stops it at once");
+		return;
+	}
 	interrupt = calloc(1, sizeof(*interrupt));
 	if (!interrupt) {
 		press_power_button(vm);

@@ -43,6 +43,8 @@ static struct job *create_job(struct vmm_vm *vm, struct vmm_request *request,
 	job->errand.visit = visit;
 	job->errand.back = back;
 	job->request = request;
+	job->snapshot.paused = vm->pause.state == VMM_PAUSE_STANDS;
+	job->snapshot.now_ns = vmm_vm_clock_ns(vm);
 	return job;
 }
 
@@ -255,6 +257,29 @@ static void command_timesync(struct vmm_vm *vm, struct vmm_request *request,
 	vmm_errand_start(&job->errand, VMM_SERVICE_timesync);
 }
 
+/* --- nmi, pause, resume --------------------------------------------------------------------------------- */
+
+/* As Hyper-V does: to every processor. Linux has one of them handle it. */
+static void command_nmi(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+{
+	(void)arguments;
+	for (unsigned i = 0; i < vm->config->cpus; i++)
+		vmm_vcpu_request(&vm->vcpus[i], VMM_REQUEST_NMI);
+	vmm_reply(request, json_pack("{s:i}", "processors", (int)vm->config->cpus));
+}
+
+static void command_pause(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+{
+	(void)arguments;
+	vmm_pause_begin(vm, request);
+}
+
+static void command_resume(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+{
+	(void)arguments;
+	vmm_pause_end(vm, request);
+}
+
 /* --- all ----------------------------------------------------------------------------------------------- */
 
 void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *command,
@@ -264,20 +289,30 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		const char *name;
 		void (*run)(struct vmm_vm *vm, struct vmm_request *request,
 			    const json_t *arguments);
+		bool needs_guest; /* that is not paused */
 	} commands[] = {
 		/* clang-format off */
-		{ "status", command_status },
-		{ "heartbeat", command_heartbeat },
-		{ "shutdown", command_shutdown },
-		{ "power-button", command_power_button },
-		{ "timesync", command_timesync },
+		{ "status", command_status, false },
+		{ "heartbeat", command_heartbeat, false },
+		{ "shutdown", command_shutdown, true },
+		{ "power-button", command_power_button, true },
+		{ "timesync", command_timesync, true },
+		{ "nmi", command_nmi, true },
+		{ "pause", command_pause, false },
+		{ "resume", command_resume, false },
 		/* clang-format on */
 	};
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(command, commands[i].name) == 0) {
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (strcmp(command, commands[i].name) != 0)
+			continue;
+		if (commands[i].needs_guest && vm->pause.state != VMM_PAUSE_NONE)
+			vmm_reply_error(request,
+					"the guest is paused; `hvhost resume %s` lets it go on",
+					vm->config->name);
+		else
 			commands[i].run(vm, request, arguments);
-			return;
-		}
+		return;
+	}
 	vmm_reply_error(request, "unknown command \"%s\"", command);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The virtual machine's state, for the files of the monitor that make it up: machine.c (its parts),
- * vm.c (start, stop, restart), vcpu.c (processors), cpuid.c, msr.c, crash.c, status.c and, behind
+ * vm.c (start, stop, restart), pause.c, vcpu.c (processors), cpuid.c, msr.c, crash.c, status.c and, behind
  * hyperv.h, the VMBus server with its devices.
  *
  * Threads: the control loop, and one per processor. Keys: (c) const after create, (o) control loop,
@@ -55,6 +55,7 @@ struct vmm_serial;
 #define VMM_REQUEST_MAIL  (1u << 0) /* put the message in the mailbox into the guest's slot */
 #define VMM_REQUEST_FLUSH (1u << 1) /* send on what the serial port holds */
 #define VMM_REQUEST_GATE  (1u << 2) /* look at vmm_vm.gate */
+#define VMM_REQUEST_NMI	  (1u << 3) /* interrupt the guest, whatever it does */
 
 /* One message from the control loop to the guest, which only this processor's thread may deliver. */
 enum vmm_mail_state {
@@ -111,6 +112,8 @@ struct vmm_vcpu {
 	struct vmm_mail mail;
 	struct vmm_post post;
 	struct vmm_vcpu_power_on *power_on; /* (c) */
+	uint64_t tsc_offset; /* (o) while paused */
+	bool tsc_offset_known; /* (o) */
 	uint64_t vp_assist; /* (v) the MSR, where KVM has not got it */
 	struct vmm_exit_counts exits;
 
@@ -163,6 +166,24 @@ enum vmm_gate {
 	VMM_GATE_STOP, /* end */
 };
 
+enum vmm_pause_state {
+	VMM_PAUSE_NONE,
+	VMM_PAUSE_BEGINS, /* the processors are on their way to the gate */
+	VMM_PAUSE_STANDS,
+};
+
+struct vmm_pause {
+	enum vmm_pause_state state; /* (o) */
+	struct vmm_request *request; /* (o) who waits for the standstill, or NULL */
+	uint64_t since_ns; /* (o) */
+	struct kvm_clock_data
+		clock; /* (o) KVM's clock of the VM, and the TSC, when it began to stand */
+	bool clock_known; /* (o) */
+	uint64_t tsc; /* (o) */
+	atomic_ullong stood_at_ns; /* what vmm_vm_clock_ns() shows meanwhile; 0: it goes */
+	atomic_ullong lag_ns; /* of that clock behind vmm_now_ns() */
+};
+
 struct vmm_vm {
 	struct vmm_loop *loop; /* (c) */
 	const struct vmm_config *config; /* (c) */
@@ -178,6 +199,7 @@ struct vmm_vm {
 	struct vmm_timer rtc_timer; /* (o) */
 	struct vmm_call rtc_call;
 	struct vmm_crash crash;
+	struct vmm_pause pause;
 	struct vmm_hyperv hyperv;
 	struct kvm_msrs *power_on_msrs; /* (c) the same for all processors */
 	struct kvm_irqchip power_on_irqchips[3]; /* (c) */
@@ -189,6 +211,7 @@ struct vmm_vm {
 	struct vmm_timer flush_timer; /* (o) */
 	atomic_bool flush_armed;
 	struct vmm_timer crash_timer; /* (o) */
+	uint64_t crash_deadline_ns; /* (o) on vmm_vm_clock_ns() */
 	const struct vmm_vm_ops *ops; /* (o) NULL until it runs */
 	void *ops_ctx; /* (o) */
 	bool finished; /* (o) the end was told */
@@ -245,6 +268,33 @@ void vmm_vm_restart(struct vmm_vm *vm);
 
 /* A processor of the guest met a triple fault, which resets the machine. On the processor's thread. */
 void vmm_vm_triple_fault(struct vmm_vcpu *vcpu);
+
+/* Whether the processors may run. Any thread. */
+void vmm_vm_set_gate(struct vmm_vm *vm, enum vmm_gate gate);
+
+/* The gate is closed: true when all processors wait there; if not, the loop is woken when they do. */
+bool vmm_vm_park(struct vmm_vm *vm);
+
+/* "running", "paused", ... for `status`. Control loop. */
+const char *vmm_vm_state_name(struct vmm_vm *vm);
+
+/*
+ * pause.c. begin: the request is answered when the machine stands still; end: at once. poll: after
+ * vmm_vm_wake(). cancel: whoever waits gets `why` as an error.
+ */
+void vmm_pause_begin(struct vmm_vm *vm, struct vmm_request *request);
+void vmm_pause_poll(struct vmm_vm *vm);
+void vmm_pause_end(struct vmm_vm *vm, struct vmm_request *request);
+void vmm_pause_cancel(struct vmm_vm *vm, const char *why);
+
+/*
+ * The clock of what waits for the guest: vmm_now_ns() without the pauses, so that no deadline passes
+ * while the guest cannot act. And when on vmm_now_ns() to look whether a deadline of it has come.
+ * Any thread.
+ */
+#define VMM_PAUSE_LOOK_NS 50000000ull
+uint64_t vmm_vm_clock_ns(struct vmm_vm *vm);
+uint64_t vmm_vm_clock_deadline(struct vmm_vm *vm, uint64_t deadline_ns);
 
 /* Level of a global interrupt. Any thread. */
 void vmm_vm_set_irq(struct vmm_vm *vm, unsigned gsi, int level);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# list, status, heartbeat, timesync, shutdown: against a VM that is not there, and against one that behaves as told.
+# list, status, heartbeat, timesync, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
 
 set -u
 . "$(dirname "$0")/cli.sh"
@@ -21,7 +21,7 @@ vm() {
 	rm "$work/ready"
 }
 
-for command in status heartbeat timesync shutdown; do
+for command in status heartbeat timesync nmi pause resume shutdown; do
 	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
 	    "$hvhost" "$command" fake
 done
@@ -52,6 +52,12 @@ works "heartbeat" '^fake: ok, last answer 0.9 s ago, 30 in all' "$hvhost" heartb
 works "timesync" '^fake: told to set its clock to the host.s$' "$hvhost" timesync fake
 works "timesync --offset" '^fake: told to set its clock to the host.s -0.250 s' "$hvhost" timesync fake --offset -0.25
 works "timesync --json" '"offset_seconds": 3600.0' "$hvhost" timesync fake --json --offset 3600
+works "pause" '^fake: paused$' "$hvhost" pause fake
+works "resume" '^fake: goes on after 2 min 5 s$' "$hvhost" resume fake
+works "resume --json" '"clock_ordered": true' "$hvhost" resume fake --json
+run "$hvhost" nmi fake
+[ "$cli_status" -eq 0 ] && [ ! -s "$work/out" ] && [ ! -s "$work/err" ]
+result $? "nmi says nothing"
 works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
 vm good
@@ -65,7 +71,14 @@ vm lost
 run "$hvhost" heartbeat fake
 [ "$cli_status" -eq 1 ] && grep -q '^fake: lost contact, last answer 12.0 s ago' "$work/out"
 result $? "heartbeat that is lost: exit status 1"
+vm crashed
+works "status of a guest that crashed" '^The guest has crashed (reported)' "$hvhost" status fake
+works "status tells why, without the guest's control characters" '^  BUG: ?\[2J' "$hvhost" status fake
+works "status tells the panic" '^  Kernel panic - not syncing: x$' "$hvhost" status fake
+vm clockless
+works "resume of a guest that keeps the wrong time" '^fake: goes on after 0.5 s; its clock is behind' "$hvhost" resume fake
 vm refuses
+fails "pause that is refused" 1 "no driver in the guest answers" "$hvhost" pause fake
 fails "shutdown that is refused" 1 "no driver in the guest answers; --force stops it" "$hvhost" shutdown fake
 fails "timesync that is refused" 1 "no driver in the guest answers" "$hvhost" timesync fake
 vm accepts_and_stays

@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync shutdown; do
+for command in run list status heartbeat timesync nmi pause resume shutdown; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -43,6 +43,8 @@ for offset in soon 1e3 0x10 -- - 1. .5 " 1" 1000000001 0.00000000000000000001; d
 	fails "timesync: bad offset '$offset'" 2 "--offset '$offset': must be a number of seconds" \
 	    "$hvhost" timesync a --offset "$offset"
 done
+fails "nmi without a name" 2 'name the VM' "$hvhost" nmi
+fails "pause prints no JSON" 2 "unknown option '--json'" "$hvhost" pause a --json
 fails "heartbeat takes no offset" 2 "unknown option '--offset'" "$hvhost" heartbeat a --offset 1
 fails "shutdown: bad time" 2 "--timeout 'soon'" "$hvhost" shutdown a --timeout soon
 

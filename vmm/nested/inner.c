@@ -21,6 +21,7 @@
 #include "vmm/control.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/nested/clock.h"
 #include "vmm/nested/layout.h"
 #include "vmm/nested/nested.h"
 #include "vmm/vm.h"
@@ -40,6 +41,7 @@ struct inner {
 	struct vmm_control *control;
 	struct vmm_console *console;
 	struct vmm_vm *vm;
+	struct vmm_nested_clock *clock;
 	enum vmm_exit status;
 	char argv_bytes[ARGV_BYTES_MAX];
 	char *argv[ARGS_MAX];
@@ -234,6 +236,9 @@ static void handle_command(void *ctx, struct vmm_request *request, const char *c
 	if (!strcmp(command, NESTED_COMMAND_INTERRUPT)) {
 		vmm_vm_interrupt(inner->vm);
 		vmm_reply(request, json_object());
+	} else if (!strcmp(command, NESTED_COMMAND_CLOCK)) {
+		vmm_nested_clock_told(inner->clock, arguments);
+		vmm_reply(request, json_object());
 	} else {
 		vmm_vm_command(inner->vm, request, command, arguments);
 	}
@@ -300,6 +305,8 @@ static void run(struct inner *inner, const struct vmm_config *config)
 				      inner, &inner->control))
 		halt("control stream", ENOMEM);
 	vmm_log_divert(log_line, inner);
+	if (vmm_nested_clock_create(inner->loop, inner->control, &inner->clock))
+		halt("clock", ENOMEM);
 	inner->status = VMM_EXIT_FAILED;
 	if (!start_vm(inner, config))
 		vmm_loop_run(inner->loop);
@@ -321,6 +328,7 @@ void vmm_nested_inner(void)
 		vmm_vm_destroy(inner.vm);
 	if (inner.console)
 		vmm_console_destroy(inner.console);
+	vmm_nested_clock_destroy(inner.clock);
 	/* Whatever the VM wrote to shared files is outside before the outer side hears of the end. */
 	umount(NESTED_SHARE_PATH);
 	vmm_log_divert(NULL, NULL);

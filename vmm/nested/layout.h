@@ -19,7 +19,10 @@
 #define NESTED_EVENT_RUNNING "running"
 #define NESTED_EVENT_EXIT    "exit" /* "status": enum vmm_exit */
 
+#define NESTED_EVENT_CLOCK "clock" /* "number": of the question; see clock.h */
+
 /* Commands from the outer side that users do not have. */
+#define NESTED_COMMAND_CLOCK	 "clock" /* "number", "time_ns": the outer machine's, since 1970 */
 #define NESTED_COMMAND_INTERRUPT "interrupt"
 
 /* The inner files in the folder of the nested image. */

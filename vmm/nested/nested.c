@@ -21,6 +21,7 @@
 #include "vmm/control.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/nested/clock.h"
 #include "vmm/nested/layout.h"
 #include "vmm/nested/qemu.h"
 #include "vmm/nested/share.h"
@@ -327,11 +328,20 @@ static void handle_reply(struct vmm_nested *nested, const json_t *message)
 	}
 }
 
+static int send_line(struct vmm_nested *nested, const json_t *message);
+
 static void handle_event(struct vmm_nested *nested, const char *event, json_t *message)
 {
+	json_t *answer;
+
 	if (!strcmp(event, NESTED_EVENT_LOG)) {
 		vmm_log((enum hvh_log_level)json_integer_value(json_object_get(message, "level")),
 			"%s", json_string_value(json_object_get(message, "line")));
+	} else if (!strcmp(event, NESTED_EVENT_CLOCK)) {
+		answer = vmm_nested_clock_answer(message);
+		/* One that is not sent is asked for again. */
+		send_line(nested, answer);
+		json_decref(answer);
 	} else if (!strcmp(event, NESTED_EVENT_RUNNING)) {
 		nested->started = true;
 		vmm_timer_set(&nested->timer, 0);
