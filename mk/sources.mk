@@ -131,6 +131,7 @@ BARE_SRCS += tests/guests/bare/console.c
 BARE_SRCS += tests/guests/bare/hv.c
 BARE_SRCS += tests/guests/bare/machine.c
 BARE_SRCS += tests/guests/bare/main.c
+BARE_SRCS += tests/guests/bare/orders.c
 BARE_SRCS += tests/guests/bare/smp.c
 BARE_SRCS += tests/guests/bare/start.S
 BARE_SRCS += tests/guests/bare/trap.c

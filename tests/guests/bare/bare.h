@@ -18,7 +18,8 @@
 void con_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void con_vprintf(const char *format, va_list args);
 
-/* Wait for a line from the other side of the serial port. */
+/* Wait for a character, or the end of a line, from the other side of the serial port. */
+char con_read(void);
 void con_wait_line(void);
 
 /* A result; false if it failed. */
@@ -75,6 +76,9 @@ uint32_t machine_pm_timer(void);
 
 _Noreturn void machine_power_off(void);
 
+/* By the ACPI reset register. */
+_Noreturn void machine_restart(void);
+
 /* A line that says why, then power off. Any processor. */
 _Noreturn void machine_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -102,5 +106,8 @@ uint64_t chance_next(uint64_t *state);
 /* --- what the guest can be asked for -------------------------------------------------------------- */
 
 void checks_run(void);
+
+/* Does not return. */
+void orders_run(void);
 
 #endif

@@ -110,14 +110,17 @@ void con_printf(const char *format, ...)
 	va_end(args);
 }
 
+char con_read(void)
+{
+	while (!(cpu_in8(COM1 + COM_LINE) & LINE_RECEIVED))
+		time_wait(TICKS_PER_MS);
+	return (char)cpu_in8(COM1);
+}
+
 void con_wait_line(void)
 {
-	for (;;) {
-		while (!(cpu_in8(COM1 + COM_LINE) & LINE_RECEIVED))
-			time_wait(TICKS_PER_MS);
-		if (cpu_in8(COM1) == '\n')
-			return;
-	}
+	while (con_read() != '\n')
+		;
 }
 
 /* --- TAP ------------------------------------------------------------------------------------------ */

@@ -38,6 +38,8 @@ struct table {
 
 #define FADT_PM1A_CONTROL 64
 #define FADT_PM_TIMER	  76
+#define FADT_RESET_PORT	  120
+#define FADT_RESET_VALUE  128
 #define MADT_ENTRIES	  44
 #define MADT_LOCAL_APIC	  0
 #define MADT_ENABLED	  1
@@ -50,7 +52,8 @@ extern uint8_t image_end[];
 static const char *command_line;
 static uint64_t next_page, last_page, low_end;
 static const struct rsdp *rsdp;
-static uint16_t pm_control, pm_timer;
+static uint16_t pm_control, pm_timer, reset_port;
+static uint8_t reset_value;
 
 /* --- freestanding: what the compiler calls by itself ---------------------------------------------- */
 
@@ -184,6 +187,15 @@ _Noreturn void machine_power_off(void)
 	}
 }
 
+_Noreturn void machine_restart(void)
+{
+	cpu_irq_off();
+	for (;;) {
+		cpu_out8(reset_port, reset_value);
+		__asm__ volatile("hlt");
+	}
+}
+
 _Noreturn void machine_fail(const char *format, ...)
 {
 	va_list args;
@@ -212,6 +224,8 @@ void machine_init(uint32_t start_info_gpa)
 	fadt = find_table("FACP");
 	memcpy(&pm_control, fadt + FADT_PM1A_CONTROL, sizeof(pm_control));
 	memcpy(&pm_timer, fadt + FADT_PM_TIMER, sizeof(pm_timer));
+	memcpy(&reset_port, fadt + FADT_RESET_PORT, sizeof(reset_port));
+	reset_value = fadt[FADT_RESET_VALUE];
 	if (start->magic != START_MAGIC || !start->version || !low_end)
 		machine_fail("the start info is not as it should be");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Words of the command line: "checks" (the hypervisor interface). It powers off at the end.
+ * Words of the command line: "checks" (the hypervisor interface), "orders" (see orders.c). It powers off at the end.
  */
 #include "bare.h"
 #include "cpu.h"
@@ -19,8 +19,10 @@ void bare_main(uint32_t start_info_gpa)
 		   mem_end() >> 20);
 	if (machine_word("checks", NULL))
 		checks_run();
+	else if (machine_word("orders", NULL))
+		orders_run();
 	else
-		machine_fail("the command line does not have: checks");
+		machine_fail("the command line has neither checks nor orders");
 	tap_end();
 	machine_power_off();
 }
