@@ -29,6 +29,7 @@ struct vmm_hyperv {
 	struct vmm_ic services[VMM_SERVICES];
 	unsigned channels_started; /* that have an owner loop */
 	unsigned errands; /* under way */
+	atomic_uint timers; /* (a) channels that have armed theirs */
 	bool disconnecting;
 	uint32_t message_vp; /* where the last message went */
 	struct vmm_timer mail_timer; /* tries busy slots again, should an EOM be missed */

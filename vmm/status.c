@@ -198,38 +198,53 @@ static json_t *services_json(const struct vmm_snapshot *snapshot)
 	return json;
 }
 
-/* The process' own truth, so that a leak shows wherever it comes from. */
-static unsigned count_entries(const char *folder, const char *target)
+/* Entries of a folder of /proc: the process' own truth, so that a leak shows wherever it comes from. */
+struct entries {
+	unsigned all;
+	unsigned eventfds;
+};
+
+static struct entries count_entries(const char *folder)
 {
+	static const char eventfd[] = "anon_inode:[eventfd]";
+	struct entries entries = { 0 };
 	DIR *dir = opendir(folder);
 	struct dirent *entry;
-	unsigned count = 0;
 
 	while (dir && (entry = readdir(dir))) {
-		char link[64];
+		char link[sizeof(eventfd)];
 		ssize_t len;
 
 		if (entry->d_name[0] == '.')
 			continue;
-		len = target ? readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1) : 0;
-		if (!target || (len > 0 && (size_t)len == strlen(target) &&
-				memcmp(link, target, (size_t)len) == 0))
-			count++;
+		entries.all++;
+		len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link));
+		if (len == sizeof(eventfd) - 1 && !memcmp(link, eventfd, sizeof(eventfd) - 1))
+			entries.eventfds++;
 	}
 	if (dir)
 		closedir(dir);
-	return count;
+	return entries;
 }
 
 static json_t *resources_json(struct vmm_vm *vm)
 {
+	struct entries fds = count_entries("/proc/self/fd"),
+		       tasks = count_entries("/proc/self/task");
 	struct hvh_server_stats stats;
+	unsigned channels = 0;
 
 	hvh_server_stats(vm->hyperv.server, &stats);
-	return json_pack("{s:i, s:i, s:i, s:i, s:i}", "gpadls", (int)stats.gpadls, "gpadl_pages",
-			 (int)stats.gpadl_pages, "mappings", (int)hvh_mem_held(vm->mem), "eventfds",
-			 (int)count_entries("/proc/self/fd", "anon_inode:[eventfd]"), "threads",
-			 (int)count_entries("/proc/self/task", NULL));
+	while (hvh_server_channel(vm->hyperv.server, channels))
+		channels++;
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "gpadls",
+			 (int)stats.gpadls, "gpadl_pages", (int)stats.gpadl_pages, "mappings",
+			 (int)hvh_mem_held(vm->mem), "channels", (int)channels, "channels_owned",
+			 (int)vm->hyperv.channels_started, "timers",
+			 (int)atomic_load(&vm->hyperv.timers),
+			 /* Less the one that is open for counting. */
+			 "descriptors", (int)fds.all - 1, "eventfds", (int)fds.eventfds, "threads",
+			 (int)tasks.all);
 }
 
 static json_t *exits_json(struct vmm_vm *vm)
