@@ -242,17 +242,26 @@ static const struct {
 #undef SERVICE_ENTRY
 };
 
-static const char *set_no_service(void *target, const char *value)
+static const char *find_service(const char *name, unsigned *bit)
 {
 #define SERVICE_TEXT(bit, name) " " #name
 	static const char right[] = "must be one of" VMM_SERVICE_LIST(SERVICE_TEXT);
 #undef SERVICE_TEXT
 
 	for (size_t i = 0; i < COUNT_OF(services); i++)
-		if (strcmp(value, services[i].name) == 0) {
-			((struct vmm_config *)target)->services_off |= services[i].bit;
+		if (strcmp(name, services[i].name) == 0) {
+			*bit = services[i].bit;
 			return NULL;
 		}
+	return right;
+}
+
+static const char *set_no_service(void *target, const char *value)
+{
+	unsigned bit = 0;
+	const char *right = find_service(value, &bit);
+
+	((struct vmm_config *)target)->services_off |= bit;
 	return right;
 }
 
@@ -375,12 +384,15 @@ static const struct option shutdown_options[] = {
 
 /* --- the parser ------------------------------------------------------------------------------- */
 
+#define OPERANDS_MAX 3
+
 struct parser {
 	const struct option *options; /* a NULL name ends them */
 	void *target;
 	char *error;
 	size_t error_size;
-	const char *operand; /* the one argument that is no option */
+	const char *operands[OPERANDS_MAX]; /* arguments that are no options */
+	unsigned operand_count;
 };
 
 __attribute__((format(printf, 2, 3))) static enum vmm_cmdline_result fail(struct parser *p,
@@ -421,7 +433,7 @@ static enum vmm_cmdline_result parse_option(struct parser *p, int argc, char *co
 }
 
 static enum vmm_cmdline_result parse(struct parser *p, int argc, char *const *argv,
-				     bool takes_operand)
+				     unsigned operands_max)
 {
 	bool options_ended = false;
 
@@ -429,9 +441,9 @@ static enum vmm_cmdline_result parse(struct parser *p, int argc, char *const *ar
 		enum vmm_cmdline_result result;
 
 		if (options_ended || argv[i][0] != '-') {
-			if (!takes_operand || p->operand)
+			if (p->operand_count == operands_max)
 				return fail(p, "'%.64s' is one argument too many", argv[i]);
-			p->operand = argv[i];
+			p->operands[p->operand_count++] = argv[i];
 			continue;
 		}
 		if (strcmp(argv[i], "--") == 0) {
@@ -465,7 +477,7 @@ enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_
 		.accel = VMM_ACCEL_AUTO,
 		.vmbus_version_max = HVP_VERSION_5_3,
 	};
-	result = parse(&p, argc, argv, false);
+	result = parse(&p, argc, argv, 0);
 	if (result != VMM_CMDLINE_OK)
 		return result;
 	if (!config->name)
@@ -480,6 +492,22 @@ enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_
 		return fail(&p,
 			    "--serial 'stdio': does not go with --daemonize; use file:PATH or none");
 	return VMM_CMDLINE_OK;
+}
+
+/* "on SERVICE" or "off SERVICE", behind the VM's name. */
+static enum vmm_cmdline_result parse_switch(struct parser *p, struct vmm_query *query)
+{
+	unsigned service;
+	const char *right;
+
+	query->on = strcmp(p->operands[1], "on") == 0;
+	if (!query->on && strcmp(p->operands[1], "off") != 0)
+		return fail(p, "'%.64s': must be on or off", p->operands[1]);
+	query->service = p->operands[2];
+	if (!query->service)
+		return fail(p, "name the service behind '%s'", p->operands[1]);
+	right = find_service(query->service, &service);
+	return right ? fail(p, "'%.64s': %s", query->service, right) : VMM_CMDLINE_OK;
 }
 
 enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
@@ -499,10 +527,11 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 	if (takes & VMM_TAKES_SHUTDOWN)
 		memcpy(&options[count], shutdown_options, sizeof(shutdown_options));
 	*query = (struct vmm_query){ 0 };
-	result = parse(&p, argc, argv, takes & VMM_TAKES_NAME);
+	result = parse(&p, argc, argv,
+		       takes & VMM_TAKES_SWITCH ? OPERANDS_MAX : (takes & VMM_TAKES_NAME) != 0);
 	if (result != VMM_CMDLINE_OK)
 		return result;
-	query->name = p.operand;
+	query->name = p.operands[0];
 	if ((takes & VMM_TAKES_NAME) && !query->name)
 		return fail(&p, "name the VM; `hvhost list` shows those that run");
 	if (query->name && !vmm_name_is_valid(query->name))
@@ -511,7 +540,7 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return fail(
 			&p,
 			"only one of --force, --reboot, --hibernate and --power-button can be had");
-	return VMM_CMDLINE_OK;
+	return p.operand_count > 1 ? parse_switch(&p, query) : VMM_CMDLINE_OK;
 }
 
 /* --- the way back ----------------------------------------------------------------------------- */

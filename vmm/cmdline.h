@@ -27,6 +27,8 @@ struct vmm_query {
 	bool power_button;
 	unsigned timeout_seconds;
 	double offset_seconds;
+	const char *service; /* to be switched; NULL: none */
+	bool on; /* or off */
 };
 
 /* Which of them a subcommand has. */
@@ -35,6 +37,7 @@ enum vmm_query_takes {
 	VMM_TAKES_JSON = 1 << 1,
 	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --power-button --timeout */
 	VMM_TAKES_OFFSET = 1 << 3, /* --offset */
+	VMM_TAKES_SWITCH = 1 << 4, /* behind the name: nothing, or on or off and a service */
 };
 
 /* `argv`: what follows the subcommand's name. Strings of `config` and `query` are borrowed from it. */

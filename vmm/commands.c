@@ -174,14 +174,14 @@ static void print_services(json_t *services)
 	const char *name;
 	json_t *service;
 
-	print("\n%-12s %-12s %-8s %-9s %9s %9s  %s\n", "SERVICE", "STATE", "VERSION", "FRAMEWORK",
+	print("%-12s %-12s %-8s %-9s %9s %9s  %s\n", "SERVICE", "STATE", "VERSION", "FRAMEWORK",
 	      "REQUESTS", "REPLIES", "LAST ANSWER");
 	json_object_foreach(services, name, service)
 	{
 		char buffer[48];
 
 		if (json_is_null(service))
-			print("%-12s left out\n", name);
+			print("%-12s off\n", name);
 		else
 			print("%-12s %-12s %-8s %-9s %9lld %9lld  %s\n", name,
 			      text_of(service, "state"), text_of(service, "version"),
@@ -237,6 +237,7 @@ static void print_status(const json_t *status)
 	print("Guest: %s\n", text_of(json_object_get(status, "guest"), "os"));
 	print("VMBus: %s\n", version ? version : "the guest is not connected");
 	print_crash(json_object_get(status, "crash"));
+	print("\n");
 	print_services(json_object_get(status, "services"));
 	print_channels(json_object_get(status, "channels"));
 }
@@ -278,6 +279,44 @@ enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
 		      last_answer(buffer, sizeof(buffer), result), text_of(result, "state"));
 	json_decref(result);
 	return status;
+}
+
+/* --- services ------------------------------------------------------------------------------------ */
+
+static enum vmm_exit show_services(const struct vmm_query *query)
+{
+	json_t *status = ask(query->name, "status"), *services;
+
+	if (!status)
+		return VMM_EXIT_FAILED;
+	services = json_object_get(status, "services");
+	if (query->json)
+		print_json(json_incref(services));
+	else
+		print_services(services);
+	json_decref(status);
+	return VMM_EXIT_DONE;
+}
+
+enum vmm_exit vmm_command_service(const struct vmm_query *query)
+{
+	uint64_t begin_ns = vmm_now_ns();
+	json_t *result;
+
+	if (!query->service)
+		return show_services(query);
+	result = ask_json(query->name, json_pack("{s:s, s:s, s:b}", "command", "service", "service",
+						 query->service, "on", (int)query->on));
+	if (!result)
+		return VMM_EXIT_FAILED;
+	json_decref(result);
+	if (query->json)
+		print_json(json_pack("{s:s, s:s, s:b, s:I}", "name", query->name, "service",
+				     query->service, "on", (int)query->on, "elapsed_ms",
+				     (json_int_t)((vmm_now_ns() - begin_ns) / 1000000)));
+	else
+		print("%s: %s is %s\n", query->name, query->service, query->on ? "on" : "off");
+	return VMM_EXIT_DONE;
 }
 
 /* --- time synchronisation ----------------------------------------------------------------------- */

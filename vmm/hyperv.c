@@ -132,6 +132,7 @@ static const struct hvh_server_ops server_ops = {
 	.channel_drained = vmm_channel_drained,
 	.timer = vmm_channel_timer,
 	.attention = on_attention,
+	.device_removed = vmm_device_removed,
 	.now_ns = on_now,
 	.log = on_log,
 };

@@ -36,6 +36,9 @@ void vmm_channel_stop(void *ctx, struct hvh_channel *channel);
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel);
 void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
 
+/* services.c: see hvh_server_ops. */
+void vmm_device_removed(void *ctx, struct hvh_device *device);
+
 /* services.c: which one a device is; VMM_SERVICES: none. */
 unsigned vmm_service_index(const struct vmm_vm *vm, const struct hvh_device *device);
 

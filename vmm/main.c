@@ -87,6 +87,16 @@ static const struct command commands[] = {
 			"  --json              as an object for programs\n",
 	},
 	{
+		.name = "service",
+		.query = vmm_command_service,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SWITCH,
+		.arguments = "NAME [on|off SERVICE] [--json]",
+		.summary = "show the integration services, or switch one on or off",
+		.help = "  on SERVICE     offer heartbeat, shutdown or timesync to the guest\n"
+			"  off SERVICE    take it away, and wait until it is gone\n"
+			"  --json         as an object for programs\n",
+	},
+	{
 		.name = "nmi",
 		.query = vmm_command_nmi,
 		.takes = VMM_TAKES_NAME,

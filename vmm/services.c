@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "vmm/services.h"
 
+#include <errno.h>
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_server.h>
 #include <sys/ioctl.h>
@@ -67,11 +68,25 @@ static const struct service_class {
 #undef SERVICE_CLASS
 };
 
-static int add_service(struct vmm_vm *vm, unsigned index)
+/* Linux's driver reads the reference counter without asking whether it may. */
+static bool lacks_counter(const struct vmm_vm *vm, unsigned index)
+{
+	return index == VMM_SERVICE_INDEX_timesync &&
+	       (vm->config->enlightenments_off & VMM_ENLIGHTENMENT_REFERENCE_COUNTER);
+}
+
+int vmm_service_on(struct vmm_vm *vm, unsigned index)
 {
 	struct hvh_device *device;
-	int err = classes[index].create(vm, &device);
+	int err;
 
+	if (vm->hyperv.services[index].device)
+		return -EALREADY;
+	if (vm->hyperv.services[index].leaving)
+		return -EBUSY;
+	if (lacks_counter(vm, index))
+		return -EOPNOTSUPP;
+	err = classes[index].create(vm, &device);
 	if (err)
 		return err;
 	err = hvh_server_add(vm->hyperv.server, device);
@@ -83,20 +98,69 @@ static int add_service(struct vmm_vm *vm, unsigned index)
 	return 0;
 }
 
-/* Linux's driver reads the reference counter without asking whether it may. */
-static bool lacks_counter(const struct vmm_vm *vm, unsigned index)
+/* On the loop of the service, behind all errands that may still want it. */
+static void on_destroy(void *ctx)
 {
-	return index == VMM_SERVICE_INDEX_timesync &&
-	       (vm->config->enlightenments_off & VMM_ENLIGHTENMENT_REFERENCE_COUNTER);
+	struct vmm_ic *ic = ctx;
+
+	classes[ic - ic->vm->hyperv.services].destroy(ic->leaving);
+	vmm_call_post(&ic->destroyed);
+}
+
+static void on_destroyed(void *ctx)
+{
+	struct vmm_ic *ic = ctx;
+	struct vmm_vm *vm = ic->vm;
+
+	ic->leaving = NULL;
+	ic->off(ic->off_ctx);
+	if (!--vm->hyperv.errands)
+		vmm_vm_wake(vm);
+}
+
+int vmm_service_off(struct vmm_vm *vm, unsigned index, void (*off)(void *ctx), void *ctx)
+{
+	struct vmm_ic *ic = &vm->hyperv.services[index];
+	int err;
+
+	if (!ic->device)
+		return ic->leaving ? -EBUSY : -EALREADY;
+	err = hvh_server_remove(vm->hyperv.server, ic->device);
+	if (err)
+		return err;
+	ic->leaving = ic->device;
+	ic->device = NULL;
+	ic->off = off;
+	ic->off_ctx = ctx;
+	vm->hyperv.errands++;
+	return 0;
+}
+
+void vmm_device_removed(void *ctx, struct hvh_device *device)
+{
+	struct vmm_vm *vm = ctx;
+
+	for (unsigned i = 0; i < VMM_SERVICES; i++)
+		if (vm->hyperv.services[i].leaving == device)
+			vmm_call_post(&vm->hyperv.services[i].destroy);
 }
 
 int vmm_services_create(struct vmm_vm *vm)
 {
 	int err = 0;
 
-	for (unsigned i = 0; !err && i < VMM_SERVICES; i++)
-		if (!(vm->config->services_off & 1u << i) && !lacks_counter(vm, i))
-			err = add_service(vm, i);
+	for (unsigned i = 0; i < VMM_SERVICES; i++) {
+		struct vmm_ic *ic = &vm->hyperv.services[i];
+
+		ic->vm = vm;
+		vmm_call_init(&ic->destroy, vmm_io_loops_get(vm->hyperv.io, i), on_destroy, ic);
+		vmm_call_init(&ic->destroyed, vm->loop, on_destroyed, ic);
+		if (!err && !(vm->config->services_off & 1u << i))
+			err = vmm_service_on(vm, i);
+		/* Left out then, which the configuration's warning has told. */
+		if (err == -EOPNOTSUPP)
+			err = 0;
+	}
 	return err;
 }
 
@@ -111,7 +175,8 @@ unsigned vmm_service_index(const struct vmm_vm *vm, const struct hvh_device *dev
 {
 	unsigned i = 0;
 
-	while (i < VMM_SERVICES && vm->hyperv.services[i].device != device)
+	while (i < VMM_SERVICES && vm->hyperv.services[i].device != device &&
+	       vm->hyperv.services[i].leaving != device)
 		i++;
 	return i;
 }

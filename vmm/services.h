@@ -25,12 +25,26 @@ enum vmm_service_index {
 };
 
 struct vmm_ic {
-	struct hvh_device *device; /* (o) NULL: there is none */
+	struct vmm_vm *vm; /* (c) */
+	struct hvh_device *device; /* (o) NULL: switched off */
+	struct hvh_device *leaving; /* (o) switched off, and not destroyed yet; NULL: none */
+	void (*off)(void *ctx); /* (o) who waits for that */
+	void *off_ctx; /* (o) */
+	struct vmm_call destroy, destroyed; /* (c) to its loop, and back */
 };
 
 /* Those that the configuration does not leave out. Destroy accepts a half-built set; the I/O loops have ended. */
 int vmm_services_create(struct vmm_vm *vm);
 void vmm_services_destroy(struct vmm_vm *vm);
+
+/*
+ * Switch a service on or off at any time; control loop. On: the guest is offered the device; off: the
+ * offer is rescinded, and `off` is called on the control loop when the device is gone.
+ * -EALREADY: it is so; -EBUSY: it is just being switched off; -EOPNOTSUPP: its drivers need an
+ * enlightenment that is switched off; -ENOMEM, -ENOSPC.
+ */
+int vmm_service_on(struct vmm_vm *vm, unsigned index);
+int vmm_service_off(struct vmm_vm *vm, unsigned index, void (*off)(void *ctx), void *ctx);
 
 /*
  * An errand: visit the loops of some services one after the other, then come back to the control loop.

@@ -257,6 +257,58 @@ static void command_timesync(struct vmm_vm *vm, struct vmm_request *request,
 	vmm_errand_start(&job->errand, VMM_SERVICE_timesync);
 }
 
+/* --- services on and off ----------------------------------------------------------------------------- */
+
+static void reply_off(void *ctx)
+{
+	vmm_reply(ctx, json_object());
+}
+
+static void refuse_switch(struct vmm_request *request, const char *name, bool on, int err)
+{
+	if (err == -EALREADY)
+		vmm_reply_error(request, "the %s service is %s already", name, on ? "on" : "off");
+	else if (err == -EBUSY)
+		vmm_reply_error(request, "the %s service is just being switched off", name);
+	else if (err == -EOPNOTSUPP)
+		vmm_reply_error(request,
+				"the %s service needs the reference counter, which this virtual machine "
+				"runs without",
+				name);
+	else
+		vmm_reply_error(request, "the %s service cannot be switched %s: %s", name,
+				on ? "on" : "off", strerror(-err));
+}
+
+static void command_service(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+{
+	static const char *const names[VMM_SERVICES] = {
+#define SERVICE_NAME(bit, name) [bit] = #name,
+		VMM_SERVICE_LIST(SERVICE_NAME)
+#undef SERVICE_NAME
+	};
+	const char *name = json_string_value(json_object_get(arguments, "service"));
+	const json_t *on = json_object_get(arguments, "on");
+	unsigned index = 0;
+	int err;
+
+	while (name && index < VMM_SERVICES && strcmp(name, names[index]) != 0)
+		index++;
+	if (!name || index == VMM_SERVICES || !json_is_boolean(on)) {
+		vmm_reply_error(request, "\"service\" must name a service, and \"on\" be true or false");
+		return;
+	}
+	if (json_is_true(on)) {
+		err = vmm_service_on(vm, index);
+		if (!err)
+			vmm_reply(request, json_object());
+	} else {
+		err = vmm_service_off(vm, index, reply_off, request);
+	}
+	if (err)
+		refuse_switch(request, name, json_is_true(on), err);
+}
+
 /* --- nmi, pause, resume --------------------------------------------------------------------------------- */
 
 /* As Hyper-V does: to every processor. Linux has one of them handle it. */
@@ -297,6 +349,7 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		{ "shutdown", command_shutdown, true },
 		{ "power-button", command_power_button, true },
 		{ "timesync", command_timesync, true },
+		{ "service", command_service, false },
 		{ "nmi", command_nmi, true },
 		{ "pause", command_pause, false },
 		{ "resume", command_resume, false },

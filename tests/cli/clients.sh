@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# list, status, heartbeat, timesync, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
+# list, status, heartbeat, timesync, service, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
 
 set -u
 . "$(dirname "$0")/cli.sh"
@@ -21,7 +21,7 @@ vm() {
 	rm "$work/ready"
 }
 
-for command in status heartbeat timesync nmi pause resume shutdown; do
+for command in status heartbeat timesync service nmi pause resume shutdown; do
 	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
 	    "$hvhost" "$command" fake
 done
@@ -42,7 +42,7 @@ works "list" '^fake  *running  *[0-9][0-9]*  *5.3  *1 h 2 min' "$hvhost" list
 works "list --json" '"state": "running"' "$hvhost" list --json
 works "status" '^fake: running for 1 h 2 min (kvm), 2 processors, 256 MiB' "$hvhost" status fake
 works "status: a service" '^heartbeat  *ready  *3.0  *3.0  *31  *30  0.9 s ago' "$hvhost" status fake
-works "status: a service that was left out" '^shutdown  *left out' "$hvhost" status fake
+works "status: a service that is off" '^shutdown  *off$' "$hvhost" status fake
 works "status: a channel" '^heartbeat  *open  *1  *7  *8' "$hvhost" status fake
 works "status keeps the guest's text off the terminal" '^Guest: Linux 6.1.0?\[2J' "$hvhost" status fake
 run "$hvhost" status fake --json
@@ -58,6 +58,11 @@ works "resume --json" '"clock_ordered": true' "$hvhost" resume fake --json
 run "$hvhost" nmi fake
 [ "$cli_status" -eq 0 ] && [ ! -s "$work/out" ] && [ ! -s "$work/err" ]
 result $? "nmi says nothing"
+works "service shows the services" '^heartbeat  *ready ' "$hvhost" service fake
+works "service --json" '"framework": "3.0"' "$hvhost" service fake --json
+works "service off" '^fake: timesync is off$' "$hvhost" service fake off timesync
+works "service on --json" '"on": true' "$hvhost" service fake on timesync --json
+fails "service that is on already" 1 "the heartbeat service is on already" "$hvhost" service fake on heartbeat
 works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
 vm good

@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync nmi pause resume shutdown; do
+for command in run list status heartbeat timesync service nmi pause resume shutdown; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -46,6 +46,10 @@ done
 fails "nmi without a name" 2 'name the VM' "$hvhost" nmi
 fails "pause prints no JSON" 2 "unknown option '--json'" "$hvhost" pause a --json
 fails "heartbeat takes no offset" 2 "unknown option '--offset'" "$hvhost" heartbeat a --offset 1
+fails "service: neither on nor off" 2 "'heartbeat': must be on or off" "$hvhost" service a heartbeat off
+fails "service: which" 2 "name the service behind 'off'" "$hvhost" service a off
+fails "service: unknown one" 2 "'kvp': must be one of heartbeat shutdown timesync" "$hvhost" service a off kvp
+fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" service a off heartbeat b
 fails "shutdown: bad time" 2 "--timeout 'soon'" "$hvhost" shutdown a --timeout soon
 
 run sh -c "'$hvhost' --help > /dev/full"

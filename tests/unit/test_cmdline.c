@@ -210,6 +210,26 @@ TAP_TEST(an_offset_is_a_plain_number)
 	TAP_EQ(query("vm --offset nan", takes, &q), VMM_CMDLINE_ERROR);
 }
 
+TAP_TEST(a_switch_is_on_or_off_and_a_service_or_nothing)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SWITCH;
+	struct vmm_query q;
+
+	TAP_EQ(query("vm", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(!q.service);
+	TAP_EQ(query("vm off heartbeat --json", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.name, "vm");
+	TAP_STR_EQ(q.service, "heartbeat");
+	TAP_CHECK(!q.on && q.json);
+	TAP_EQ(query("vm on timesync", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.on);
+	TAP_EQ(query("vm on", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm heartbeat off", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm off kvp", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm off heartbeat shutdown", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm off", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
+}
+
 TAP_TEST(query_takes_what_its_command_has)
 {
 	const unsigned all = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SHUTDOWN;
