@@ -210,7 +210,8 @@ void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline
 	struct vmm_channel *ch = hvh_channel_context(channel);
 
 	/* Counted from one order to the next, also while it fires: then another follows. */
-	atomic_fetch_add(&vm->hyperv.timers, (unsigned)((deadline_ns != 0) - (ch->deadline_ns != 0)));
+	atomic_fetch_add(&vm->hyperv.timers,
+			 (unsigned)((deadline_ns != 0) - (ch->deadline_ns != 0)));
 	ch->deadline_ns = deadline_ns;
 	vmm_timer_set(&ch->timer, deadline_ns ? vmm_vm_clock_deadline(vm, deadline_ns) : 0);
 }

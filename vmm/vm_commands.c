@@ -271,10 +271,11 @@ static void refuse_switch(struct vmm_request *request, const char *name, bool on
 	else if (err == -EBUSY)
 		vmm_reply_error(request, "the %s service is just being switched off", name);
 	else if (err == -EOPNOTSUPP)
-		vmm_reply_error(request,
-				"the %s service needs the reference counter, which this virtual machine "
-				"runs without",
-				name);
+		vmm_reply_error(
+			request,
+			"the %s service needs the reference counter, which this virtual machine "
+			"runs without",
+			name);
 	else
 		vmm_reply_error(request, "the %s service cannot be switched %s: %s", name,
 				on ? "on" : "off", strerror(-err));
@@ -295,7 +296,8 @@ static void command_service(struct vmm_vm *vm, struct vmm_request *request, cons
 	while (name && index < VMM_SERVICES && strcmp(name, names[index]) != 0)
 		index++;
 	if (!name || index == VMM_SERVICES || !json_is_boolean(on)) {
-		vmm_reply_error(request, "\"service\" must name a service, and \"on\" be true or false");
+		vmm_reply_error(request,
+				"\"service\" must name a service, and \"on\" be true or false");
 		return;
 	}
 	if (json_is_true(on)) {
