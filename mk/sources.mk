@@ -45,6 +45,7 @@ VMM_SRCS += vmm/enlighten.c
 VMM_SRCS += vmm/fault_guard.c
 VMM_SRCS += vmm/hyperv.c
 VMM_SRCS += vmm/io_loops.c
+VMM_SRCS += vmm/irq_routes.c
 VMM_SRCS += vmm/log.c
 VMM_SRCS += vmm/loop.c
 VMM_SRCS += vmm/machine.c
@@ -92,6 +93,7 @@ TESTS_UNIT += tests/unit/test_heartbeat.c
 TESTS_UNIT += tests/unit/test_hotplug.c
 TESTS_UNIT += tests/unit/test_ic.c
 TESTS_UNIT += tests/unit/test_io_loops.c
+TESTS_UNIT += tests/unit/test_irq_routes.c
 TESTS_UNIT += tests/unit/test_loop.c
 TESTS_UNIT += tests/unit/test_mem.c
 TESTS_UNIT += tests/unit/test_memmap.c
@@ -116,8 +118,9 @@ TESTS_NATIVE += tests/unit/test_cmdline.c
 TESTS_NATIVE += tests/unit/test_console.c
 TESTS_NATIVE += tests/unit/test_control.c
 TESTS_NATIVE += tests/unit/test_crash.c
-# <linux/kvm.h> has the structure of CPUID leaves on x86 only
+# <linux/kvm.h> has the structures of CPUID leaves and interrupt controllers on x86 only
 TESTS_NATIVE += tests/unit/test_enlighten.c
+TESTS_NATIVE += tests/unit/test_irq_routes.c
 
 # The guest without an operating system that tests/vm runs; wire/ is built for it, too
 BARE_SRCS += tests/guests/bare/bus.c
@@ -188,6 +191,7 @@ SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_io_loops.c := vmm/io_loops.c vmm/log.c vmm/loop.c
 SRCS_tests/unit/test_hotplug.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_irq_routes.c := vmm/irq_routes.c
 SRCS_tests/unit/test_loop.c := vmm/loop.c
 SRCS_tests/unit/test_memmap.c := vmm/memmap.c
 SRCS_tests/unit/test_pm.c := vmm/loop.c vmm/pio.c vmm/pm.c

@@ -86,38 +86,13 @@ void vmm_vm_set_irq(struct vmm_vm *vm, unsigned gsi, int level)
 	ioctl(vm->fd, KVM_IRQ_LINE, &irq);
 }
 
-static void add_pin(struct kvm_irq_routing *table, unsigned gsi, unsigned chip, unsigned pin)
-{
-	table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-		.gsi = gsi,
-		.type = KVM_IRQ_ROUTING_IRQCHIP,
-		.u.irqchip = { .irqchip = chip, .pin = pin },
-	};
-}
-
-/* One table for all: the pins of a PC, the interval timer on pin 2, and every processor's SINTs. */
 static int set_routing(struct vmm_vm *vm)
 {
-	unsigned entries = 16 + VMM_IOAPIC_PINS + vm->config->cpus * HVP_SINT_COUNT;
-	struct kvm_irq_routing *table =
-		calloc(1, sizeof(*table) + entries * sizeof(struct kvm_irq_routing_entry));
+	struct kvm_irq_routing *table = vmm_irq_routes_make(vm->config->cpus);
 	int err;
 
 	if (!table)
 		return -ENOMEM;
-	for (unsigned pin = 0; pin < 16; pin++)
-		if (pin != 2)
-			add_pin(table, pin,
-				pin < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, pin % 8);
-	for (unsigned pin = 1; pin < VMM_IOAPIC_PINS; pin++)
-		add_pin(table, pin == 2 ? 0 : pin, KVM_IRQCHIP_IOAPIC, pin);
-	for (unsigned i = 0; i < vm->config->cpus; i++)
-		for (unsigned sint = 0; sint < HVP_SINT_COUNT; sint++)
-			table->entries[table->nr++] = (struct kvm_irq_routing_entry){
-				.gsi = VMM_SINT_GSI(i, sint),
-				.type = KVM_IRQ_ROUTING_HV_SINT,
-				.u.hv_sint = { .vcpu = i, .sint = sint },
-			};
 	err = ioctl(vm->fd, KVM_SET_GSI_ROUTING, table) < 0 ? -errno : 0;
 	free(table);
 	return err;

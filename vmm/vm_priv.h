@@ -21,6 +21,7 @@
 #include "vmm/crash.h"
 #include "vmm/fault_guard.h"
 #include "vmm/hyperv.h"
+#include "vmm/irq_routes.h"
 #include "vmm/loop.h"
 #include "vmm/memmap.h"
 #include "vmm/pio.h"
@@ -44,10 +45,6 @@ struct vmm_serial;
 #define VMM_RTC_IRQ	8
 #define VMM_PM_PORT	0x600
 #define VMM_SCI_IRQ	9
-
-/* Global interrupts: the 24 pins of the IO-APIC, then one for each SINT of each processor. */
-#define VMM_IOAPIC_PINS		 24
-#define VMM_SINT_GSI(vcpu, sint) (VMM_IOAPIC_PINS + (vcpu)*HVP_SINT_COUNT + (sint))
 
 /* --- processors ----------------------------------------------------------------------------------- */
 

@@ -123,13 +123,11 @@ TAP_TEST(fixed_description_says_where_power_management_is)
 
 TAP_TEST(every_processor_is_listed)
 {
-	static const unsigned counts[] = { 1, 2, 63, VMM_CPUS_MAX };
-
-	for (unsigned c = 0; c < 4; c++) {
+	for (unsigned count = 1; count <= VMM_CPUS_MAX; count++) {
 		const uint8_t *madt;
 		unsigned cpus = 0, io_apics = 0, overrides = 0;
 
-		build(counts[c]);
+		build(count);
 		TAP_CHECK(bytes <= sizeof(tables));
 		madt = find("APIC");
 		TAP_REQUIRE(madt);
@@ -143,7 +141,7 @@ TAP_TEST(every_processor_is_listed)
 			io_apics += madt[at] == 1;
 			overrides += madt[at] == 2;
 		}
-		TAP_EQ(cpus, counts[c]);
+		TAP_EQ(cpus, count);
 		TAP_EQ(io_apics, 1);
 		TAP_EQ(overrides, 2);
 	}
