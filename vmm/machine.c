@@ -233,7 +233,7 @@ static int keep_power_on_msrs(struct vmm_vm *vm)
 	for (unsigned i = 0; i < list->nmsrs; i++) {
 		struct kvm_msr_entry entry = { .index = list->indices[i] };
 		bool hyperv = entry.index >> 12 == HVP_MSR_GUEST_OS_ID >> 12;
-		bool tsc = entry.index == 0x10;
+		bool tsc = entry.index == VMM_MSR_TSC;
 		uint64_t value;
 
 		if (hyperv || tsc || vmm_vcpu_get_msr(&vm->vcpus[0], entry.index, &value))

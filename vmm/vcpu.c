@@ -179,6 +179,19 @@ int vmm_vcpu_keep_power_on(struct vmm_vcpu *vcpu)
 	return err;
 }
 
+/*
+ * On AMD processors a triple fault makes KVM clear the guest's control block, and with it the distance
+ * between the guest's time stamp counter and the real one, which it does not put there again. It still
+ * knows it: what it reads is right, and what is written comes back into the block.
+ */
+static int restore_tsc(struct vmm_vcpu *vcpu)
+{
+	uint64_t tsc;
+	int err = vmm_vcpu_get_msr(vcpu, VMM_MSR_TSC, &tsc);
+
+	return err ? err : vmm_vcpu_set_msr(vcpu, VMM_MSR_TSC, tsc);
+}
+
 int vmm_vcpu_reset(struct vmm_vcpu *vcpu)
 {
 	struct vmm_vcpu_power_on *state = vcpu->power_on;
@@ -200,6 +213,8 @@ int vmm_vcpu_reset(struct vmm_vcpu *vcpu)
 	/* One by one: a few of KVM's list can only be read. */
 	for (unsigned i = 0; !err && i < msrs->nmsrs; i++)
 		(void)vmm_vcpu_set_msr(vcpu, msrs->entries[i].index, msrs->entries[i].data);
+	if (!err)
+		err = restore_tsc(vcpu);
 	if (!err)
 		err = vcpu_ioctl(vcpu, KVM_SET_LAPIC, &state->lapic);
 	if (!err)

@@ -140,6 +140,8 @@ void vmm_vcpu_request(struct vmm_vcpu *vcpu, unsigned request);
 /* After vmm_vm.gate is VMM_GATE_STOP: false when the thread did not end within a second; try again. */
 bool vmm_vcpu_join(struct vmm_vcpu *vcpu);
 
+#define VMM_MSR_TSC 0x10
+
 /* An MSR of a processor, on its thread or while it is not running. Negative errno. */
 int vmm_vcpu_get_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t *value);
 int vmm_vcpu_set_msr(struct vmm_vcpu *vcpu, uint32_t index, uint64_t value);
