@@ -106,6 +106,7 @@ uint64_t chance_next(uint64_t *state);
 /* --- what the guest can be asked for -------------------------------------------------------------- */
 
 void checks_run(void);
+void hostile_run(void);
 
 /* Does not return. */
 void orders_run(void);

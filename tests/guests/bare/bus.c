@@ -122,7 +122,7 @@ struct bus_channel *bus_find(const struct hvp_guid *class_id)
 	return NULL;
 }
 
-static bool share_ring(struct bus_channel *channel)
+bool bus_share(struct bus_channel *channel)
 {
 	struct {
 		struct hvp_msg_gpadl_header header;
@@ -136,10 +136,14 @@ static bool share_ring(struct bus_channel *channel)
 			.range_bytes = sizeof(message.range) + sizeof(message.pages),
 			.range_count = 1,
 		},
-		.range = { .byte_count = 2 * BUS_RING_PAGES * HVP_PAGE_SIZE },
+		.range = { .byte_count = 2 * BUS_RING_BYTES },
 	};
 	struct hvw_msg answer;
 
+	if (!channel->ring)
+		channel->ring = mem_pages(2 * BUS_RING_PAGES);
+	__builtin_memset(channel->ring, 0, HVP_PAGE_SIZE);
+	__builtin_memset(channel->ring + BUS_RING_BYTES, 0, HVP_PAGE_SIZE);
 	for (unsigned i = 0; i < 2 * BUS_RING_PAGES; i++)
 		message.pages[i] = mem_gpa(channel->ring) / HVP_PAGE_SIZE + i;
 	if (!bus_post(&message, sizeof(message)) || !bus_await(HVP_MSG_GPADL_CREATED, &answer) ||
@@ -149,28 +153,48 @@ static bool share_ring(struct bus_channel *channel)
 	return true;
 }
 
-struct bus_channel *bus_open(const struct hvp_guid *class_id, uint32_t target_vp)
+bool bus_unshare(struct bus_channel *channel)
 {
-	const size_t half = BUS_RING_PAGES * HVP_PAGE_SIZE;
-	struct bus_channel *channel = bus_find(class_id);
-	struct hvp_msg_open_channel open = { .h.type = HVP_MSG_OPEN_CHANNEL };
+	const struct hvp_msg_gpadl_teardown teardown = {
+		.h.type = HVP_MSG_GPADL_TEARDOWN,
+		.channel_id = channel->offer.channel_id,
+		.gpadl = channel->gpadl,
+	};
 	struct hvw_msg answer;
 
-	if (!channel)
-		return NULL;
-	if (!channel->ring)
-		channel->ring = mem_pages(2 * BUS_RING_PAGES);
-	__builtin_memset(channel->ring, 0, HVP_PAGE_SIZE);
-	__builtin_memset(channel->ring + half, 0, HVP_PAGE_SIZE);
-	if (hvw_tx_init(&channel->tx, channel->ring, half) ||
-	    hvw_rx_init(&channel->rx, channel->ring + half, half) || !share_ring(channel))
-		return NULL;
-	open.channel_id = open.open_id = channel->offer.channel_id;
-	open.ring_gpadl = channel->gpadl;
-	open.target_vp = target_vp;
-	open.downstream_page = BUS_RING_PAGES;
+	if (!bus_post(&teardown, sizeof(teardown)) || !bus_await(HVP_MSG_GPADL_TORNDOWN, &answer) ||
+	    answer.u.GPADL_TORNDOWN.gpadl != channel->gpadl)
+		return false;
+	channel->gpadl = 0;
+	return true;
+}
+
+int32_t bus_open_shared(struct bus_channel *channel, uint32_t target_vp)
+{
+	const struct hvp_msg_open_channel open = {
+		.h.type = HVP_MSG_OPEN_CHANNEL,
+		.channel_id = channel->offer.channel_id,
+		.open_id = channel->offer.channel_id,
+		.ring_gpadl = channel->gpadl,
+		.target_vp = target_vp,
+		.downstream_page = BUS_RING_PAGES,
+	};
+	struct hvw_msg answer;
+
 	if (!bus_post(&open, sizeof(open)) || !bus_await(HVP_MSG_OPEN_RESULT, &answer) ||
-	    answer.u.OPEN_RESULT.channel_id != open.channel_id || answer.u.OPEN_RESULT.status)
+	    answer.u.OPEN_RESULT.channel_id != open.channel_id)
+		return -ETIMEDOUT;
+	return answer.u.OPEN_RESULT.status;
+}
+
+struct bus_channel *bus_open(const struct hvp_guid *class_id, uint32_t target_vp)
+{
+	struct bus_channel *channel = bus_find(class_id);
+
+	if (!channel || !bus_share(channel) ||
+	    hvw_tx_init(&channel->tx, channel->ring, BUS_RING_BYTES) ||
+	    hvw_rx_init(&channel->rx, channel->ring + BUS_RING_BYTES, BUS_RING_BYTES) ||
+	    bus_open_shared(channel, target_vp))
 		return NULL;
 	return channel;
 }
@@ -181,19 +205,8 @@ bool bus_close(struct bus_channel *channel)
 		.h.type = HVP_MSG_CLOSE_CHANNEL,
 		.channel_id = channel->offer.channel_id,
 	};
-	const struct hvp_msg_gpadl_teardown teardown = {
-		.h.type = HVP_MSG_GPADL_TEARDOWN,
-		.channel_id = channel->offer.channel_id,
-		.gpadl = channel->gpadl,
-	};
-	struct hvw_msg answer;
 
-	if (!bus_post(&close, sizeof(close)) || !bus_post(&teardown, sizeof(teardown)) ||
-	    !bus_await(HVP_MSG_GPADL_TORNDOWN, &answer) ||
-	    answer.u.GPADL_TORNDOWN.gpadl != channel->gpadl)
-		return false;
-	channel->gpadl = 0;
-	return true;
+	return bus_post(&close, sizeof(close)) && bus_unshare(channel);
 }
 
 bool bus_send(struct bus_channel *channel, const void *payload, uint32_t len)

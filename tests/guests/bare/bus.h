@@ -16,6 +16,7 @@
 
 #define BUS_CHANNELS_MAX 16
 #define BUS_RING_PAGES	 4 /* of each direction, with its control page */
+#define BUS_RING_BYTES	 (BUS_RING_PAGES * HVP_PAGE_SIZE)
 
 struct bus_channel {
 	struct hvp_msg_offer_channel offer;
@@ -44,8 +45,17 @@ bool bus_disconnect(void);
 
 struct bus_channel *bus_find(const struct hvp_guid *class_id);
 
-/* Share the memory of a channel's rings and open it. NULL: the host does not offer it, or refuses. */
+/* Share the memory of a channel's rings, zeroed control pages first; and have it back. */
+bool bus_share(struct bus_channel *channel);
+bool bus_unshare(struct bus_channel *channel);
+
+/* Open a channel whose rings are shared: the host's status, or -ETIMEDOUT. */
+int32_t bus_open_shared(struct bus_channel *channel, uint32_t target_vp);
+
+/* All of that for a channel of this class. NULL: the host does not offer it, or refuses. */
 struct bus_channel *bus_open(const struct hvp_guid *class_id, uint32_t target_vp);
+
+/* CLOSE_CHANNEL, then bus_unshare(), whose answer comes when the host is done with the rings. */
 bool bus_close(struct bus_channel *channel);
 
 /* Send a packet, and a signal if the host needs one. */

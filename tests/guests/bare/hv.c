@@ -13,7 +13,8 @@ void hv_init(void)
 	if (vendor.ebx != HVP_VENDOR_EBX || vendor.ecx != HVP_VENDOR_ECX ||
 	    vendor.edx != HVP_VENDOR_EDX || vendor.eax < HVP_CPUID_LIMITS)
 		machine_fail("not a Hyper-V guest");
-	page = mem_pages(1);
+	if (!page)
+		page = mem_pages(1);
 	cpu_wrmsr(HVP_MSR_GUEST_OS_ID, HV_OS_ID);
 	cpu_wrmsr(HVP_MSR_HYPERCALL, mem_gpa(page) | HVP_MSR_ENABLE);
 }

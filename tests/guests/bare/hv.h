@@ -12,7 +12,7 @@
 #include "hvp_hv.h"
 #include "hvp_vmbus.h"
 
-/* The CPUID leaves say Hyper-V; else ends the guest. Sets GUEST_OS_ID and the hypercall page. */
+/* The CPUID leaves say Hyper-V; else ends the guest. Sets GUEST_OS_ID and the hypercall page; may be called again. */
 void hv_init(void);
 
 /* What hv_init() writes: open source, a type that no known system has. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Words of the command line: "checks" (the hypervisor interface), "orders" (see orders.c). It powers off at the end.
+ * Words of the command line: "checks" (the hypervisor interface), "orders" (see orders.c), "hostile" (see
+ * hostile.c). It powers off at the end.
  */
 #include "bare.h"
 #include "cpu.h"
@@ -21,8 +22,10 @@ void bare_main(uint32_t start_info_gpa)
 		checks_run();
 	else if (machine_word("orders", NULL))
 		orders_run();
+	else if (machine_word("hostile", NULL))
+		hostile_run();
 	else
-		machine_fail("the command line has neither checks nor orders");
+		machine_fail("the command line has none of: checks orders hostile");
 	tap_end();
 	machine_power_off();
 }

@@ -13,6 +13,8 @@
 #define APIC_ENABLE    0x100u
 #define SPURIOUS       0xffu
 #define EXCEPTIONS     32
+#define PIC_MASK_1     0x21
+#define PIC_MASK_2     0xa1
 
 struct gate {
 	uint16_t offset0, selector, flags, offset16;
@@ -89,6 +91,9 @@ void trap_dispatch(struct trap_frame *frame)
 
 void trap_init(void)
 {
+	/* Nobody has told the 8259s which vectors to use. */
+	cpu_out8(PIC_MASK_1, 0xff);
+	cpu_out8(PIC_MASK_2, 0xff);
 	for (unsigned i = 0; i < 256; i++) {
 		uint64_t entry = mem_gpa(trap_entries[i]);
 
