@@ -166,10 +166,11 @@ void vmm_vm_restart(struct vmm_vm *vm)
 void vmm_vm_triple_fault(struct vmm_vcpu *vcpu)
 {
 	struct vmm_vm *vm = vcpu->vm;
+	uint64_t now_ns = vmm_vm_clock_ns(vm);
 	bool good;
 
 	pthread_mutex_lock(&vm->lock);
-	good = vmm_fault_guard_note(&vm->fault_guard, vmm_now_ns());
+	good = vmm_fault_guard_note(&vm->fault_guard, now_ns);
 	pthread_mutex_unlock(&vm->lock);
 	/* Where it was is not known: KVM has reset the processor by now. */
 	vmm_log(HVH_LOG_WARNING, "processor %u: triple fault, which resets the machine",
@@ -291,7 +292,7 @@ static void try_restart(struct vmm_vm *vm)
 	vm->restarts++;
 	vm->interrupted = false;
 	vmm_log(HVH_LOG_INFO, "the guest restarts");
-	vmm_fault_guard_begin(&vm->fault_guard, vmm_now_ns());
+	vmm_fault_guard_begin(&vm->fault_guard, vmm_vm_clock_ns(vm));
 	if (vm->pause.state == VMM_PAUSE_NONE)
 		vmm_vm_set_gate(vm, VMM_GATE_OPEN);
 	else
@@ -408,7 +409,7 @@ void vmm_vm_event(struct vmm_vm *vm, json_t *event)
 int vmm_vm_start(struct vmm_vm *vm, const struct vmm_vm_ops *ops, void *ctx)
 {
 	vm->started_ns = vmm_now_ns();
-	vmm_fault_guard_begin(&vm->fault_guard, vm->started_ns);
+	vmm_fault_guard_begin(&vm->fault_guard, vmm_vm_clock_ns(vm));
 	vm->running = true;
 	for (unsigned i = 0; i < vm->config->cpus; i++) {
 		int err = vmm_vcpu_start(&vm->vcpus[i]);
