@@ -141,7 +141,7 @@ static void check_answer(struct embedder *e, const void *bytes)
 		EMBEDDER_REQUIRE(e->server->channels[i]->ring_gpadl != msg.u.GPADL_TORNDOWN.gpadl);
 	if (msg.u.h.type == HVP_MSG_OPEN_RESULT && msg.u.OPEN_RESULT.status) {
 		channel = hvh_server_known_channel(e->server, msg.u.OPEN_RESULT.channel_id);
-		EMBEDDER_REQUIRE(!channel || !channel->ring.base);
+		EMBEDDER_REQUIRE(e->refusing || !channel || !channel->ring.base);
 	}
 	if (msg.u.h.type == HVP_MSG_RESCIND_OFFER) {
 		channel = hvh_server_known_channel(e->server, msg.u.RESCIND_OFFER.channel_id);
@@ -435,16 +435,19 @@ void embedder_run(struct embedder *e)
 uint16_t embedder_post(struct embedder *e, uint32_t connection_id, const void *message, size_t len)
 {
 	uint64_t before = e->server->stats.violations;
-	uint16_t status =
-		hvh_server_post(e->server, connection_id, HVP_MESSAGE_VMBUS, message, len);
 	uint32_t type = HVP_MSG_END;
+	uint16_t status;
 
 	if (len >= sizeof(type))
 		memcpy(&type, message, sizeof(type));
+	e->refusing = type == HVP_MSG_OPEN_RESERVED;
+	status = hvh_server_post(e->server, connection_id, HVP_MESSAGE_VMBUS, message, len);
+	e->refusing = false;
 	if (type < HVP_MSG_END && e->server->stats.violations != before)
 		e->refused[type]++;
 	/* A contact at a version that we do not speak is no violation, yet not accepted. */
-	else if (type < HVP_MSG_END && !status && e->server->state != CONNECTION_NONE)
+	else if (type < HVP_MSG_END && !status &&
+		 (type != HVP_MSG_INITIATE_CONTACT || e->server->state != CONNECTION_NONE))
 		e->accepted[type]++;
 	action_done(e);
 	return status;

@@ -117,6 +117,7 @@ struct embedder {
 	uint64_t deadline_ns[EMBEDDER_CHANNELS_MAX];
 	size_t trace_capacity;
 	bool muted; /* the server goes away: nothing goes to the trace or the inbox */
+	bool refusing; /* a reserved channel, which may have the id of any other */
 	bool posting; /* within hvh_server_flush(): answers may be old */
 };
 

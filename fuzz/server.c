@@ -383,12 +383,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* Messages of later versions, and of services that are not offered: none may be accepted. */
+/* Messages of later versions: none may be accepted. */
 static bool supported(uint32_t type)
 {
-	return type != HVP_MSG_OPEN_RESERVED && type != HVP_MSG_CLOSE_RESERVED &&
-	       type != HVP_MSG_TL_CONNECT_REQUEST && type != HVP_MSG_MODIFY_CONNECTION &&
-	       type != HVP_MSG_PAUSE && type != HVP_MSG_RESUME;
+	return hvw_msg_since(type) < HVP_VERSION_6_0;
 }
 
 int fuzz_corpus_complete(void)

@@ -38,7 +38,11 @@ static void negotiate(struct hvh_server *server, const struct hvp_msg_initiate_c
 	if (version >= HVP_VERSION_5_0 && contact->u.v5.sint > 0 &&
 	    contact->u.v5.sint < HVP_SINT_COUNT)
 		server->message_sint = contact->u.v5.sint;
-	if (hvh_server_version_known(server, version)) {
+	if (!contact->monitor_page_to_guest != !contact->monitor_page_to_host) {
+		/* Linux and FreeBSD look at `supported` alone. */
+		response.connection_state = HVP_CONTACT_FAILED;
+		hvh_server_violation(server, "INITIATE_CONTACT with one monitor page of two");
+	} else if (hvh_server_version_known(server, version)) {
 		server->state = CONNECTION_READY;
 		server->version = version;
 		response.supported = 1;
@@ -123,6 +127,58 @@ static void request_offers(struct hvh_server *server)
 	hvh_server_send(server, &delivered, sizeof(delivered));
 }
 
+/* There is nobody to connect to. A guest of 4.0 waits until it gives up: that version has no word for it. */
+static void tl_connect(struct hvh_server *server, const struct hvp_msg_tl_connect_request *request)
+{
+	struct hvp_msg_tl_connect_result result = {
+		.h.type = HVP_MSG_TL_CONNECT_RESULT,
+		.endpoint_id = request->endpoint_id,
+		.service_id = request->service_id,
+		.status = HVP_TL_CONNECTION_REFUSED,
+	};
+
+	hvh_server_log(server, &server->event_limit, HVH_LOG_DEBUG,
+		       "the guest's Hyper-V socket finds no listener");
+	if (server->version >= hvw_msg_since(HVP_MSG_TL_CONNECT_RESULT))
+		hvh_server_send(server, &result, sizeof(result));
+}
+
+/* --- reserved channels: Windows' crash dump opens them outside of any connection, and we offer none ------- */
+
+/* The guest says where it looks for the answer. */
+static void answer_reserved(struct hvh_server *server, uint32_t vp, uint32_t sint,
+			    const void *message, size_t len)
+{
+	if (vp >= server->config.vps || !sint || sint >= HVP_SINT_COUNT)
+		hvh_server_violation(server, "reserved channel: no processor %u with SINT %u", vp,
+				     sint);
+	else
+		hvh_server_send_to(server, vp, sint, message, len);
+}
+
+static void open_reserved(struct hvh_server *server, const struct hvp_msg_open_reserved *msg)
+{
+	struct hvp_msg_open_result result = {
+		.h.type = HVP_MSG_OPEN_RESULT,
+		.channel_id = msg->channel_id,
+		.status = HVP_OPEN_FAILED,
+	};
+
+	hvh_server_log(server, &server->event_limit, HVH_LOG_DEBUG,
+		       "reserved channel %u refused: there is none", msg->channel_id);
+	answer_reserved(server, msg->target_vp, msg->target_sint, &result, sizeof(result));
+}
+
+static void close_reserved(struct hvh_server *server, const struct hvp_msg_close_reserved *msg)
+{
+	struct hvp_msg_channel_ref response = {
+		.h.type = HVP_MSG_CLOSE_RESERVED_RESPONSE,
+		.channel_id = msg->channel_id,
+	};
+
+	answer_reserved(server, msg->target_vp, msg->target_sint, &response, sizeof(response));
+}
+
 /* --- dispatch ---------------------------------------------------------------------------------- */
 
 static void channel_message(struct hvh_server *server, const struct hvw_msg *msg)
@@ -150,10 +206,38 @@ static void channel_message(struct hvh_server *server, const struct hvw_msg *msg
 	}
 }
 
-/* Messages of a connected guest. */
+/* Is there a connection for it, if it needs one, and of a version that has it? */
+static bool allowed(const struct hvh_server *server, uint32_t type)
+{
+	uint32_t version = server->version;
+
+	switch (type) {
+	case HVP_MSG_INITIATE_CONTACT:
+	case HVP_MSG_CLOSE_RESERVED:
+		return true;
+	case HVP_MSG_OPEN_RESERVED:
+		if (server->state != CONNECTION_READY)
+			version = server->config.version_max;
+		break;
+	default:
+		if (server->state != CONNECTION_READY)
+			return false;
+	}
+	return hvw_msg_since(type) <= version;
+}
+
 static void dispatch(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	switch (msg->u.h.type) {
+	case HVP_MSG_INITIATE_CONTACT:
+		initiate_contact(server, &msg->u.INITIATE_CONTACT);
+		break;
+	case HVP_MSG_OPEN_RESERVED:
+		open_reserved(server, &msg->u.OPEN_RESERVED);
+		break;
+	case HVP_MSG_CLOSE_RESERVED:
+		close_reserved(server, &msg->u.CLOSE_RESERVED);
+		break;
 	case HVP_MSG_REQUEST_OFFERS:
 		request_offers(server);
 		break;
@@ -174,6 +258,9 @@ static void dispatch(struct hvh_server *server, const struct hvw_msg *msg)
 		break;
 	case HVP_MSG_UNLOAD:
 		leave(server, AFTER_UNLOAD);
+		break;
+	case HVP_MSG_TL_CONNECT_REQUEST:
+		tl_connect(server, &msg->u.TL_CONNECT_REQUEST);
 		break;
 	default:
 		hvh_server_violation(server, "%s is not supported", hvw_msg_name(msg->u.h.type));
@@ -211,9 +298,7 @@ uint16_t hvh_server_post(struct hvh_server *server, uint32_t connection_id, uint
 		return HVP_STATUS_INSUFFICIENT_BUFFERS;
 	server->stats.messages_in++;
 	hvh_server_trace(server, HVP_TO_HOST, payload, len);
-	if (msg.u.h.type == HVP_MSG_INITIATE_CONTACT)
-		initiate_contact(server, &msg.u.INITIATE_CONTACT);
-	else if (server->state != CONNECTION_READY || hvw_msg_since(msg.u.h.type) > server->version)
+	if (!allowed(server, msg.u.h.type))
 		hvh_server_violation(server,
 				     "%s before contact, or newer than the connection's version",
 				     hvw_msg_name(msg.u.h.type));

@@ -144,6 +144,55 @@ TAP_TEST(impossible_processors_and_sints_fall_back)
 	drop(&b);
 }
 
+TAP_TEST(both_monitor_pages_or_none)
+{
+	struct bed b;
+	struct hvw_msg msg;
+
+	make(&b, HVP_VERSION_5_3);
+	for (unsigned i = 0; i < 4; i++) {
+		struct hvp_msg_initiate_contact contact = {
+			.h.type = HVP_MSG_INITIATE_CONTACT,
+			.version = HVP_VERSION_4_1,
+			.monitor_page_to_guest = i & 1 ? 0x1000 : 0,
+			.monitor_page_to_host = i & 2 ? 0x2000 : 0,
+		};
+		bool fine = i == 0 || i == 3;
+
+		TAP_EQ(guest_post(&b.g, &contact, sizeof(contact)), HVP_STATUS_SUCCESS);
+		TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
+		TAP_EQ(msg.u.VERSION_RESPONSE.supported, fine);
+		TAP_EQ(msg.u.VERSION_RESPONSE.connection_state,
+		       fine ? HVP_CONTACT_OK : HVP_CONTACT_FAILED);
+		TAP_EQ(hvh_server_connected(b.e.server, &(uint32_t){ 0 }), fine);
+	}
+	TAP_EQ(stats(&b).violations, 2);
+	drop(&b);
+}
+
+TAP_TEST(sixty_four_processors_are_told_apart)
+{
+	struct bed b;
+
+	memset(&b, 0, sizeof(b));
+	b.e.config = (struct hvh_server_config){ .version_max = HVP_VERSION_5_3, .vps = 64 };
+	embedder_init(&b.e);
+	guest_init(&b.g, &b.e);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 64, 2).vp, 0);
+	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 63, 2).vp, 63);
+	TAP_REQUIRE(guest_request_offers(&b.g) && guest_share_ring(&b.g, 2, 8, 4));
+	TAP_CHECK(!guest_open(&b.g, 2, 64));
+	TAP_CHECK(guest_open(&b.g, 2, 63));
+	embedder_run(&b.e);
+	TAP_EQ(guest_send(&b.g, 2, 1, "1234567", 8), 0);
+	TAP_EQ(b.e.signal_vp[2], 63);
+	TAP_EQ(guest_post_modify(&b.g, 2, 62), HVP_STATUS_SUCCESS);
+	TAP_EQ(guest_recv(&b.g, 2, &(uint64_t){ 0 }, 8, NULL), 8);
+	TAP_EQ(guest_send(&b.g, 2, 1, "1234567", 8), 0);
+	TAP_EQ(b.e.signal_vp[2], 62);
+	drop(&b);
+}
+
 TAP_TEST(a_second_contact_starts_from_scratch)
 {
 	struct bed b;
@@ -344,10 +393,10 @@ TAP_TEST(every_message_may_be_longer_and_none_shorter)
 	}
 }
 
-/* Post each message of the list in a state; returns how many of them were no violation. */
-static unsigned post_each(struct bed *b, void (*enter)(struct bed *), uint32_t allowed)
+/* Post each message of the list in a state; returns the bits of those that were no violation. */
+static uint32_t post_each(struct bed *b, void (*enter)(struct bed *))
 {
-	unsigned fine = 0;
+	uint32_t fine = 0;
 
 	for (uint32_t type = 1; type < HVP_MSG_END; type++) {
 		struct hvw_msg msg = { .u.h.type = type };
@@ -358,12 +407,11 @@ static unsigned post_each(struct bed *b, void (*enter)(struct bed *), uint32_t a
 		/* Channel 3, handle 3 or GPADL 3: the same place in most of them, and none that is there. */
 		msg.u.OPEN_CHANNEL.channel_id = 3;
 		msg.u.OPEN_CHANNEL.open_id = 3;
+		msg.u.OPEN_RESERVED.target_sint = HVP_VMBUS_SINT;
 		before = stats(b).violations;
 		TAP_EQ(guest_post(&b->g, msg.u.bytes, HVP_MESSAGE_PAYLOAD_MAX), HVP_STATUS_SUCCESS);
-		if (stats(b).violations == before) {
-			TAP_CHECK(allowed & 1u << type);
-			fine++;
-		}
+		if (stats(b).violations == before)
+			fine |= 1u << type;
 		embedder_run(&b->e);
 		embedder_drain(&b->e);
 		embedder_run(&b->e);
@@ -441,35 +489,68 @@ static void enter_leaving_while_opening(struct bed *b)
 	TAP_STR_EQ(state_of(b, 2), "opening, guest is leaving");
 }
 
+static void enter_revoked(struct bed *b)
+{
+	enter_offered(b);
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_ECHO), 0);
+	TAP_STR_EQ(state_of(b, 2), "revoked");
+}
+
+static void enter_revoking_while_opening(struct bed *b)
+{
+	enter_opening(b);
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_ECHO), 0);
+	TAP_STR_EQ(state_of(b, 2), "opening, device is leaving");
+}
+
+static void enter_revoking(struct bed *b)
+{
+	enter_open(b);
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_ECHO), 0);
+	TAP_STR_EQ(state_of(b, 2), "closing, device is leaving");
+}
+
+static void enter_revoking_while_reopening(struct bed *b)
+{
+	enter_reopening(b);
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_ECHO), 0);
+	TAP_STR_EQ(state_of(b, 2), "closing, device is leaving, open to be refused");
+}
+
 #define BIT(name) (1u << HVP_MSG_##name)
+#define ALWAYS	  (BIT(INITIATE_CONTACT) | BIT(OPEN_RESERVED) | BIT(CLOSE_RESERVED))
+#define CONNECTED (ALWAYS | BIT(UNLOAD) | BIT(TL_CONNECT_REQUEST))
 
 TAP_TEST(each_state_takes_its_messages_and_no_other)
 {
+	static const struct {
+		void (*enter)(struct bed *);
+		uint32_t taken;
+	} cases[] = {
+		{ enter_none, ALWAYS },
+		{ enter_refused, ALWAYS },
+		{ enter_connected, CONNECTED | BIT(REQUEST_OFFERS) },
+		{ enter_offered, CONNECTED | BIT(RELID_RELEASED) },
+		{ enter_opening, CONNECTED },
+		{ enter_open, CONNECTED | BIT(CLOSE_CHANNEL) | BIT(MODIFY_CHANNEL) },
+		{ enter_closing, CONNECTED | BIT(OPEN_CHANNEL) | BIT(RELID_RELEASED) },
+		{ enter_reopening, CONNECTED | BIT(CLOSE_CHANNEL) },
+		{ enter_releasing, CONNECTED },
+		{ enter_leaving, ALWAYS },
+		{ enter_leaving_while_opening, ALWAYS },
+		{ enter_revoked, CONNECTED | BIT(OPEN_CHANNEL) | BIT(CLOSE_CHANNEL) |
+					 BIT(MODIFY_CHANNEL) | BIT(RELID_RELEASED) },
+		{ enter_revoking_while_opening,
+		  CONNECTED | BIT(CLOSE_CHANNEL) | BIT(MODIFY_CHANNEL) },
+		{ enter_revoking, CONNECTED | BIT(OPEN_CHANNEL) | BIT(CLOSE_CHANNEL) |
+					  BIT(MODIFY_CHANNEL) | BIT(RELID_RELEASED) },
+		{ enter_revoking_while_reopening,
+		  CONNECTED | BIT(CLOSE_CHANNEL) | BIT(MODIFY_CHANNEL) },
+	};
 	struct bed b;
 
-	TAP_EQ(post_each(&b, enter_none, BIT(INITIATE_CONTACT)), 1);
-	TAP_EQ(post_each(&b, enter_refused, BIT(INITIATE_CONTACT)), 1);
-	TAP_EQ(post_each(&b, enter_connected,
-			 BIT(INITIATE_CONTACT) | BIT(REQUEST_OFFERS) | BIT(UNLOAD)),
-	       3);
-	TAP_EQ(post_each(&b, enter_offered,
-			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(RELID_RELEASED)),
-	       3);
-	TAP_EQ(post_each(&b, enter_opening, BIT(INITIATE_CONTACT) | BIT(UNLOAD)), 2);
-	TAP_EQ(post_each(&b, enter_open,
-			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL) |
-				 BIT(MODIFY_CHANNEL)),
-	       4);
-	TAP_EQ(post_each(&b, enter_closing,
-			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(OPEN_CHANNEL) |
-				 BIT(RELID_RELEASED)),
-	       4);
-	TAP_EQ(post_each(&b, enter_reopening,
-			 BIT(INITIATE_CONTACT) | BIT(UNLOAD) | BIT(CLOSE_CHANNEL)),
-	       3);
-	TAP_EQ(post_each(&b, enter_releasing, BIT(INITIATE_CONTACT) | BIT(UNLOAD)), 2);
-	TAP_EQ(post_each(&b, enter_leaving, BIT(INITIATE_CONTACT)), 1);
-	TAP_EQ(post_each(&b, enter_leaving_while_opening, BIT(INITIATE_CONTACT)), 1);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		TAP_EQ(post_each(&b, cases[i].enter), cases[i].taken);
 }
 
 TAP_TEST(messages_newer_than_the_connection_are_dropped)
@@ -483,6 +564,129 @@ TAP_TEST(messages_newer_than_the_connection_are_dropped)
 	TAP_EQ(stats(&b).violations, 1);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	drop(&b);
+}
+
+/* --- sockets and reserved channels: none ----------------------------------------------------------------- */
+
+TAP_TEST(socket_connections_are_refused_where_the_version_has_a_word_for_it)
+{
+	struct {
+		struct hvp_msg_tl_connect_request request;
+		struct hvp_guid silo_id;
+	} HVP_WIRE(4) msg = { .request = { .h.type = HVP_MSG_TL_CONNECT_REQUEST,
+					   .endpoint_id.b = { 1, 2, 3 },
+					   .service_id.b = { 4, 5, 6 } } };
+
+	for (unsigned i = 0; versions[i] <= HVP_VERSION_5_3; i++) {
+		struct hvw_msg answer;
+		struct bed b;
+
+		make(&b, HVP_VERSION_5_3);
+		TAP_REQUIRE(guest_contact(&b.g, versions[i], 0));
+		/* With and without a silo id, whatever the version. */
+		for (unsigned len = sizeof(msg.request); len <= sizeof(msg);
+		     len += sizeof(msg.silo_id)) {
+			TAP_EQ(guest_post(&b.g, &msg, len), HVP_STATUS_SUCCESS);
+			if (versions[i] < HVP_VERSION_4_1) {
+				TAP_CHECK(guest_expect_nothing(&b.g));
+				continue;
+			}
+			TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_TL_CONNECT_RESULT, &answer));
+			TAP_EQ(answer.len, 44);
+			TAP_MEM_EQ(&answer.u.TL_CONNECT_RESULT.endpoint_id,
+				   &msg.request.endpoint_id, 16);
+			TAP_MEM_EQ(&answer.u.TL_CONNECT_RESULT.service_id, &msg.request.service_id,
+				   16);
+			TAP_EQ(answer.u.TL_CONNECT_RESULT.status, HVP_TL_CONNECTION_REFUSED);
+		}
+		TAP_EQ(stats(&b).violations, versions[i] < HVP_VERSION_4_0 ? 2 : 0);
+		TAP_CHECK(guest_expect_nothing(&b.g));
+		drop(&b);
+	}
+}
+
+static void close_reserved(struct bed *b, uint32_t vp, uint32_t sint)
+{
+	struct hvp_msg_close_reserved msg = { .h.type = HVP_MSG_CLOSE_RESERVED,
+					      .channel_id = 77,
+					      .target_vp = vp,
+					      .target_sint = sint };
+
+	TAP_EQ(guest_post(&b->g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
+}
+
+TAP_TEST(closing_a_reserved_channel_is_answered_where_the_guest_says)
+{
+	static void (*const states[])(struct bed *) = { enter_none, enter_connected, enter_open,
+							enter_leaving, enter_revoked };
+
+	for (unsigned i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct embedder_message message;
+		struct hvw_msg msg;
+		struct bed b;
+
+		make(&b, HVP_VERSION_5_3);
+		states[i](&b);
+		while (embedder_take(&b.e, &message))
+			;
+		close_reserved(&b, 2, 5);
+		TAP_REQUIRE(embedder_take(&b.e, &message));
+		TAP_EQ(message.vp, 2);
+		TAP_EQ(message.sint, 5);
+		TAP_EQ(message.len, 12);
+		TAP_EQ(hvw_msg_parse(&msg, message.bytes, message.len, HVP_TO_GUEST), 0);
+		TAP_EQ(msg.u.h.type, HVP_MSG_CLOSE_RESERVED_RESPONSE);
+		TAP_EQ(msg.u.CLOSE_RESERVED_RESPONSE.channel_id, 77);
+		TAP_EQ(stats(&b).violations, 0);
+		close_reserved(&b, 4, 5);
+		close_reserved(&b, UINT32_MAX, 5);
+		close_reserved(&b, 0, 0);
+		close_reserved(&b, 0, HVP_SINT_COUNT);
+		TAP_CHECK(!embedder_take(&b.e, &message));
+		TAP_EQ(stats(&b).violations, 4);
+		drop(&b);
+	}
+}
+
+TAP_TEST(opening_a_reserved_channel_is_refused)
+{
+	static const struct {
+		uint32_t max, version; /* 0: not connected */
+		bool answered;
+	} cases[] = { { HVP_VERSION_5_3, 0, true },
+		      { HVP_VERSION_5_3, HVP_VERSION_5_3, true },
+		      { HVP_VERSION_5_3, HVP_VERSION_4_0, true },
+		      { HVP_VERSION_5_3, HVP_VERSION_3_0, false },
+		      { HVP_VERSION_3_0, 0, false } };
+	struct hvp_msg_open_reserved msg = { .h.type = HVP_MSG_OPEN_RESERVED,
+					     .channel_id = 3,
+					     .target_vp = 1,
+					     .target_sint = 4,
+					     .ring_gpadl = 5,
+					     .downstream_page = 1 };
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct embedder_message message;
+		struct hvw_msg answer;
+		struct bed b;
+
+		make(&b, cases[i].max);
+		if (cases[i].version)
+			TAP_REQUIRE(guest_contact(&b.g, cases[i].version, 0));
+		TAP_EQ(guest_post(&b.g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
+		TAP_EQ(stats(&b).violations, !cases[i].answered);
+		TAP_EQ(embedder_take(&b.e, &message), cases[i].answered);
+		if (cases[i].answered) {
+			TAP_EQ(message.vp, 1);
+			TAP_EQ(message.sint, 4);
+			TAP_EQ(hvw_msg_parse(&answer, message.bytes, message.len, HVP_TO_GUEST), 0);
+			TAP_EQ(answer.u.h.type, HVP_MSG_OPEN_RESULT);
+			TAP_EQ(answer.u.OPEN_RESULT.channel_id, 3);
+			TAP_EQ(answer.u.OPEN_RESULT.open_id, 0);
+			TAP_EQ(answer.u.OPEN_RESULT.status, HVP_OPEN_FAILED);
+		}
+		drop(&b);
+	}
 }
 
 TAP_TEST(the_log_is_bounded_whatever_the_guest_repeats)
