@@ -21,6 +21,7 @@ HOST_SRCS += host/vmbus/channel.c
 HOST_SRCS += host/vmbus/channel_io.c
 HOST_SRCS += host/vmbus/device.c
 HOST_SRCS += host/vmbus/gpadl.c
+HOST_SRCS += host/vmbus/inject.c
 HOST_SRCS += host/vmbus/log.c
 HOST_SRCS += host/vmbus/queue.c
 HOST_SRCS += host/vmbus/save.c

@@ -332,5 +332,7 @@ void hvh_server_work(struct hvh_server *server)
 		if (server->ops->device_removed)
 			server->ops->device_removed(server->ctx, device);
 	}
+	if (server->injector)
+		hvh_inject_work(server);
 	hvh_server_flush(server);
 }

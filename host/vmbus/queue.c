@@ -52,8 +52,7 @@ void hvh_server_trace(const struct hvh_server *server, enum hvp_direction direct
 		server->ops->trace_message(server->ctx, direction, bytes, len);
 }
 
-void hvh_server_send_to(struct hvh_server *server, uint32_t vp, uint32_t sint, const void *message,
-			size_t len)
+void hvh_queue_post(struct hvh_server *server, const struct waiting_message *message)
 {
 	struct waiting_message *last = hvh_queue_add(server);
 
@@ -62,12 +61,21 @@ void hvh_server_send_to(struct hvh_server *server, uint32_t vp, uint32_t sint, c
 			       "out of memory: a VMBus message to the guest is lost");
 		return;
 	}
-	last->vp = vp;
-	last->sint = sint;
-	last->len = (uint32_t)len;
-	memcpy(last->bytes, message, len);
-	hvh_server_trace(server, HVP_TO_GUEST, message, len);
+	*last = *message;
+	hvh_server_trace(server, HVP_TO_GUEST, message->bytes, message->len);
 	hvh_server_flush(server);
+}
+
+void hvh_server_send_to(struct hvh_server *server, uint32_t vp, uint32_t sint, const void *bytes,
+			size_t len)
+{
+	struct waiting_message message = { .vp = vp, .sint = sint, .len = (uint32_t)len };
+
+	memcpy(message.bytes, bytes, len);
+	if (server->injector)
+		hvh_inject_send(server, &message);
+	else
+		hvh_queue_post(server, &message);
 }
 
 void hvh_server_send(struct hvh_server *server, const void *message, size_t len)

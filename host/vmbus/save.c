@@ -25,7 +25,7 @@ static bool busy(const struct hvh_server *server)
 	const struct hvh_device *device;
 	unsigned i;
 
-	if (server->state == CONNECTION_LEAVING || server->removed)
+	if (server->state == CONNECTION_LEAVING || server->removed || hvh_inject_holds(server))
 		return true;
 	for (device = server->devices; device; device = device->next)
 		if (device->life != HVH_DEVICE_ADDED || atomic_load(&device->subchannels_wanted))

@@ -103,11 +103,19 @@ static void leave(struct hvh_server *server, enum after_leaving after)
 	hvh_server_left(server);
 }
 
+/* Whatever was said to the guest is void. */
+static void forget_messages(struct hvh_server *server)
+{
+	server->waiting_count = 0;
+	if (server->injector)
+		hvh_inject_forget(server);
+}
+
 static void initiate_contact(struct hvh_server *server,
 			     const struct hvp_msg_initiate_contact *contact)
 {
-	/* Whatever was said to the previous owner of the guest is void: firmware may have left without UNLOAD. */
-	server->waiting_count = 0;
+	/* It may be another owner of the guest than before: firmware may have left without UNLOAD. */
+	forget_messages(server);
 	server->contact = *contact;
 	leave(server, AFTER_CONTACT);
 }
@@ -338,12 +346,13 @@ void hvh_server_destroy(struct hvh_server *server)
 		free(server->channels[i]);
 	free(server->channels);
 	free(server->waiting);
+	free(server->injector);
 	free(server);
 }
 
 void hvh_server_reset(struct hvh_server *server)
 {
-	server->waiting_count = 0;
+	forget_messages(server);
 	leave(server, AFTER_NOTHING);
 }
 

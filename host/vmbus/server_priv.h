@@ -160,6 +160,8 @@ struct hvh_server {
 	struct hvh_server_stats stats;
 	struct log_limit violation_limit;
 	struct log_limit event_limit;
+	struct log_limit inject_limit;
+	struct injector *injector; /* NULL: no faults on purpose */
 };
 
 /* log.c */
@@ -175,8 +177,18 @@ void hvh_server_send_to(struct hvh_server *server, uint32_t vp, uint32_t sint, c
 void hvh_server_trace(const struct hvh_server *server, enum hvp_direction direction,
 		      const void *bytes, size_t len);
 
-/* queue.c: room for one more, counted but not filled in. NULL: no memory. */
+/* queue.c: room for one more, counted but not filled in (NULL: no memory); and all of it. */
 struct waiting_message *hvh_queue_add(struct hvh_server *server);
+void hvh_queue_post(struct hvh_server *server, const struct waiting_message *message);
+
+/*
+ * inject.c, for a server that has an injector: what stands between sending and the queue, what is due
+ * by now, and the end of those it was for.
+ */
+void hvh_inject_send(struct hvh_server *server, struct waiting_message *message);
+void hvh_inject_work(struct hvh_server *server);
+void hvh_inject_forget(struct hvh_server *server);
+bool hvh_inject_holds(const struct hvh_server *server); /* any server */
 
 /* server.c */
 void hvh_server_left(struct hvh_server *server);

@@ -91,6 +91,12 @@ struct hvh_server_ops {
 	void (*attention)(void *ctx);
 
 	/*
+	 * Have hvh_server_work() called at `deadline_ns`; a later call replaces it. May be NULL unless messages
+	 * are to be late (hvh_inject.h).
+	 */
+	void (*work_at)(void *ctx, uint64_t deadline_ns);
+
+	/*
 	 * The device that was given to hvh_server_remove() is in no use any more: the caller may destroy it, or
 	 * add it again. From within hvh_server_work(). May be NULL if no device is ever removed.
 	 */
@@ -118,6 +124,7 @@ struct hvh_server_stats {
 	uint64_t messages_in;
 	uint64_t messages_out;
 	uint64_t violations; /* messages dropped because they broke the protocol */
+	uint64_t injected; /* faults on purpose (hvh_inject.h) */
 	unsigned gpadls;
 	unsigned gpadl_pages;
 	unsigned channels_open;
