@@ -68,8 +68,10 @@ static void check_place(struct embedder *e, const struct hvh_channel *channel)
 				 channel->device->channel->restored);
 	if (channel->stop_due)
 		EMBEDDER_REQUIRE(hvh_device_subchannels_busy(channel->device));
-	/* An offer waits exactly while there is what it waits for. */
-	EMBEDDER_REQUIRE(hvh_channel_blocked(channel) == (channel->state == CHANNEL_REOFFERED));
+	/* An offer waits exactly while there is what it waits for. One that the guest has let go of is past that. */
+	if (hvh_channel_known(channel) || !hvh_channel_owned(channel))
+		EMBEDDER_REQUIRE(hvh_channel_blocked(channel) ==
+				 (channel->state == CHANNEL_REOFFERED));
 }
 
 static void check_channel(struct embedder *e, const struct hvh_channel *channel)
@@ -166,13 +168,14 @@ static bool op_post_message(void *ctx, uint32_t vp, uint32_t sint, const void *b
 	uint8_t whole[HVP_MESSAGE_PAYLOAD_MAX] = { 0 };
 
 	EMBEDDER_REQUIRE(vp < e->config.vps && sint < HVP_SINT_COUNT);
-	EMBEDDER_REQUIRE(len >= sizeof(struct hvp_msg_header) && len <= HVP_MESSAGE_PAYLOAD_MAX);
+	EMBEDDER_REQUIRE(len >= sizeof(struct hvp_msg_header) / (e->injecting ? 2 : 1) &&
+			 len <= HVP_MESSAGE_PAYLOAD_MAX);
 	if (e->muted)
 		return true;
 	if (e->inbox_count >= e->room)
 		return false;
 	memcpy(whole, bytes, len);
-	if (!e->posting)
+	if (!e->posting && !e->injecting)
 		check_answer(e, whole);
 	if (e->inbox_count == e->inbox_capacity) {
 		e->inbox_capacity = e->inbox_capacity ? 2 * e->inbox_capacity : 16;
@@ -297,11 +300,16 @@ static void op_attention(void *ctx)
 	put_off(e, (struct embedder_task){ .work = EMBEDDER_WORK });
 }
 
+static void op_work_at(void *ctx, uint64_t deadline_ns)
+{
+	((struct embedder *)ctx)->work_ns = deadline_ns;
+}
+
 static void op_trace_message(void *ctx, enum hvp_direction direction, const void *bytes, size_t len)
 {
 	struct embedder *e = ctx;
 
-	EMBEDDER_REQUIRE(bytes && len >= sizeof(struct hvp_msg_header) &&
+	EMBEDDER_REQUIRE(bytes && len >= sizeof(struct hvp_msg_header) / (e->injecting ? 2 : 1) &&
 			 len <= HVP_MESSAGE_PAYLOAD_MAX);
 	e->traced_messages[direction]++;
 }
@@ -359,6 +367,7 @@ static const struct hvh_server_ops server_ops = {
 	.channel_drained = op_channel_drained,
 	.timer = op_timer,
 	.attention = op_attention,
+	.work_at = op_work_at,
 	.device_removed = op_device_removed,
 	.now_ns = op_now_ns,
 	.log = op_log,
@@ -516,6 +525,21 @@ void embedder_advance(struct embedder *e, uint64_t ns)
 		action_done(e);
 	}
 	e->now_ns = until_ns;
+	if (e->work_ns && e->work_ns <= e->now_ns) {
+		e->work_ns = 0;
+		hvh_server_work(e->server);
+		action_done(e);
+	}
+}
+
+void embedder_inject(struct embedder *e, const char *text)
+{
+	struct hvh_inject rules;
+	char error[128];
+
+	EMBEDDER_REQUIRE(hvh_inject_parse(text, &rules, error, sizeof(error)) == 0);
+	EMBEDDER_REQUIRE(hvh_server_inject(e->server, &rules) == 0);
+	e->injecting = true;
 }
 
 void embedder_drain(struct embedder *e)
@@ -664,6 +688,8 @@ static void server_make(struct embedder *e, unsigned there)
 {
 	unsigned slot;
 
+	e->injecting = false;
+	e->work_ns = 0;
 	EMBEDDER_REQUIRE(hvh_server_create(e->mem, &e->config, &server_ops, e, &e->server) == 0);
 	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
 		if (there & 1u << slot)

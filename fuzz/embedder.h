@@ -11,6 +11,7 @@
 #define FUZZ_EMBEDDER_H
 
 #include <hvh/hvh_ic.h>
+#include <hvh/hvh_inject.h>
 #include <hvh/hvh_mem.h>
 #include <hvh/hvh_server.h>
 
@@ -117,6 +118,8 @@ struct embedder {
 	uint64_t deadline_ns[EMBEDDER_CHANNELS_MAX];
 	size_t trace_capacity;
 	bool muted; /* the server goes away: nothing goes to the trace or the inbox */
+	uint64_t work_ns; /* of ops->work_at; 0: none */
+	bool injecting; /* what the guest gets may be anything */
 	bool refusing; /* a reserved channel, which may have the id of any other */
 	bool posting; /* within hvh_server_flush(): answers may be old */
 };
@@ -157,6 +160,9 @@ void embedder_advance(struct embedder *e, uint64_t ns);
 void embedder_drain(struct embedder *e);
 
 void embedder_reset(struct embedder *e);
+
+/* Faults on purpose; see hvh_inject.h. A load ends them. */
+void embedder_inject(struct embedder *e, const char *text);
 
 /*
  * Hot add and removal. An instance can be added again at once, but for EMBEDDER_ECHO, which is one

@@ -13,9 +13,41 @@
 #include "fuzz/fuzz_target.h"
 #include "fuzz/guest_script.h"
 
-#define ACTIONS_MAX 400u
+#define ACTIONS_MAX	 400u
+#define CHANNELS_TOUCHED 24u
 
 const unsigned fuzz_cuts = 8;
+
+/* One byte, then what the action takes. scripts/gen-fuzz-seeds reads this list. */
+enum action {
+	RAW_MESSAGE,
+	CONTACT,
+	REQUEST_OFFERS,
+	UNLOAD,
+	GPADL,
+	SHARE_RING,
+	OPEN,
+	CLOSE,
+	RELEASE,
+	TEARDOWN,
+	MODIFY,
+	STEP,
+	RUN,
+	DOORBELL,
+	ADVANCE,
+	SET_ROOM,
+	TAKE,
+	RESET,
+	SAVE_AND_LOAD,
+	POKE,
+	SEND_PACKET,
+	SERVE,
+	TEMPER,
+	PLUG,
+	INJECT,
+	NO_CHANNEL,
+	ACTIONS
+};
 
 struct input {
 	const uint8_t *next;
@@ -46,6 +78,22 @@ static unsigned byte(struct input *in)
 static unsigned below(struct input *in, unsigned limit)
 {
 	return byte(in) % limit;
+}
+
+/* Mostly one of those that are there from the start; else any of the first ones, which come and go. */
+static unsigned channel(struct input *in)
+{
+	unsigned value = byte(in);
+
+	return value < 0xc0 ? value % EMBEDDER_CHANNELS : value % CHANNELS_TOUCHED;
+}
+
+/* The same as an id; 0 is none. */
+static uint32_t channel_id_of(struct input *in)
+{
+	unsigned value = byte(in);
+
+	return value < 0xc0 ? value % (EMBEDDER_CHANNELS + 2) : value % (CHANNELS_TOUCHED + 1);
 }
 
 static void fill_gpns(struct input *in, uint64_t *gpns, unsigned pages)
@@ -88,7 +136,7 @@ static void contact(struct input *in, struct guest *g)
 static void gpadl(struct input *in, struct guest *g)
 {
 	static uint64_t gpns[256];
-	uint32_t channel_id = below(in, EMBEDDER_CHANNELS + 2), handle = below(in, 8);
+	uint32_t channel_id = channel_id_of(in), handle = below(in, 8);
 	unsigned pages = byte(in) + 1, messages = below(in, 4), rest = below(in, 4);
 
 	fill_gpns(in, gpns, pages);
@@ -100,29 +148,28 @@ static void gpadl(struct input *in, struct guest *g)
 
 static void share_ring(struct input *in, struct guest *g)
 {
-	unsigned channel = below(in, EMBEDDER_CHANNELS), pages = 1 + below(in, 14),
-		 split = byte(in);
-	struct guest_channel *ch = &g->channels[channel];
+	unsigned index = channel(in), pages = 1 + below(in, 14), split = byte(in);
+	struct guest_channel *ch = &g->channels[index];
 
 	/* Mostly the middle. */
-	guest_ring_pages(g, channel, pages, split < 0xc0 ? pages / 2 : split - 0xc0);
+	guest_ring_pages(g, index, pages, split < 0xc0 ? pages / 2 : split - 0xc0);
 	(void)guest_post_gpadl(g, ch->id, ch->gpadl, ch->gpns, pages, 0, 0);
 }
 
 static void open_channel(struct input *in, struct guest *g)
 {
-	unsigned channel = below(in, EMBEDDER_CHANNELS), vp = below(in, 8), handle = byte(in);
-	uint32_t gpadl_own = g->channels[channel].gpadl;
+	unsigned index = channel(in), vp = below(in, 8), handle = byte(in);
+	uint32_t gpadl_own = g->channels[index].gpadl;
 
 	if (handle & 0x80)
-		g->channels[channel].gpadl = handle & 7;
-	(void)guest_post_open(g, channel, vp == 7 ? HVP_TARGET_VP_NONE : vp);
-	g->channels[channel].gpadl = gpadl_own;
+		g->channels[index].gpadl = handle & 7;
+	(void)guest_post_open(g, index, vp == 7 ? HVP_TARGET_VP_NONE : vp);
+	g->channels[index].gpadl = gpadl_own;
 }
 
 static void teardown(struct input *in, struct guest *g)
 {
-	uint32_t channel_id = below(in, EMBEDDER_CHANNELS + 1), handle = byte(in);
+	uint32_t channel_id = channel_id_of(in), handle = byte(in);
 
 	if (!(handle & 0x80) && channel_id)
 		handle = g->channels[channel_id - 1].gpadl;
@@ -132,7 +179,7 @@ static void teardown(struct input *in, struct guest *g)
 /* Any 32-bit word of the ring's control pages, or of the first packets. */
 static void poke(struct input *in, struct guest *g)
 {
-	struct guest_channel *ch = &g->channels[below(in, EMBEDDER_CHANNELS)];
+	struct guest_channel *ch = &g->channels[channel(in)];
 	unsigned place = byte(in);
 	uint32_t value;
 	size_t offset = (place & 0x1f) * 4;
@@ -150,26 +197,26 @@ static void poke(struct input *in, struct guest *g)
 
 static void send_packet(struct input *in, struct guest *g)
 {
-	unsigned channel = below(in, EMBEDDER_CHANNELS), len = byte(in) * 4;
+	unsigned index = channel(in), len = byte(in) * 4;
 	uint8_t bytes[1024];
 
 	take(in, bytes, len < 64 ? len : 64);
 	memset(bytes + 64, 0x5a, sizeof(bytes) - 64);
-	(void)guest_send(g, channel, 1, bytes, len);
+	(void)guest_send(g, index, 1, bytes, len);
 }
 
 /* An answer to the last request of an integration service, with one field spoilt. */
 static void answer(struct input *in, struct guest *g)
 {
-	unsigned channel = below(in, 2), field = below(in, HVW_IC_HEADERS), value = byte(in);
+	unsigned index = channel(in), field = below(in, HVW_IC_HEADERS), value = byte(in);
 	uint8_t message[4096];
-	int len = guest_recv(g, channel, message, sizeof(message), NULL);
+	int len = guest_recv(g, index, message, sizeof(message), NULL);
 
 	if (len < (int)HVW_IC_HEADERS)
 		return;
 	message[8 + 17] = HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_RESPONSE;
 	message[field] = (uint8_t)value;
-	(void)guest_send(g, channel, 0, message, (uint32_t)len);
+	(void)guest_send(g, index, 0, message, (uint32_t)len);
 }
 
 static void advance(struct input *in, struct embedder *e)
@@ -265,88 +312,158 @@ static void temper(struct input *in, struct embedder *e, struct guest *g)
 	}
 }
 
+/* Devices come and go, and ask for sub-channels. */
+static void plug(struct input *in, struct embedder *e)
+{
+	unsigned kind = byte(in), slot = kind % EMBEDDER_SLOTS;
+	struct echo_device *echo;
+
+	switch (kind >> 3 & 3) {
+	case 0:
+		(void)embedder_add(e, slot);
+		break;
+	case 1:
+		(void)embedder_remove(e, slot);
+		break;
+	case 2:
+		if (e->slots[slot])
+			hvh_device_request_subchannels(e->slots[slot],
+						       below(in, ECHO_SUBCHANNELS + 1));
+		break;
+	default:
+		echo = embedder_echo(e, slot);
+		if (echo) {
+			echo->slow = kind & 0x20;
+			echo->open_result = kind & 0x40 ? -EIO : 0;
+			echo->period_ns = kind & 0x80 ? 500000000 : 0;
+			echo->subchannels = below(in, ECHO_SUBCHANNELS + 1);
+		}
+	}
+}
+
+static void no_channel(struct input *in, struct guest *g)
+{
+	struct hvp_msg_open_reserved open = { .h.type = HVP_MSG_OPEN_RESERVED };
+	struct hvp_msg_close_reserved close = { .h.type = HVP_MSG_CLOSE_RESERVED };
+	struct hvp_msg_tl_connect_request connect = { .h.type = HVP_MSG_TL_CONNECT_REQUEST };
+	unsigned kind = byte(in);
+
+	open.channel_id = close.channel_id = kind;
+	open.target_vp = close.target_vp = kind >> 4;
+	open.target_sint = close.target_sint = below(in, HVP_SINT_COUNT + 1);
+	if (kind % 3 == 0)
+		(void)guest_post(g, &open, sizeof(open));
+	else if (kind % 3 == 1)
+		(void)guest_post(g, &close, sizeof(close));
+	else
+		(void)guest_post(g, &connect, sizeof(connect));
+}
+
+/* Faults on purpose, from a text that may be one. */
+static void inject(struct input *in, struct embedder *e)
+{
+	struct hvh_inject rules;
+	char text[256], error[64];
+	unsigned len = byte(in);
+
+	memset(text, 0, sizeof(text));
+	take(in, text, len);
+	if (hvh_inject_parse(text, &rules, error, sizeof(error)))
+		return;
+	EMBEDDER_REQUIRE(hvh_server_inject(e->server, &rules) == 0);
+	e->injecting = true;
+}
+
 static void act(struct input *in, struct embedder *e, struct guest *g)
 {
 	struct embedder_message message;
 	unsigned i;
 
-	switch (below(in, 23)) {
-	case 0:
+	switch (below(in, ACTIONS)) {
+	case RAW_MESSAGE:
 		raw_message(in, e);
 		break;
-	case 1:
+	case CONTACT:
 		contact(in, g);
 		break;
-	case 2:
+	case REQUEST_OFFERS:
 		(void)guest_post_header(g, HVP_MSG_REQUEST_OFFERS);
 		break;
-	case 3:
+	case UNLOAD:
 		(void)guest_post_header(g, byte(in) & 1 ? HVP_MSG_UNLOAD : HVP_MSG_PAUSE);
 		break;
-	case 4:
+	case GPADL:
 		gpadl(in, g);
 		break;
-	case 5:
+	case SHARE_RING:
 		share_ring(in, g);
 		break;
-	case 6:
+	case OPEN:
 		open_channel(in, g);
 		break;
-	case 7:
-		(void)guest_post_close(g, below(in, EMBEDDER_CHANNELS));
+	case CLOSE:
+		(void)guest_post_close(g, channel(in));
 		break;
-	case 8:
-		(void)guest_post_channel(g, HVP_MSG_RELID_RELEASED,
-					 below(in, EMBEDDER_CHANNELS + 2));
+	case RELEASE:
+		(void)guest_post_channel(g, HVP_MSG_RELID_RELEASED, channel_id_of(in));
 		break;
-	case 9:
+	case TEARDOWN:
 		teardown(in, g);
 		break;
-	case 10:
-		i = below(in, EMBEDDER_CHANNELS);
+	case MODIFY:
+		i = channel(in);
 		(void)guest_post_modify(g, i, below(in, 6));
 		break;
-	case 11:
+	case STEP:
 		(void)embedder_step(e, byte(in));
 		break;
-	case 12:
+	case RUN:
 		embedder_run(e);
 		break;
-	case 13:
-		embedder_doorbell(e, g->channels[below(in, EMBEDDER_CHANNELS)].connection_id);
+	case DOORBELL:
+		embedder_doorbell(e, g->channels[channel(in)].connection_id);
 		break;
-	case 14:
+	case ADVANCE:
 		advance(in, e);
 		break;
-	case 15:
+	case SET_ROOM:
 		set_room(in, e);
 		break;
-	case 16:
+	case TAKE:
 		for (i = below(in, 8); i && embedder_take(e, &message); i--)
 			;
 		break;
-	case 17:
+	case RESET:
 		if (byte(in) & 1)
 			embedder_reset(e);
 		else
 			embedder_drain(e);
 		break;
-	case 18:
+	case SAVE_AND_LOAD:
 		save_and_load(e);
 		break;
-	case 19:
+	case POKE:
 		poke(in, g);
 		break;
-	case 20:
+	case SEND_PACKET:
 		send_packet(in, g);
 		break;
-	case 21:
+	case SERVE:
 		if (byte(in) & 1)
 			answer(in, g);
 		else
-			(void)guest_serve(g, below(in, 2));
+			(void)guest_serve(g, channel(in));
 		break;
-	default:
+	case PLUG:
+		plug(in, e);
+		break;
+	case NO_CHANNEL:
+		no_channel(in, g);
+		break;
+	case INJECT:
+		inject(in, e);
+		break;
+	default: /* TEMPER */
 		if (byte(in) & 1)
 			(void)embedder_shutdown(e, below(in, 8));
 		else
@@ -364,9 +481,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memset(&e, 0, sizeof(e));
 	e.config.version_max = HVP_VERSION_5_3;
 	e.config.vps = 4;
+	e.with_timesync = true;
 	embedder_init(&e);
 	guest_init(&g, &e);
-	for (i = 0; i < EMBEDDER_CHANNELS; i++) {
+	for (i = 0; i < CHANNELS_TOUCHED; i++) {
 		g.channels[i].id = i + 1;
 		g.channels[i].connection_id = 0x2000 | (i + 1);
 	}

@@ -3,7 +3,7 @@
 # How much the tests see: lines that the fuzz corpora reach, and patches that the tests must notice.
 
 # Folders of which the replayed corpora must reach 85 % of the lines
-COVERAGE_FOLDERS := wire
+COVERAGE_FOLDERS := wire host/vmbus
 
 COVERAGE_BUILD := build/coverage
 COVERAGE_MAKE = $(MAKE) $(JOBS) BUILD=$(COVERAGE_BUILD) CC=gcc CFLAGS='-Og -g --coverage'

@@ -10,7 +10,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def git(tree, *args):
     """Output of a git command, or None if it fails. Whose checkout it is does not matter: the caller runs its code anyway."""
     result = subprocess.run(["git", "-c", "safe.directory=*", "-C", tree, *args],
-                            capture_output=True, text=True, check=False)
+                            capture_output=True, text=True, errors="replace", check=False)
     return result.stdout if result.returncode == 0 else None
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "vmm/cmdline.h"
 
+#include <hvh/hvh_inject.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -288,6 +289,17 @@ static const char *set_no_enlightenment(void *target, const char *value)
 	return right;
 }
 
+static const char *set_inject(void *target, const char *value)
+{
+	static char error[256];
+	struct hvh_inject rules;
+
+	if (hvh_inject_parse(value, &rules, error, sizeof(error)))
+		return error;
+	((struct vmm_config *)target)->inject = value;
+	return NULL;
+}
+
 static const char *set_timeout(void *target, const char *value)
 {
 	return parse_seconds(value, &((struct vmm_config *)target)->timeout_seconds) ?
@@ -315,6 +327,7 @@ static const struct option run_options[] = {
 	{ "--vmbus-version", true, set_vmbus_version },
 	{ "--no-service", true, set_no_service },
 	{ "--no-enlightenment", true, set_no_enlightenment },
+	{ "--inject", true, set_inject },
 	{ "--timeout", true, set_timeout },
 	{ "--daemonize", false, set_daemonize },
 	{ NULL, false, NULL },
@@ -596,6 +609,8 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 	for (size_t i = 0; i < COUNT_OF(enlightenments); i++)
 		if (config->enlightenments_off & enlightenments[i].bit)
 			put(w, "--no-enlightenment=%s", enlightenments[i].name);
+	if (config->inject)
+		put(w, "--inject=%s", config->inject);
 	if (config->timeout_seconds)
 		put(w, "--timeout=%u", config->timeout_seconds);
 	if (config->daemonize)

@@ -75,6 +75,7 @@ struct vmm_config {
 	uint32_t vmbus_version_max;
 	unsigned services_off; /* VMM_SERVICE_* */
 	unsigned enlightenments_off; /* VMM_ENLIGHTENMENT_* */
+	const char *inject; /* faults on purpose: a text that hvh_inject_parse() accepts, or NULL */
 	unsigned timeout_seconds; /* 0: none */
 	bool daemonize;
 };

@@ -3,6 +3,7 @@
  * The embedder of the VMBus server: SynIC and hypercalls of KVM on one side, hvh_server on the other.
  */
 #include <errno.h>
+#include <hvh/hvh_inject.h>
 #include <hvh/hvh_server.h>
 #include <hvh/hvh_synic.h>
 #include <string.h>
@@ -124,6 +125,13 @@ static void on_work(void *ctx)
 	hvh_server_work(vm->hyperv.server);
 }
 
+static void on_work_at(void *ctx, uint64_t deadline_ns)
+{
+	struct vmm_vm *vm = ctx;
+
+	vmm_timer_set(&vm->hyperv.work_timer, vmm_vm_clock_deadline(vm, deadline_ns));
+}
+
 static const struct hvh_server_ops server_ops = {
 	.post_message = vmm_mail_post,
 	.signal = on_signal,
@@ -133,11 +141,25 @@ static const struct hvh_server_ops server_ops = {
 	.timer = vmm_channel_timer,
 	.attention = on_attention,
 	.device_removed = vmm_device_removed,
+	.work_at = on_work_at,
 	.now_ns = on_now,
 	.log = on_log,
 };
 
 /* --- life ----------------------------------------------------------------------------------------- */
+
+/* The command line was checked already. */
+static int inject(struct vmm_vm *vm)
+{
+	struct hvh_inject rules;
+	char error[128];
+	int err;
+
+	if (!vm->config->inject)
+		return 0;
+	err = hvh_inject_parse(vm->config->inject, &rules, error, sizeof(error));
+	return err ? err : hvh_server_inject(vm->hyperv.server, &rules);
+}
 
 int vmm_hyperv_create(struct vmm_vm *vm)
 {
@@ -150,8 +172,11 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 
 	vmm_mail_init(vm);
 	vmm_call_init(&vm->hyperv.work, vm->loop, on_work, vm);
+	vmm_timer_init(&vm->hyperv.work_timer, vm->loop, on_work, vm);
 	if (!err)
 		err = hvh_server_create(vm->mem, &config, &server_ops, vm, &vm->hyperv.server);
+	if (!err)
+		err = inject(vm);
 	if (!err)
 		err = vmm_services_create(vm);
 	if (err)
@@ -169,6 +194,7 @@ bool vmm_hyperv_destroy(struct vmm_vm *vm)
 	if (!hv->server)
 		return true;
 	vmm_call_cancel(&hv->work);
+	vmm_timer_set(&hv->work_timer, 0);
 	hvh_server_destroy(hv->server);
 	vmm_timer_set(&hv->mail_timer, 0);
 	vmm_services_destroy(vm);

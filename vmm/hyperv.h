@@ -25,6 +25,7 @@ struct vmm_vm;
 struct vmm_hyperv {
 	struct hvh_server *server;
 	struct vmm_call work; /* (c) what the server puts off */
+	struct vmm_timer work_timer; /* the same, to a certain time */
 	struct vmm_io_loops *io; /* (c) owner loops */
 	struct vmm_ic services[VMM_SERVICES];
 	unsigned channels_started; /* that have an owner loop */

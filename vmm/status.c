@@ -66,14 +66,15 @@ static json_t *vmbus_json(struct vmm_vm *vm)
 
 	hvh_server_stats(vm->hyperv.server, &stats);
 	return json_pack(
-		"{s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:i}", "connected", connected, "version",
+		"{s:b, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:i}", "connected", connected, "version",
 		connected ? version_text(HVP_VERSION_MAJOR(version), HVP_VERSION_MINOR(version)) :
 			    json_null(),
 		"target_vp", connected ? json_integer(vm->hyperv.message_vp) : json_null(),
 		"messages_in", (json_int_t)stats.messages_in, "messages_out",
 		(json_int_t)stats.messages_out, "messages_dropped",
 		(json_int_t)atomic_load(&vm->hyperv.messages_dropped), "violations",
-		(json_int_t)stats.violations, "channels_open", (int)stats.channels_open);
+		(json_int_t)stats.violations, "injected", (json_int_t)stats.injected,
+		"channels_open", (int)stats.channels_open);
 }
 
 static json_t *channel_json(const struct hvh_channel *channel)

@@ -156,7 +156,8 @@ static const struct {
 	enum id_kind kind;
 	size_t offset;
 } ids[HVP_MSG_END] = {
-#define ID(name, kind, type, field) [HVP_MSG_##name] = { kind, offsetof(struct hvp_msg_##type, field) }
+#define ID(name, kind, type, field)                                                                \
+	[HVP_MSG_##name] = { kind, offsetof(struct hvp_msg_##type, field) }
 	ID(OFFER_CHANNEL, ID_CHANNEL, offer_channel, channel_id),
 	ID(RESCIND_OFFER, ID_CHANNEL, channel_ref, channel_id),
 	ID(OPEN_RESULT, ID_CHANNEL, open_result, channel_id),

@@ -11,13 +11,13 @@ static bool log_allowed(struct hvh_server *server, struct log_limit *limit)
 {
 	uint64_t now = server->ops->now_ns(server->ctx);
 	uint64_t began = atomic_load(&limit->window_ns);
+	unsigned max = limit->max ? limit->max : LOG_WINDOW_MAX;
 
 	if (now - began > LOG_WINDOW_NS &&
 	    atomic_compare_exchange_strong(&limit->window_ns, &began, now))
 		atomic_store(&limit->lines, 0);
 	/* Not counted further: the number must not wrap. */
-	return atomic_load(&limit->lines) < LOG_WINDOW_MAX &&
-	       atomic_fetch_add(&limit->lines, 1) < LOG_WINDOW_MAX;
+	return atomic_load(&limit->lines) < max && atomic_fetch_add(&limit->lines, 1) < max;
 }
 
 static void log_line(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level,

@@ -18,6 +18,9 @@
 #define DEVICE_TAG	HVH_STATE_TAG('D', 'E', 'V', 'I')
 #define DEVICE_VERSION	1
 
+/* A header, or half of one on purpose (hvh_inject.h). */
+#define MESSAGE_LEN_MIN (sizeof(struct hvp_msg_header) / 2)
+
 /* --- save ---------------------------------------------------------------------------------------- */
 
 static bool busy(const struct hvh_server *server)
@@ -121,9 +124,9 @@ static void load_waiting(struct hvh_server *server, struct hvh_state_reader *r)
 		uint32_t len = hvh_state_get_u32(r);
 		struct waiting_message *last;
 
-		if (vp >= server->config.vps || sint >= HVP_SINT_COUNT ||
-		    len < sizeof(struct hvp_msg_header) || len > HVP_MESSAGE_PAYLOAD_MAX ||
-		    i >= MESSAGES_WAITING_LIMIT || !(last = hvh_queue_add(server))) {
+		if (vp >= server->config.vps || sint >= HVP_SINT_COUNT || len < MESSAGE_LEN_MIN ||
+		    len > HVP_MESSAGE_PAYLOAD_MAX || i >= MESSAGES_WAITING_LIMIT ||
+		    !(last = hvh_queue_add(server))) {
 			hvh_state_refuse(r);
 			return;
 		}

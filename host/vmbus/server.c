@@ -333,6 +333,7 @@ int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *confi
 	created->ops = ops;
 	created->ctx = ctx;
 	created->message_sint = HVP_VMBUS_SINT;
+	created->inject_limit.max = LOG_INJECT_MAX;
 	*server = created;
 	return 0;
 }

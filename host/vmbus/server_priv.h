@@ -38,12 +38,14 @@
 /* Lines that the guest can provoke: so many of a kind in a window. */
 #define LOG_WINDOW_NS  5000000000ull
 #define LOG_WINDOW_MAX 10u
+#define LOG_INJECT_MAX 100u /* of faults on purpose: who asked for them wants to see them */
 
 /* A blocked send is tried again this often, for guests that never signal room. */
 #define SEND_RETRY_NS 10000000ull
 
 /* All (a): any thread logs. */
 struct log_limit {
+	unsigned max; /* (c) in a window; 0: LOG_WINDOW_MAX */
 	_Atomic uint64_t window_ns; /* when it began */
 	_Atomic unsigned lines; /* in this window */
 };

@@ -31,6 +31,8 @@ fails "run: bad version" 2 "--vmbus-version '6.0': .*5.3" "$hvhost" run --vmbus-
 fails "run: unknown service" 2 "--no-service 'kvp': .*heartbeat" "$hvhost" run --no-service kvp
 fails "run: unknown enlightenment" 2 "--no-enlightenment 'synic': .*reference-tsc stimer" \
     "$hvhost" run --no-enlightenment synic
+fails "run: unknown fault" 2 "--inject 'open-result:slow': .*short long bad-id" \
+    "$hvhost" run --inject open-result:slow
 fails "run: argument too many" 2 "'vmlinuz' is one argument too many" "$hvhost" run vmlinuz
 
 fails "status without a name" 2 'name the VM' "$hvhost" status

@@ -55,6 +55,7 @@ TAP_TEST(run_has_defaults)
 	TAP_EQ(c.vmbus_version_max, HVP_VERSION_5_3);
 	TAP_EQ(c.services_off, 0);
 	TAP_EQ(c.enlightenments_off, 0);
+	TAP_CHECK(!c.inject);
 	TAP_EQ(c.timeout_seconds, 0);
 	TAP_CHECK(!c.daemonize);
 }
@@ -65,7 +66,7 @@ TAP_TEST(run_takes_every_option_in_both_spellings)
 
 	TAP_EQ(run("--name a --kernel k --initrd i --append root=/dev/sda --cpus 4 --memory 2G --mmio-gap 3584M --serial file:/tmp/x "
 		   "--accel kvm --vmbus-version 4.1 --no-service heartbeat --no-service=shutdown --no-enlightenment crash "
-		   "--no-enlightenment=vp-index --timeout 60 --daemonize",
+		   "--no-enlightenment=vp-index --inject open-result:late:2 --timeout 60 --daemonize",
 		   &c),
 	       VMM_CMDLINE_OK);
 	TAP_STR_EQ(c.initrd, "i");
@@ -79,6 +80,7 @@ TAP_TEST(run_takes_every_option_in_both_spellings)
 	TAP_EQ(c.vmbus_version_max, HVP_VERSION_4_1);
 	TAP_EQ(c.services_off, VMM_SERVICE_heartbeat | VMM_SERVICE_shutdown);
 	TAP_EQ(c.enlightenments_off, VMM_ENLIGHTENMENT_CRASH | VMM_ENLIGHTENMENT_VP_INDEX);
+	TAP_STR_EQ(c.inject, "open-result:late:2");
 	TAP_EQ(c.timeout_seconds, 60);
 	TAP_CHECK(c.daemonize);
 
@@ -159,6 +161,9 @@ TAP_TEST(error_names_the_option_and_what_is_right)
 		{ "--vmbus-version 6.0", "--vmbus-version '6.0'", "5.3" },
 		{ "--vmbus-version 5", "--vmbus-version '5'", "5.3" },
 		{ "--no-service kvp", "--no-service 'kvp'", "heartbeat shutdown timesync" },
+		{ "--inject open-result", "--inject 'open-result'", "MESSAGE:FAULT" },
+		{ "--inject open-result:slow", "--inject 'open-result:slow'", "short long bad-id" },
+		{ "--inject ''", "--inject ''", "MESSAGE:FAULT" },
 		{ "--timeout 0", "--timeout '0'", "from 1" },
 		{ "--timeout 1h", "--timeout '1h'", "seconds" },
 		{ "--daemonize=yes", "--daemonize", "takes no value" },
@@ -270,6 +275,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		"--name a --kernel k --serial file:a=b:c --vmbus-version 2.4 --no-service shutdown --no-service timesync --timeout 1000000000",
 		"--name a --kernel k --append= --daemonize --memory 1024G --accel kvm --no-service heartbeat",
 		"--name a --kernel k --no-enlightenment stimer --no-enlightenment crash",
+		"--name a --kernel k --inject offer-channel:short,gpadl-created:never:3+",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -287,6 +293,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		TAP_EQ(c.mmio_gap_bytes, back.mmio_gap_bytes);
 		TAP_CHECK(same_text(c.initrd, back.initrd) && same_text(c.append, back.append));
 		TAP_CHECK(same_text(c.serial_path, back.serial_path));
+		TAP_CHECK(same_text(c.inject, back.inject));
 		TAP_CHECK(c.cpus == back.cpus && c.memory_bytes == back.memory_bytes &&
 			  c.serial == back.serial);
 		TAP_CHECK(c.accel == back.accel && c.vmbus_version_max == back.vmbus_version_max);
