@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Channels: their life. The data path is inline, in hvg_chan_impl.h.
+ */
+#include "bus_priv.h"
+
+#define RING_PAGES_MAX 4096u
+
+int hvg_chan_create(struct hvg_device *device, const struct hvp_msg_offer_channel *offer,
+		    struct hvg_chan **out)
+{
+	struct hvg_chan *chan = hvos_alloc(sizeof(*chan));
+
+	if (!chan)
+		return -ENOMEM;
+	chan->bus = device->bus;
+	chan->device = device;
+	chan->id = offer->channel_id;
+	chan->connection_id = offer->connection_id;
+	chan->index = offer->subchannel_index;
+	hvos_lock_init(&chan->tx_lock, "hvg tx");
+	__atomic_store_n(&chan->bus->by_id[chan->id], chan, __ATOMIC_RELEASE);
+	*out = chan;
+	return 0;
+}
+
+/* From now on the host may give its number to another. `tell`: it waits to hear that. */
+void hvg_chan_release_id(struct hvg_chan *chan, bool tell)
+{
+	struct hvp_msg_channel_ref released = {
+		.h.type = HVP_MSG_RELID_RELEASED,
+		.channel_id = chan->id,
+	};
+	int err;
+
+	if (__atomic_load_n(&chan->bus->by_id[chan->id], __ATOMIC_RELAXED) != chan)
+		return;
+	/* Before the message, because the host may offer the number again at once. */
+	__atomic_store_n(&chan->bus->by_id[chan->id], NULL, __ATOMIC_RELEASE);
+	if (!tell)
+		return;
+	err = hvg_conn_post(chan->bus, &released, sizeof(released));
+	if (err)
+		hvos_log(HVOS_WARNING, "channel %u could not be released: error %d", chan->id, -err);
+}
+
+/* Closed and released. Interrupts that were on the way to it have ended. */
+void hvg_chan_destroy(struct hvg_chan *chan)
+{
+	hvos_interrupt_drain();
+	hvos_lock_fini(&chan->tx_lock);
+	hvos_free(chan);
+}
+
+/* --- open and close ------------------------------------------------------------------------------------- */
+
+/* The host has let go of it, or never will. */
+static void drop_ring(struct hvg_chan *chan, bool host_let_go)
+{
+	if (!host_let_go || hvos_shared_free(&chan->ring)) {
+		hvg_bus_count(&chan->bus->counters.lost_pages, chan->ring.pages);
+		hvos_log(HVOS_WARNING, "channel %u: %u pages stay with the host: lost", chan->id,
+			 chan->ring.pages);
+	}
+	chan->ring.base = NULL;
+}
+
+static int make_ring(struct hvg_chan *chan, const struct hvg_chan_config *config)
+{
+	size_t send_bytes = (size_t)config->send_pages * HVP_PAGE_SIZE;
+	uint8_t HVW_SHARED *base;
+	int err = hvos_shared_alloc(&chan->ring, config->send_pages + config->receive_pages);
+
+	if (err)
+		return err;
+	base = (uint8_t HVW_SHARED *)chan->ring.base;
+	err = hvw_tx_init(&chan->tx, base, send_bytes);
+	if (!err)
+		err = hvw_rx_init(&chan->rx, base + send_bytes,
+				  (size_t)config->receive_pages * HVP_PAGE_SIZE);
+	if (!err)
+		err = hvg_gpadl_create(chan, &chan->ring, &chan->ring_gpadl);
+	if (err)
+		drop_ring(chan, err != -ETIMEDOUT);
+	return err;
+}
+
+static void listen(struct hvg_chan *chan, hvg_chan_fn signalled, void *ctx)
+{
+	if (signalled)
+		chan->signalled_ctx = ctx;
+	__atomic_store_n(&chan->signalled, signalled, __ATOMIC_RELEASE);
+}
+
+static int ask_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
+{
+	struct hvp_msg_open_channel message = {
+		.h.type = HVP_MSG_OPEN_CHANNEL,
+		.channel_id = chan->id,
+		.ring_gpadl = chan->ring_gpadl,
+		.target_vp = hvg_hv_vp(&chan->bus->hv, config->cpu),
+		.downstream_page = config->send_pages,
+	};
+	struct hvg_request request;
+	int err;
+
+	if (config->user_data)
+		hvw_memcpy(message.user_data, config->user_data, sizeof(message.user_data));
+	hvos_lock(&chan->bus->lock);
+	message.open_id = chan->bus->next_open++;
+	hvos_unlock(&chan->bus->lock);
+	hvg_request_begin(chan->bus, &request, HVP_MSG_OPEN_RESULT, chan->id, message.open_id, chan);
+	err = hvg_request_ask(chan->bus, &request, &message, sizeof(message));
+	if (err)
+		return err;
+	return request.answer.u.OPEN_RESULT.status == HVP_OPEN_SUCCESS ? 0 : -EIO;
+}
+
+int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
+{
+	int err;
+
+	if (chan->open || !config->signalled || config->send_pages > RING_PAGES_MAX ||
+	    config->receive_pages > RING_PAGES_MAX || config->cpu >= chan->bus->hv.cpu_count)
+		return -EINVAL;
+	if (hvg_chan_revoked(chan))
+		return -ENODEV;
+	__atomic_store_n(&chan->broken, 0, __ATOMIC_RELAXED);
+	chan->cpu = config->cpu;
+	err = make_ring(chan, config);
+	if (err)
+		return err;
+	/* Interrupts may come before the answer. */
+	listen(chan, config->signalled, config->ctx);
+	chan->open = true;
+	err = ask_open(chan, config);
+	if (err)
+		hvg_chan_close(chan);
+	return err;
+}
+
+void hvg_chan_close(struct hvg_chan *chan)
+{
+	struct hvp_msg_channel_ref message = {
+		.h.type = HVP_MSG_CLOSE_CHANNEL,
+		.channel_id = chan->id,
+	};
+	int err;
+
+	if (!chan->open)
+		return;
+	chan->open = false;
+	listen(chan, NULL, NULL);
+	hvos_interrupt_drain();
+	if (!hvg_chan_revoked(chan)) {
+		err = hvg_conn_post(chan->bus, &message, sizeof(message));
+		if (err)
+			hvos_log(HVOS_WARNING, "channel %u could not be closed: error %d", chan->id,
+				 -err);
+	}
+	drop_ring(chan, hvg_gpadl_teardown(chan, chan->ring_gpadl) == 0);
+}
+
+int hvg_chan_set_cpu(struct hvg_chan *chan, unsigned cpu)
+{
+	struct hvg_bus *bus = chan->bus;
+	struct hvp_msg_modify_channel message = {
+		.h.type = HVP_MSG_MODIFY_CHANNEL,
+		.channel_id = chan->id,
+		.target_vp = hvg_hv_vp(&bus->hv, cpu),
+	};
+	struct hvg_request request;
+	int err;
+
+	if (!chan->open || cpu >= bus->hv.cpu_count || !hvos_cpu_online(cpu))
+		return -EINVAL;
+	if (bus->version < hvw_msg_since(HVP_MSG_MODIFY_CHANNEL))
+		return -EOPNOTSUPP;
+	if (bus->version < hvw_msg_since(HVP_MSG_MODIFY_CHANNEL_RESPONSE)) {
+		/* No answer from these: for a while interrupts may come to either. */
+		err = hvg_conn_post(bus, &message, sizeof(message));
+	} else {
+		hvg_request_begin(bus, &request, HVP_MSG_MODIFY_CHANNEL_RESPONSE, chan->id, 0, chan);
+		err = hvg_request_ask(bus, &request, &message, sizeof(message));
+		if (!err && request.answer.u.MODIFY_CHANNEL_RESPONSE.status)
+			err = -EIO;
+	}
+	if (!err)
+		chan->cpu = cpu;
+	return err;
+}
+
+/* --- what drivers ask ------------------------------------------------------------------------------------- */
+
+bool hvg_chan_revoked(const struct hvg_chan *chan)
+{
+	return __atomic_load_n(&chan->revoked, __ATOMIC_ACQUIRE);
+}
+
+struct hvg_device *hvg_chan_device(const struct hvg_chan *chan)
+{
+	return chan->device;
+}
+
+uint32_t hvg_chan_index(const struct hvg_chan *chan)
+{
+	return chan->index;
+}
+
+void hvg_chan_signal(struct hvg_chan *chan)
+{
+	hvg_hv_signal(&chan->bus->hv, chan->connection_id);
+}
+
+int hvg_chan_break(struct hvg_chan *chan, const char *which)
+{
+	if (!__atomic_exchange_n(&chan->broken, 1, __ATOMIC_RELAXED)) {
+		hvg_bus_count(&chan->bus->counters.violations, 1);
+		hvos_log(HVOS_WARNING, "channel %u: the host has spoilt the %s ring: no more of it",
+			 chan->id, which);
+	}
+	return -EPROTO;
+}
