@@ -46,7 +46,6 @@ struct hvg_device {
 	enum hvg_device_state state; /* (m) */
 	struct hvg_chan *primary; /* (c) */
 	struct hvg_chan *subs; /* (m) */
-	struct hvos_mutex mutex; /* one call into the driver at a time */
 	struct hvos_work work; /* attach, detach, sub-channels */
 };
 
@@ -67,7 +66,7 @@ struct hvg_bus {
 	uint32_t next_open; /* (l) */
 
 	struct hvos_mutex mutex;
-	struct hvg_device *devices; /* (m) */
+	struct hvg_device *devices; /* (m) in the order of their offers */
 	struct hvos_work work; /* what is in the inbox; frees what is gone */
 	struct hvos_event offers_delivered;
 	struct hvos_event progress; /* some work is done: whoever waits for the devices looks again */

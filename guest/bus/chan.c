@@ -212,12 +212,11 @@ void hvg_chan_signal(struct hvg_chan *chan)
 	hvg_hv_signal(&chan->bus->hv, chan->connection_id);
 }
 
-int hvg_chan_break(struct hvg_chan *chan, const char *which)
+void hvg_chan_break(struct hvg_chan *chan, const char *which)
 {
 	if (!__atomic_exchange_n(&chan->broken, 1, __ATOMIC_RELAXED)) {
 		hvg_bus_count(&chan->bus->counters.violations, 1);
 		hvos_log(HVOS_WARNING, "channel %u: the host has spoilt the %s ring: no more of it",
 			 chan->id, which);
 	}
-	return -EPROTO;
 }

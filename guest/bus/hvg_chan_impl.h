@@ -38,8 +38,8 @@ struct hvg_chan {
 /* Ring the host's doorbell for this channel. */
 void hvg_chan_signal(struct hvg_chan *chan);
 
-/* The ring made no sense: one line, a counter, nothing more from this channel. Returns -EPROTO. */
-int hvg_chan_break(struct hvg_chan *chan, const char *which);
+/* The ring made no sense: one line, a counter, nothing more from this channel. */
+void hvg_chan_break(struct hvg_chan *chan, const char *which);
 
 /* 0, -ENODEV or -EPROTO. */
 static inline int hvg_chan_usable(const struct hvg_chan *chan)
@@ -81,7 +81,9 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 	hvos_unlock(&chan->tx_lock);
 	if (signal)
 		hvg_chan_signal(chan);
-	return err == -EPROTO ? hvg_chan_break(chan, "send") : err;
+	if (__builtin_expect(err == -EPROTO, 0))
+		hvg_chan_break(chan, "send");
+	return err;
 }
 
 static inline int HVW_MUST_CHECK hvg_chan_send(struct hvg_chan *chan, uint16_t flags,
@@ -104,8 +106,10 @@ static inline int HVW_MUST_CHECK hvg_chan_next(struct hvg_chan *chan, struct hvw
 
 	if (!err)
 		err = hvw_rx_next(&chan->rx, packet);
-	/* -EPROTO again from a channel that was broken already costs nothing. */
-	return err == -EPROTO ? hvg_chan_break(chan, "receive") : err;
+	/* Said again of a channel that was broken already: no more happens. */
+	if (__builtin_expect(err == -EPROTO, 0))
+		hvg_chan_break(chan, "receive");
+	return err;
 }
 
 static inline int HVW_MUST_CHECK hvg_chan_copy(struct hvg_chan *chan,

@@ -227,7 +227,7 @@ static struct hvg_device *find_device(struct hvg_bus *bus, const struct hvp_msg_
 
 static struct hvg_device *make_device(struct hvg_bus *bus, const struct hvp_msg_offer_channel *offer)
 {
-	struct hvg_device *device = hvos_alloc(sizeof(*device));
+	struct hvg_device *device = hvos_alloc(sizeof(*device)), **link;
 
 	if (!device)
 		return NULL;
@@ -245,8 +245,9 @@ static struct hvg_device *make_device(struct hvg_bus *bus, const struct hvp_msg_
 	}
 	hvos_work_init(&device->work, device_work, device);
 	hvos_mutex_lock(&bus->mutex);
-	device->next = bus->devices;
-	bus->devices = device;
+	for (link = &bus->devices; *link; link = &(*link)->next)
+		;
+	*link = device;
 	hvos_mutex_unlock(&bus->mutex);
 	return device;
 }
