@@ -15,7 +15,7 @@ static const struct hvg_hv_ops hv_ops = {
 };
 
 /* From nothing to the list of offers under way. */
-static int connect(struct hvg_bus *bus, uint32_t version_max, uint32_t version_min)
+static int connect_host(struct hvg_bus *bus, uint32_t version_max, uint32_t version_min)
 {
 	int err = hvg_hv_start(&bus->hv, bus->config.os_id, &hv_ops, bus);
 
@@ -62,7 +62,7 @@ int hvg_bus_start(const struct hvg_bus_config *config, struct hvg_bus **out)
 	hvos_work_init(&bus->work, hvg_offer_work, bus);
 	err = hvos_shared_alloc(&bus->pages, 3);
 	if (!err)
-		err = connect(bus, config->version_max, HVP_VERSION_2_4);
+		err = connect_host(bus, config->version_max, HVP_VERSION_2_4);
 	if (err) {
 		hvos_work_fini(&bus->work);
 		destroy(bus);
@@ -119,7 +119,7 @@ int hvg_bus_resume(struct hvg_bus *bus)
 
 	hvg_offer_restart(bus);
 	/* Drivers have negotiated what depends on it: another version would be another machine. */
-	err = connect(bus, bus->suspended_version, bus->suspended_version);
+	err = connect_host(bus, bus->suspended_version, bus->suspended_version);
 	if (!err)
 		err = hvos_event_wait(&bus->offers_delivered, HVG_REQUEST_TIMEOUT_MS);
 	hvg_offer_drop_missing(bus);

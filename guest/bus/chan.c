@@ -85,7 +85,7 @@ static int make_ring(struct hvg_chan *chan, const struct hvg_chan_config *config
 	return err;
 }
 
-static void listen(struct hvg_chan *chan, hvg_chan_fn signalled, void *ctx)
+static void set_listener(struct hvg_chan *chan, hvg_chan_fn signalled, void *ctx)
 {
 	if (signalled)
 		chan->signalled_ctx = ctx;
@@ -131,7 +131,7 @@ int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	if (err)
 		return err;
 	/* Interrupts may come before the answer. */
-	listen(chan, config->signalled, config->ctx);
+	set_listener(chan, config->signalled, config->ctx);
 	chan->open = true;
 	err = ask_open(chan, config);
 	if (err)
@@ -150,7 +150,7 @@ void hvg_chan_close(struct hvg_chan *chan)
 	if (!chan->open)
 		return;
 	chan->open = false;
-	listen(chan, NULL, NULL);
+	set_listener(chan, NULL, NULL);
 	hvos_interrupt_drain();
 	if (!hvg_chan_revoked(chan)) {
 		err = hvg_conn_post(chan->bus, &message, sizeof(message));

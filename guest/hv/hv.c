@@ -212,7 +212,7 @@ static int share_pages(struct hvg_hv *hv)
 	return err;
 }
 
-static void unshare(struct hvos_shared *shared)
+static void take_back(struct hvos_shared *shared)
 {
 	if (shared->base && hvos_shared_free(shared))
 		hvos_log(HVOS_WARNING, "%u pages stay visible to the host: lost", shared->pages);
@@ -224,10 +224,10 @@ static void unshare_pages(struct hvg_hv *hv)
 	unsigned i;
 
 	for (i = 0; hv->cpus && i < hv->cpu_count; i++) {
-		unshare(&hv->cpus[i].messages);
-		unshare(&hv->cpus[i].events);
+		take_back(&hv->cpus[i].messages);
+		take_back(&hv->cpus[i].events);
 	}
-	unshare(&hv->post);
+	take_back(&hv->post);
 	hvos_free(hv->cpus);
 	hv->cpus = NULL;
 }
