@@ -98,7 +98,10 @@ void hvg_request_begin(struct hvg_bus *bus, struct hvg_request *request, uint32_
 /* Not asked after all. */
 void hvg_request_cancel(struct hvg_bus *bus, struct hvg_request *request);
 
-/* Posts the question and waits. 0: request->answer is there. -ENODEV: rescinded; -ETIMEDOUT; errors of the post. */
+/* The question is posted: wait. 0: request->answer is there. -ENODEV: rescinded; -ETIMEDOUT. */
+int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request) HVW_MUST_CHECK;
+
+/* Both for a question of one message; also errors of the post. */
 int hvg_request_ask(struct hvg_bus *bus, struct hvg_request *request, const void *message,
 		    size_t len) HVW_MUST_CHECK;
 void hvg_request_answer(struct hvg_bus *bus, const struct hvw_msg *msg);

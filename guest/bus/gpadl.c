@@ -78,24 +78,28 @@ int hvg_gpadl_create(struct hvg_chan *chan, const struct hvos_shared *shared, ui
 	struct hvg_request request;
 	uint8_t message[HVP_MESSAGE_PAYLOAD_MAX];
 	uint32_t given, done;
+	bool known = false;
 	size_t len;
-	int err = 0;
+	int err;
 
 	if (!shared->pages || shared->pages > PAGES_MAX)
 		return -EINVAL;
 	given = new_handle(bus);
 	len = build_header(message, chan, shared, given, &done);
 	hvg_request_begin(bus, &request, HVP_MSG_GPADL_CREATED, chan->id, given, chan);
-	/* All but the last message just go; the answer comes to the last. */
-	while (!err && done < shared->pages) {
+	for (;;) {
 		err = hvg_conn_post(bus, message, len);
-		if (!err)
-			len = build_body(message, shared, given, &done);
+		if (err)
+			break;
+		known = true;
+		if (done == shared->pages)
+			break;
+		len = build_body(message, shared, given, &done);
 	}
 	if (err)
 		hvg_request_cancel(bus, &request);
 	else
-		err = hvg_request_ask(bus, &request, message, len);
+		err = hvg_request_wait(bus, &request);
 	if (!err) {
 		/* Refused: the host has forgotten it. */
 		if (request.answer.u.GPADL_CREATED.status != HVP_GPADL_SUCCESS)
@@ -104,7 +108,9 @@ int hvg_gpadl_create(struct hvg_chan *chan, const struct hvos_shared *shared, ui
 		return 0;
 	}
 	/* The host may have all of it, or a part. */
-	return hvg_gpadl_teardown(chan, given) ? -ETIMEDOUT : err == -ETIMEDOUT ? -EIO : err;
+	if (known && hvg_gpadl_teardown(chan, given))
+		return -ETIMEDOUT;
+	return err == -ETIMEDOUT ? -EIO : err;
 }
 
 int hvg_gpadl_teardown(struct hvg_chan *chan, uint32_t handle)

@@ -326,8 +326,9 @@ static void handle_rescind(struct hvg_bus *bus, uint32_t id)
 {
 	struct hvg_chan *chan = id <= HVP_CHANNEL_ID_MAX ? find_chan(bus, id) : NULL;
 
+	/* One that we released before the host took it away, most likely. */
 	if (!chan || hvg_chan_revoked(chan)) {
-		hvg_bus_count(&bus->counters.violations, 1);
+		hvg_bus_count(&bus->counters.unexpected, 1);
 		return;
 	}
 	__atomic_store_n(&chan->revoked, 1, __ATOMIC_SEQ_CST);

@@ -40,17 +40,27 @@ void hvg_request_cancel(struct hvg_bus *bus, struct hvg_request *request)
 	hvos_event_fini(&request->done);
 }
 
+int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request)
+{
+	bool silent = hvos_event_wait(&request->done, HVG_REQUEST_TIMEOUT_MS) != 0;
+
+	/* An answer in the very last moment counts; after the cancel nobody writes there any more. */
+	hvg_request_cancel(bus, request);
+	if (silent && request->result == WAITING) {
+		hvg_bus_count(&bus->counters.timeouts, 1);
+		hvos_log(HVOS_WARNING, "no %s from the host", hvw_msg_name(request->type));
+	}
+	return request->result;
+}
+
 int hvg_request_ask(struct hvg_bus *bus, struct hvg_request *request, const void *message, size_t len)
 {
 	int err = hvg_conn_post(bus, message, len);
 
-	/* What counts is what stands there after the cancel: an answer may come in the last moment, or before a failure. */
-	if (!err && hvos_event_wait(&request->done, HVG_REQUEST_TIMEOUT_MS))
-		hvos_log(HVOS_DEBUG, "no answer %s from the host", hvw_msg_name(request->type));
+	if (!err)
+		return hvg_request_wait(bus, request);
 	hvg_request_cancel(bus, request);
-	if (!err && request->result == WAITING)
-		hvg_bus_count(&bus->counters.timeouts, 1);
-	return err ? err : request->result;
+	return err;
 }
 
 static void answer_ids(const struct hvw_msg *msg, uint32_t id[2])

@@ -131,6 +131,19 @@ static bool take_message(struct hvg_hv *hv, struct hvg_hv_cpu *cpu)
 	return true;
 }
 
+/*
+ * Room may be made between the refusal and our saying that we wait for it, and hvg_hv_resume() looks
+ * only at what was said: so say it, and try once more.
+ */
+static void take_or_stall(struct hvg_hv_cpu *cpu)
+{
+	if (take_message(cpu->hv, cpu))
+		return;
+	__atomic_store_n(&cpu->stalled, 1, __ATOMIC_SEQ_CST);
+	if (take_message(cpu->hv, cpu))
+		__atomic_store_n(&cpu->stalled, 0, __ATOMIC_SEQ_CST);
+}
+
 void hvg_hv_interrupt(void *ctx, unsigned index)
 {
 	struct hvg_hv *hv = ctx;
@@ -142,8 +155,7 @@ void hvg_hv_interrupt(void *ctx, unsigned index)
 	if (!__atomic_load_n(&cpu->online, __ATOMIC_ACQUIRE))
 		return;
 	take_events(hv, cpu);
-	if (!take_message(hv, cpu))
-		__atomic_store_n(&cpu->stalled, 1, __ATOMIC_SEQ_CST);
+	take_or_stall(cpu);
 }
 
 static void resume_cpu(void *ctx)
@@ -151,8 +163,7 @@ static void resume_cpu(void *ctx)
 	struct hvg_hv_cpu *cpu = ctx;
 
 	__atomic_store_n(&cpu->stalled, 0, __ATOMIC_SEQ_CST);
-	if (!take_message(cpu->hv, cpu))
-		__atomic_store_n(&cpu->stalled, 1, __ATOMIC_SEQ_CST);
+	take_or_stall(cpu);
 }
 
 void hvg_hv_resume(struct hvg_hv *hv)
