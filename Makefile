@@ -12,6 +12,7 @@ include mk/sources.mk
 include mk/config.mk
 include mk/rules.mk
 include mk/nested.mk
+include mk/baremetal.mk
 include mk/test.mk
 include mk/coverage.mk
 include mk/install.mk
@@ -24,6 +25,7 @@ clean:
 
 help:
 	@echo 'make                 build/hvhost and build/libhvis-host.a'
+	@echo 'make baremetal       build/hvis-baremetal.elf: the guest driver core on a bare machine'
 	@echo 'make nested          the inner Linux of the nested mode, for machines without usable KVM'
 	@echo 'make demo            install what is missing, build, show the whole thing on a real guest'
 	@echo 'make test            install what is missing, build, run the tests and the core list of VM boots'

@@ -57,6 +57,15 @@ VMM_SRCS += vmm/terminal.c
 VMM_SRCS += vmm/vcpu.c
 VMM_SRCS += vmm/vm.c
 
+# port/baremetal/: with wire/ and guest/ it makes hvis-baremetal.elf
+PORT_BAREMETAL_SRCS += port/baremetal/console.c
+PORT_BAREMETAL_SRCS += port/baremetal/cpu.c
+PORT_BAREMETAL_SRCS += port/baremetal/firmware.c
+PORT_BAREMETAL_SRCS += port/baremetal/main.c
+PORT_BAREMETAL_SRCS += port/baremetal/mem.c
+PORT_BAREMETAL_SRCS += port/baremetal/os.c
+PORT_BAREMETAL_SRCS += port/baremetal/start.S
+
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
