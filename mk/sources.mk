@@ -10,6 +10,27 @@ WIRE_SRCS += wire/hvw_msg.c
 WIRE_SRCS += wire/hvw_pkt.c
 WIRE_SRCS += wire/hvw_ring.c
 
+# guest/: the driver core, compiled once for each port
+GUEST_SRCS += guest/bus/bus.c
+GUEST_SRCS += guest/bus/chan.c
+GUEST_SRCS += guest/bus/conn.c
+GUEST_SRCS += guest/bus/gpadl.c
+GUEST_SRCS += guest/bus/offer.c
+GUEST_SRCS += guest/bus/request.c
+GUEST_SRCS += guest/dev/ic.c
+GUEST_SRCS += guest/dev/ic_heartbeat.c
+GUEST_SRCS += guest/dev/ic_shutdown.c
+GUEST_SRCS += guest/dev/ic_timesync.c
+GUEST_SRCS += guest/hv/hv.c
+GUEST_SRCS += guest/hv/synic.c
+
+# port/sim/: a simulated system for tests
+PORT_SIM_SRCS += port/sim/fiber.c
+PORT_SIM_SRCS += port/sim/machine.c
+PORT_SIM_SRCS += port/sim/memory.c
+PORT_SIM_SRCS += port/sim/sched.c
+PORT_SIM_SRCS += port/sim/sync.c
+
 # host/: with wire/ it makes libhvis-host.a
 HOST_SRCS += host/dev/heartbeat.c
 HOST_SRCS += host/dev/ic.c
@@ -132,6 +153,10 @@ BENCH += bench/boot
 
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
+
+# Programs that run the guest core on port/sim, and what they need for it
+USES_SIM :=
+SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS)
 
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on

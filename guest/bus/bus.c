@@ -14,7 +14,7 @@ static const struct hvg_hv_ops hv_ops = {
 	.message = hvg_conn_message,
 };
 
-/* From nothing to the list of offers under way. */
+/* From nothing to the list of offers under way; after a failure the rest is disconnect()'s. */
 static int connect_host(struct hvg_bus *bus, uint32_t version_max, uint32_t version_min)
 {
 	int err = hvg_hv_start(&bus->hv, bus->config.os_id, &hv_ops, bus);
@@ -24,17 +24,32 @@ static int connect_host(struct hvg_bus *bus, uint32_t version_max, uint32_t vers
 	err = hvg_conn_contact(bus, version_max, version_min);
 	if (!err)
 		err = hvg_conn_request_offers(bus);
-	if (err) {
-		hvg_conn_unload(bus);
-		hvg_hv_stop(&bus->hv);
-	}
 	return err;
+}
+
+static void disconnect(struct hvg_bus *bus)
+{
+	hvg_conn_unload(bus);
+	hvg_hv_stop(&bus->hv);
+	hvg_bus_count(&bus->counters.lost_pages, bus->hv.lost_pages);
+	hvg_bus_count(&bus->counters.violations, bus->hv.bad_messages);
+	bus->hv.lost_pages = 0;
+	bus->hv.bad_messages = 0;
+}
+
+static void lose_pages(struct hvg_bus *bus)
+{
+	if (!bus->contacted && !hvos_shared_free(&bus->pages))
+		return;
+	if (bus->contacted)
+		hvos_shared_lose(&bus->pages);
+	hvos_log(HVOS_WARNING, "pages of the connection stay with the host: lost");
 }
 
 static void destroy(struct hvg_bus *bus)
 {
-	if (bus->pages.base && hvos_shared_free(&bus->pages))
-		hvos_log(HVOS_WARNING, "%u pages stay visible to the host: lost", bus->pages.pages);
+	if (bus->pages.base)
+		lose_pages(bus);
 	hvos_event_fini(&bus->offers_delivered);
 	hvos_event_fini(&bus->progress);
 	hvos_mutex_fini(&bus->mutex);
@@ -55,17 +70,17 @@ int hvg_bus_start(const struct hvg_bus_config *config, struct hvg_bus **out)
 		return -ENOMEM;
 	bus->config = *config;
 	bus->next_gpadl = FIRST_GPADL;
+	bus->closed = true;
 	hvos_lock_init(&bus->lock, "hvg bus");
 	hvos_mutex_init(&bus->mutex, "hvg devices");
 	hvos_event_init(&bus->offers_delivered);
 	hvos_event_init(&bus->progress);
-	hvos_work_init(&bus->work, hvg_offer_work, bus);
+	hvg_offer_restart(bus);
 	err = hvos_shared_alloc(&bus->pages, 3);
 	if (!err)
 		err = connect_host(bus, config->version_max, HVP_VERSION_2_4);
 	if (err) {
-		hvos_work_fini(&bus->work);
-		destroy(bus);
+		hvg_bus_stop(bus);
 		return err;
 	}
 	hvos_log(HVOS_INFO, "VMBus %u.%u", HVP_VERSION_MAJOR(bus->version),
@@ -95,8 +110,7 @@ int hvg_bus_settle(struct hvg_bus *bus, uint32_t timeout_ms)
 void hvg_bus_stop(struct hvg_bus *bus)
 {
 	hvg_offer_detach_all(bus);
-	hvg_conn_unload(bus);
-	hvg_hv_stop(&bus->hv);
+	disconnect(bus);
 	destroy(bus);
 }
 
@@ -107,8 +121,7 @@ int hvg_bus_suspend(struct hvg_bus *bus)
 
 	if (err)
 		return err;
-	hvg_conn_unload(bus);
-	hvg_hv_stop(&bus->hv);
+	disconnect(bus);
 	bus->suspended_version = version;
 	return 0;
 }
@@ -122,8 +135,13 @@ int hvg_bus_resume(struct hvg_bus *bus)
 	err = connect_host(bus, bus->suspended_version, bus->suspended_version);
 	if (!err)
 		err = hvos_event_wait(&bus->offers_delivered, HVG_REQUEST_TIMEOUT_MS);
+	if (err) {
+		hvg_offer_detach_all(bus);
+		disconnect(bus);
+		return err;
+	}
 	hvg_offer_drop_missing(bus);
-	return err;
+	return 0;
 }
 
 /* --- crash -------------------------------------------------------------------------------------------------- */
@@ -227,4 +245,5 @@ void hvg_bus_counters(const struct hvg_bus *bus, struct hvg_bus_counters *counte
 #define READ(name) counters->name = __atomic_load_n(&bus->counters.name, __ATOMIC_RELAXED);
 	HVG_BUS_COUNTERS(READ)
 #undef READ
+	counters->violations += __atomic_load_n(&bus->hv.bad_messages, __ATOMIC_RELAXED);
 }

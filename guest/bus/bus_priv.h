@@ -14,6 +14,9 @@
 /* The host has this long for an answer. Loaded ones have been seen to take many seconds for an open. */
 #define HVG_REQUEST_TIMEOUT_MS 30000u
 
+/* One that let it pass and has said nothing since gets no more than this, or a stop would take hours. */
+#define HVG_SILENT_TIMEOUT_MS 1000u
+
 /* Offers and rescinds on their way from the interrupt to the bus's work; more wait with the host. */
 #define HVG_INBOX_MESSAGES 16u
 
@@ -46,7 +49,7 @@ struct hvg_device {
 	enum hvg_device_state state; /* (m) */
 	struct hvg_chan *primary; /* (c) */
 	struct hvg_chan *subs; /* (m) */
-	struct hvos_work work; /* attach, detach, sub-channels */
+	struct hvos_work work; /* attach, detach, sub-channels: one call into the driver at a time */
 };
 
 struct hvg_bus {
@@ -62,6 +65,10 @@ struct hvg_bus {
 	struct hvw_msg inbox[HVG_INBOX_MESSAGES]; /* (l) a FIFO */
 	unsigned inbox_first, inbox_count; /* (l) */
 	bool closed; /* (l) offers and rescinds are for nobody */
+	bool stopping; /* (m) no new devices, and none is freed */
+	bool working; /* (c) the works are initialised */
+	bool contacted; /* (c) the host may know `pages`: it was told and has not said that it forgot */
+	uint32_t silent; /* (a) 1: the last request got no answer, nor did anything else come since */
 	uint32_t next_gpadl; /* (l) */
 	uint32_t next_open; /* (l) */
 

@@ -6,11 +6,13 @@
 
 #define RING_PAGES_MAX 4096u
 
+/* With the bus's mutex held, so that a rescind finds the channel where it belongs or not at all. */
 int hvg_chan_create(struct hvg_device *device, const struct hvp_msg_offer_channel *offer,
 		    struct hvg_chan **out)
 {
 	struct hvg_chan *chan = hvos_alloc(sizeof(*chan));
 
+	hvos_mutex_assert(&device->bus->mutex);
 	if (!chan)
 		return -ENOMEM;
 	chan->bus = device->bus;
@@ -31,13 +33,16 @@ void hvg_chan_release_id(struct hvg_chan *chan, bool tell)
 		.h.type = HVP_MSG_RELID_RELEASED,
 		.channel_id = chan->id,
 	};
+	bool ours;
 	int err;
 
-	if (__atomic_load_n(&chan->bus->by_id[chan->id], __ATOMIC_RELAXED) != chan)
-		return;
 	/* Before the message, because the host may offer the number again at once. */
-	__atomic_store_n(&chan->bus->by_id[chan->id], NULL, __ATOMIC_RELEASE);
-	if (!tell)
+	hvos_mutex_lock(&chan->bus->mutex);
+	ours = chan->bus->by_id[chan->id] == chan;
+	if (ours)
+		__atomic_store_n(&chan->bus->by_id[chan->id], NULL, __ATOMIC_RELEASE);
+	hvos_mutex_unlock(&chan->bus->mutex);
+	if (!ours || !tell)
 		return;
 	err = hvg_conn_post(chan->bus, &released, sizeof(released));
 	if (err)
@@ -57,12 +62,18 @@ void hvg_chan_destroy(struct hvg_chan *chan)
 /* The host has let go of it, or never will. */
 static void drop_ring(struct hvg_chan *chan, bool host_let_go)
 {
-	if (!host_let_go || hvos_shared_free(&chan->ring)) {
-		hvg_bus_count(&chan->bus->counters.lost_pages, chan->ring.pages);
-		hvos_log(HVOS_WARNING, "channel %u: %u pages stay with the host: lost", chan->id,
-			 chan->ring.pages);
-	}
+	uint32_t pages = chan->ring.pages;
+	bool lost = !host_let_go;
+
+	if (host_let_go)
+		lost = hvos_shared_free(&chan->ring) != 0;
+	else
+		hvos_shared_lose(&chan->ring);
 	chan->ring.base = NULL;
+	if (!lost)
+		return;
+	hvg_bus_count(&chan->bus->counters.lost_pages, pages);
+	hvos_log(HVOS_WARNING, "channel %u: %u pages stay with the host: lost", chan->id, pages);
 }
 
 static int make_ring(struct hvg_chan *chan, const struct hvg_chan_config *config)
@@ -116,12 +127,34 @@ static int ask_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	return request.answer.u.OPEN_RESULT.status == HVP_OPEN_SUCCESS ? 0 : -EIO;
 }
 
+/* `tell`: the host takes it for open, or may. */
+static void close_chan(struct hvg_chan *chan, bool tell)
+{
+	struct hvp_msg_channel_ref message = {
+		.h.type = HVP_MSG_CLOSE_CHANNEL,
+		.channel_id = chan->id,
+	};
+	int err;
+
+	chan->open = false;
+	set_listener(chan, NULL, NULL);
+	hvos_interrupt_drain();
+	if (tell && !hvg_chan_revoked(chan)) {
+		err = hvg_conn_post(chan->bus, &message, sizeof(message));
+		if (err)
+			hvos_log(HVOS_WARNING, "channel %u could not be closed: error %d", chan->id,
+				 -err);
+	}
+	drop_ring(chan, hvg_gpadl_teardown(chan, chan->ring_gpadl) == 0);
+}
+
 int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 {
 	int err;
 
 	if (chan->open || !config->signalled || config->send_pages > RING_PAGES_MAX ||
-	    config->receive_pages > RING_PAGES_MAX || config->cpu >= chan->bus->hv.cpu_count)
+	    config->receive_pages > RING_PAGES_MAX ||
+	    !hvg_hv_cpu_ready(&chan->bus->hv, config->cpu))
 		return -EINVAL;
 	if (hvg_chan_revoked(chan))
 		return -ENODEV;
@@ -134,31 +167,16 @@ int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	set_listener(chan, config->signalled, config->ctx);
 	chan->open = true;
 	err = ask_open(chan, config);
+	/* What the host refused to open it has not open. */
 	if (err)
-		hvg_chan_close(chan);
+		close_chan(chan, err != -EIO);
 	return err;
 }
 
 void hvg_chan_close(struct hvg_chan *chan)
 {
-	struct hvp_msg_channel_ref message = {
-		.h.type = HVP_MSG_CLOSE_CHANNEL,
-		.channel_id = chan->id,
-	};
-	int err;
-
-	if (!chan->open)
-		return;
-	chan->open = false;
-	set_listener(chan, NULL, NULL);
-	hvos_interrupt_drain();
-	if (!hvg_chan_revoked(chan)) {
-		err = hvg_conn_post(chan->bus, &message, sizeof(message));
-		if (err)
-			hvos_log(HVOS_WARNING, "channel %u could not be closed: error %d", chan->id,
-				 -err);
-	}
-	drop_ring(chan, hvg_gpadl_teardown(chan, chan->ring_gpadl) == 0);
+	if (chan->open)
+		close_chan(chan, true);
 }
 
 int hvg_chan_set_cpu(struct hvg_chan *chan, unsigned cpu)
@@ -172,7 +190,7 @@ int hvg_chan_set_cpu(struct hvg_chan *chan, unsigned cpu)
 	struct hvg_request request;
 	int err;
 
-	if (!chan->open || cpu >= bus->hv.cpu_count || !hvos_cpu_online(cpu))
+	if (!chan->open || !hvg_hv_cpu_ready(&bus->hv, cpu))
 		return -EINVAL;
 	if (bus->version < hvw_msg_since(HVP_MSG_MODIFY_CHANNEL))
 		return -EOPNOTSUPP;

@@ -8,6 +8,8 @@
 
 int hvg_conn_post(struct hvg_bus *bus, const void *message, size_t len)
 {
+	if (!bus->hv.started)
+		return -ENODEV;
 	/* Only before the contact may the host not know the connection at all. */
 	return hvg_hv_post(&bus->hv, bus->connection_id, !bus->version, message, len);
 }
@@ -42,13 +44,17 @@ static int try_version(struct hvg_bus *bus, uint32_t version)
 	hvg_request_begin(bus, &request, HVP_MSG_VERSION_RESPONSE, 0, 0, NULL);
 	err = hvg_request_ask(bus, &request, &contact, sizeof(contact));
 	/* A host older than 5.0 does not know the newer connection. */
-	if (err == -ENXIO && version >= HVP_VERSION_5_0)
-		return -EOPNOTSUPP;
+	if (err == -ENXIO)
+		return version >= HVP_VERSION_5_0 ? -EOPNOTSUPP : -ENODEV;
+	/* One that did not answer may still do so. */
+	bus->contacted = true;
 	if (err)
 		return err;
 	response = &request.answer.u.VERSION_RESPONSE;
-	if (!response->supported)
+	if (!response->supported) {
+		bus->contacted = false;
 		return -EOPNOTSUPP;
+	}
 	if (response->connection_state != HVP_CONTACT_OK) {
 		hvos_log(HVOS_ERROR, "the host cannot take the connection now: state %u",
 			 response->connection_state);
@@ -87,6 +93,10 @@ int hvg_conn_request_offers(struct hvg_bus *bus)
 	struct hvp_msg_header message = { .type = HVP_MSG_REQUEST_OFFERS };
 
 	hvos_event_reset(&bus->offers_delivered);
+	hvos_lock(&bus->lock);
+	bus->inbox_count = 0;
+	bus->closed = false;
+	hvos_unlock(&bus->lock);
 	return hvg_conn_post(bus, &message, sizeof(message));
 }
 
@@ -96,13 +106,14 @@ void hvg_conn_unload(struct hvg_bus *bus)
 	struct hvg_request request;
 	int err;
 
-	if (!bus->version)
+	if (!bus->contacted)
 		return;
 	hvg_request_begin(bus, &request, HVP_MSG_UNLOAD_RESPONSE, 0, 0, NULL);
 	err = hvg_request_ask(bus, &request, &message, sizeof(message));
 	if (err)
 		hvos_log(HVOS_WARNING, "the host did not confirm the end of the connection: error %d",
 			 -err);
+	bus->contacted = err != 0;
 	__atomic_store_n(&bus->version, 0, __ATOMIC_RELEASE);
 }
 
@@ -115,7 +126,9 @@ static bool put_in_inbox(struct hvg_bus *bus, const struct hvw_msg *msg)
 
 	hvos_lock(&bus->lock);
 	room = bus->closed || bus->inbox_count < HVG_INBOX_MESSAGES;
-	if (room && !bus->closed) {
+	if (bus->closed) {
+		hvg_bus_count(&bus->counters.unexpected, 1);
+	} else if (room) {
 		bus->inbox[(bus->inbox_first + bus->inbox_count++) % HVG_INBOX_MESSAGES] = *msg;
 		hvos_work_queue(&bus->work);
 	}
@@ -129,6 +142,7 @@ bool hvg_conn_message(void *ctx, const void *payload, size_t len)
 	struct hvw_msg msg;
 
 	hvg_bus_count(&bus->counters.messages, 1);
+	__atomic_store_n(&bus->silent, 0, __ATOMIC_RELAXED);
 	if (hvw_msg_parse(&msg, payload, len, HVP_TO_GUEST)) {
 		hvg_bus_count(&bus->counters.violations, 1);
 		return true;

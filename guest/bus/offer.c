@@ -179,7 +179,7 @@ static void free_gone(struct hvg_bus *bus)
 	struct hvg_device **link = &bus->devices, *gone = NULL, *device;
 
 	hvos_mutex_lock(&bus->mutex);
-	while ((device = *link)) {
+	while (!bus->stopping && (device = *link)) {
 		if (device->state == HVG_DEVICE_GONE) {
 			*link = device->next;
 			device->next = gone;
@@ -220,17 +220,18 @@ static struct hvg_device *find_device(struct hvg_bus *bus, const struct hvp_msg_
 		if (device->state != HVG_DEVICE_GONE &&
 		    hvw_guid_equal(&device->info.instance_id, &offer->instance_id) &&
 		    hvw_guid_equal(&device->info.class_id, &offer->class_id) &&
-		    (device->state == HVG_DEVICE_SUSPENDED || !hvg_chan_revoked(device->primary)))
+		    !hvg_chan_revoked(device->primary))
 			break;
 	return device;
 }
 
-static struct hvg_device *make_device(struct hvg_bus *bus, const struct hvp_msg_offer_channel *offer)
+static int make_device(struct hvg_bus *bus, const struct hvp_msg_offer_channel *offer,
+		       struct hvg_device **out)
 {
 	struct hvg_device *device = hvos_alloc(sizeof(*device)), **link;
 
 	if (!device)
-		return NULL;
+		return -ENOMEM;
 	device->bus = bus;
 	device->info.class_id = offer->class_id;
 	device->info.instance_id = offer->instance_id;
@@ -241,15 +242,14 @@ static struct hvg_device *make_device(struct hvg_bus *bus, const struct hvp_msg_
 	device->state = HVG_DEVICE_NEW;
 	if (hvg_chan_create(device, offer, &device->primary)) {
 		hvos_free(device);
-		return NULL;
+		return -ENOMEM;
 	}
 	hvos_work_init(&device->work, device_work, device);
-	hvos_mutex_lock(&bus->mutex);
 	for (link = &bus->devices; *link; link = &(*link)->next)
 		;
 	*link = device;
-	hvos_mutex_unlock(&bus->mutex);
-	return device;
+	*out = device;
+	return 0;
 }
 
 /* A suspended device is back: under other numbers, most likely. */
@@ -259,9 +259,8 @@ static void return_device(struct hvg_device *device, const struct hvp_msg_offer_
 
 	chan->id = offer->channel_id;
 	chan->connection_id = offer->connection_id;
-	__atomic_store_n(&chan->revoked, 0, __ATOMIC_RELEASE);
 	__atomic_store_n(&device->bus->by_id[chan->id], chan, __ATOMIC_RELEASE);
-	set_state(device, HVG_DEVICE_RETURNED);
+	device->state = HVG_DEVICE_RETURNED;
 }
 
 static bool has_sub(const struct hvg_device *device, uint32_t index)
@@ -281,18 +280,46 @@ static int add_sub(struct hvg_device *device, const struct hvp_msg_offer_channel
 
 	if (err)
 		return err;
-	hvos_mutex_lock(&device->bus->mutex);
 	sub->next = device->subs;
 	device->subs = sub;
-	hvos_mutex_unlock(&device->bus->mutex);
 	return 0;
+}
+
+/* Why this offer cannot be one; NULL: it can. */
+static const char *find_fault(const struct hvg_device *device,
+			      const struct hvp_msg_offer_channel *offer)
+{
+	bool suspended = device && device->state == HVG_DEVICE_SUSPENDED;
+
+	if (offer->subchannel_index) {
+		if (!device || suspended)
+			return "its device is not offered";
+		return has_sub(device, offer->subchannel_index) ? "it is offered already" : NULL;
+	}
+	return device && !suspended ? "it is offered already" : NULL;
+}
+
+static int accept(struct hvg_bus *bus, struct hvg_device *device,
+		  const struct hvp_msg_offer_channel *offer)
+{
+	int err = 0;
+
+	if (offer->subchannel_index)
+		err = add_sub(device, offer);
+	else if (device)
+		return_device(device, offer);
+	else
+		err = make_device(bus, offer, &device);
+	if (!err)
+		hvos_work_queue(&device->work);
+	return err;
 }
 
 static void handle_offer(struct hvg_bus *bus, const struct hvp_msg_offer_channel *offer)
 {
 	uint32_t id = offer->channel_id;
 	struct hvg_device *device;
-	bool suspended, twice;
+	const char *fault;
 
 	if (!id || id > HVP_CHANNEL_ID_MAX || find_chan(bus, id)) {
 		violation(bus, "impossible or used number", id);
@@ -300,40 +327,30 @@ static void handle_offer(struct hvg_bus *bus, const struct hvp_msg_offer_channel
 	}
 	hvos_mutex_lock(&bus->mutex);
 	device = find_device(bus, offer);
-	suspended = device && device->state == HVG_DEVICE_SUSPENDED;
-	twice = device && !suspended &&
-		(!offer->subchannel_index || has_sub(device, offer->subchannel_index));
-	hvos_mutex_unlock(&bus->mutex);
-	if (twice || (offer->subchannel_index && (!device || suspended))) {
-		violation(bus, twice ? "it is offered already" : "its device is not", id);
-		return;
-	}
-	if (suspended) {
-		return_device(device, offer);
-	} else if (offer->subchannel_index) {
-		if (add_sub(device, offer))
-			device = NULL;
-	} else {
-		device = make_device(bus, offer);
-	}
-	if (device)
-		hvos_work_queue(&device->work);
-	else
+	fault = find_fault(device, offer);
+	if (fault)
+		violation(bus, fault, id);
+	else if (!bus->stopping && accept(bus, device, offer))
 		hvos_log(HVOS_ERROR, "out of memory: channel %u is not served", id);
+	hvos_mutex_unlock(&bus->mutex);
 }
 
 static void handle_rescind(struct hvg_bus *bus, uint32_t id)
 {
-	struct hvg_chan *chan = id <= HVP_CHANNEL_ID_MAX ? find_chan(bus, id) : NULL;
+	struct hvg_chan *chan;
 
-	/* One that we released before the host took it away, most likely. */
-	if (!chan || hvg_chan_revoked(chan)) {
+	/* Until the mutex is released nobody gives the channel's number back, and so its memory. */
+	hvos_mutex_lock(&bus->mutex);
+	chan = id <= HVP_CHANNEL_ID_MAX ? find_chan(bus, id) : NULL;
+	if (chan && !hvg_chan_revoked(chan)) {
+		__atomic_store_n(&chan->revoked, 1, __ATOMIC_SEQ_CST);
+		hvg_request_revoke(bus, chan);
+		hvos_work_queue(&chan->device->work);
+	} else {
+		/* One that we released before the host took it away, most likely. */
 		hvg_bus_count(&bus->counters.unexpected, 1);
-		return;
 	}
-	__atomic_store_n(&chan->revoked, 1, __ATOMIC_SEQ_CST);
-	hvg_request_revoke(bus, chan);
-	hvos_work_queue(&chan->device->work);
+	hvos_mutex_unlock(&bus->mutex);
 }
 
 static bool take_from_inbox(struct hvg_bus *bus, struct hvw_msg *msg)
@@ -382,13 +399,20 @@ static void quiesce(struct hvg_bus *bus)
 {
 	struct hvg_device *device;
 
+	if (!bus->working)
+		return;
+	bus->working = false;
+	hvos_mutex_lock(&bus->mutex);
+	bus->stopping = true;
+	hvos_mutex_unlock(&bus->mutex);
+	/* The list stays as it is. Rescinds still end what these wait for. */
+	for (device = bus->devices; device; device = device->next)
+		hvos_work_fini(&device->work);
 	hvos_lock(&bus->lock);
 	bus->closed = true;
 	bus->inbox_count = 0;
 	hvos_unlock(&bus->lock);
 	hvos_work_fini(&bus->work);
-	for (device = bus->devices; device; device = device->next)
-		hvos_work_fini(&device->work);
 }
 
 static void unlink_and_free(struct hvg_bus *bus, struct hvg_device *device)
@@ -463,17 +487,16 @@ void hvg_offer_drop_missing(struct hvg_bus *bus)
 	hvos_mutex_unlock(&bus->mutex);
 }
 
-/* The works are ready again. */
+/* The works are ready. */
 void hvg_offer_restart(struct hvg_bus *bus)
 {
 	struct hvg_device *device;
 
+	bus->stopping = false;
+	bus->working = true;
 	hvos_work_init(&bus->work, hvg_offer_work, bus);
 	for (device = bus->devices; device; device = device->next)
 		hvos_work_init(&device->work, device_work, device);
-	hvos_lock(&bus->lock);
-	bus->closed = false;
-	hvos_unlock(&bus->lock);
 }
 
 bool hvg_offer_settled(struct hvg_bus *bus)

@@ -42,11 +42,15 @@ void hvg_request_cancel(struct hvg_bus *bus, struct hvg_request *request)
 
 int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request)
 {
-	bool silent = hvos_event_wait(&request->done, HVG_REQUEST_TIMEOUT_MS) != 0;
+	uint32_t timeout_ms = __atomic_load_n(&bus->silent, __ATOMIC_RELAXED) ?
+				      HVG_SILENT_TIMEOUT_MS :
+				      HVG_REQUEST_TIMEOUT_MS;
+	bool silent = hvos_event_wait(&request->done, timeout_ms) != 0;
 
 	/* An answer in the very last moment counts; after the cancel nobody writes there any more. */
 	hvg_request_cancel(bus, request);
 	if (silent && request->result == WAITING) {
+		__atomic_store_n(&bus->silent, 1, __ATOMIC_RELAXED);
 		hvg_bus_count(&bus->counters.timeouts, 1);
 		hvos_log(HVOS_WARNING, "no %s from the host", hvw_msg_name(request->type));
 	}

@@ -88,7 +88,7 @@ static void take(struct hvg_ic *ic, const struct hvw_rx_packet *packet)
 
 /* --- the work ------------------------------------------------------------------------------------------- */
 
-/* True: there is more, and nothing but our own patience keeps us from it. */
+/* True: there may be more, and nothing but our own patience keeps us from it. */
 static bool drain(struct hvg_ic *ic)
 {
 	struct hvw_rx_packet packet;
@@ -110,11 +110,11 @@ static void service_work(void *ctx)
 	struct hvg_ic *ic = ctx;
 	bool more;
 
-	do {
-		hvg_chan_mask(ic->chan);
-		more = drain(ic);
-		/* Without room for the answer the next packets wait too: signals for room come masked as well. */
-	} while (!more && !ic->waiting && hvg_chan_unmask(ic->chan));
+	hvg_chan_mask(ic->chan);
+	more = drain(ic);
+	/* Without room for the answer the next packets wait too: signals for room come masked as well. */
+	if (!more && !ic->waiting)
+		more = hvg_chan_unmask(ic->chan);
 	if (more)
 		hvos_work_queue(&ic->work);
 }
@@ -140,7 +140,6 @@ static int open_chan(struct hvg_ic *ic)
 	ic->waiting = 0;
 	ic->act = false;
 	__atomic_store_n(&ic->ready, 0, __ATOMIC_RELAXED);
-	hvos_work_init(&ic->work, service_work, ic);
 	return hvg_chan_open(ic->chan, &config);
 }
 
@@ -155,6 +154,7 @@ int hvg_ic_attach(struct hvg_device *device, const struct hvg_ic_service *servic
 	ic->device = device;
 	ic->chan = hvg_device_chan(device);
 	hvg_device_set_data(device, ic);
+	hvos_work_init(&ic->work, service_work, ic);
 	if (service->init)
 		service->init(ic);
 	err = open_chan(ic);
@@ -170,6 +170,7 @@ int hvg_ic_suspend(struct hvg_device *device)
 	/* First the work, which uses the rings; interrupts then queue it in vain. */
 	hvos_work_fini(&ic->work);
 	hvg_chan_close(ic->chan);
+	hvos_work_init(&ic->work, service_work, ic);
 	return 0;
 }
 

@@ -90,16 +90,21 @@ static uint32_t sample(struct hvg_ic *ic, uint8_t *body, size_t size)
 int hvg_timesync_read(const struct hvg_device *device, uint64_t *host_time, uint64_t *reference)
 {
 	struct timesync *timesync = hvg_device_data(device);
-	uint64_t now = hvg_device_reference(device), age;
+	uint64_t now = hvg_device_reference(device), age, sampled_time;
 	bool sampled;
 
 	hvos_lock(&timesync->lock);
 	sampled = timesync->sampled;
 	age = now - timesync->reference;
-	*host_time = timesync->host_time + age;
+	sampled_time = timesync->host_time;
 	hvos_unlock(&timesync->lock);
+	if (!sampled)
+		return -EAGAIN;
+	if (age > AGE_MAX_TICKS)
+		return -ESTALE;
+	*host_time = sampled_time + age;
 	*reference = now;
-	return !sampled ? -EAGAIN : age > AGE_MAX_TICKS ? -ESTALE : 0;
+	return 0;
 }
 
 static void init(struct hvg_ic *ic)

@@ -18,6 +18,17 @@
 
 /* --- pages that the hypervisor knows -------------------------------------------------------------- */
 
+static void take_back(struct hvg_hv *hv, struct hvos_shared *shared)
+{
+	uint32_t pages = shared->pages;
+
+	if (shared->base && hvos_shared_free(shared)) {
+		hvos_log(HVOS_WARNING, "%u pages stay visible to the host: lost", pages);
+		hv->lost_pages += pages;
+	}
+	shared->base = NULL;
+}
+
 /* A page register: reserved bits are kept. */
 static void set_page(uint32_t reg, uint64_t gpn)
 {
@@ -80,9 +91,7 @@ static void stop_clock(struct hvg_hv *hv)
 	if (!hv->tsc.base)
 		return;
 	clear_page(HVG_REG_REFERENCE_TSC);
-	if (hvos_shared_free(&hv->tsc))
-		hvos_log(HVOS_WARNING, "a page stays visible to the host: lost");
-	hv->tsc.base = NULL;
+	take_back(hv, &hv->tsc);
 }
 
 /* --- reference time --------------------------------------------------------------------------------- */
@@ -212,22 +221,15 @@ static int share_pages(struct hvg_hv *hv)
 	return err;
 }
 
-static void take_back(struct hvos_shared *shared)
-{
-	if (shared->base && hvos_shared_free(shared))
-		hvos_log(HVOS_WARNING, "%u pages stay visible to the host: lost", shared->pages);
-	shared->base = NULL;
-}
-
 static void unshare_pages(struct hvg_hv *hv)
 {
 	unsigned i;
 
 	for (i = 0; hv->cpus && i < hv->cpu_count; i++) {
-		take_back(&hv->cpus[i].messages);
-		take_back(&hv->cpus[i].events);
+		take_back(hv, &hv->cpus[i].messages);
+		take_back(hv, &hv->cpus[i].events);
 	}
-	take_back(&hv->post);
+	take_back(hv, &hv->post);
 	hvos_free(hv->cpus);
 	hv->cpus = NULL;
 }

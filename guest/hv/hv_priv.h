@@ -47,6 +47,7 @@ struct hvg_hv {
 	bool started; /* (c) */
 	bool interrupts; /* (c) hvos_interrupt_start() was done */
 	uint64_t bad_messages; /* (a) too long, or of an unknown kind */
+	uint32_t lost_pages; /* (c) after hvg_hv_stop(): they stay visible to the host */
 };
 
 /* T. -ENODEV: no Hyper-V, or one without what VMBus needs. `os_id`: GUEST_OS_ID. Half done, it is undone. */
@@ -59,6 +60,9 @@ void hvg_hv_stop(struct hvg_hv *hv);
 /* T. The SynIC of one processor. -ENODEV: it is not running. */
 int hvg_hv_cpu_start(struct hvg_hv *hv, unsigned cpu) HVW_MUST_CHECK;
 void hvg_hv_cpu_stop(struct hvg_hv *hv, unsigned cpu);
+
+/* A. The host can interrupt it. */
+bool hvg_hv_cpu_ready(const struct hvg_hv *hv, unsigned cpu);
 
 /* A. Number of that processor for the host; 0 for one without SynIC. */
 uint32_t hvg_hv_vp(const struct hvg_hv *hv, unsigned cpu);

@@ -23,6 +23,7 @@ void hvg_hv_synic_on(void *ctx)
 	struct hvg_hv_cpu *cpu = ctx;
 	const uint64_t page = ~(uint64_t)(HVP_PAGE_SIZE - 1) | HVP_MSR_ENABLE;
 	const uint32_t sint = HVG_REG_SINT0 + HVP_VMBUS_SINT;
+
 	hvw_zero(cpu->messages.base, HVP_PAGE_SIZE);
 	hvw_zero(cpu->events.base, HVP_PAGE_SIZE);
 	__atomic_store_n(&cpu->vp, (uint32_t)hvg_arch_get(HVG_REG_VP_INDEX), __ATOMIC_RELAXED);
@@ -64,6 +65,11 @@ void hvg_hv_cpu_stop(struct hvg_hv *hv, unsigned cpu)
 	/* One that stopped running without telling has lost its SynIC with everything else. */
 	if (hvos_cpu_call(cpu, hvg_hv_synic_off, &hv->cpus[cpu]))
 		__atomic_store_n(&hv->cpus[cpu].online, 0, __ATOMIC_RELEASE);
+}
+
+bool hvg_hv_cpu_ready(const struct hvg_hv *hv, unsigned cpu)
+{
+	return cpu < hv->cpu_count && __atomic_load_n(&hv->cpus[cpu].online, __ATOMIC_ACQUIRE);
 }
 
 uint32_t hvg_hv_vp(const struct hvg_hv *hv, unsigned cpu)

@@ -111,6 +111,11 @@ int hvos_shared_free(struct hvos_shared *shared)
 	return 0;
 }
 
+void hvos_shared_lose(struct hvos_shared *shared)
+{
+	(void)shared; /* nobody has it any more, and so it stays taken */
+}
+
 uint64_t hvos_shared_gpn(const struct hvos_shared *shared, uint32_t page)
 {
 	return ((uint64_t)(uintptr_t)shared->base >> HVP_PAGE_SHIFT) + page;

@@ -73,6 +73,11 @@ int hvos_shared_free(struct hvos_shared *shared)
 	return 0;
 }
 
+void hvos_shared_lose(struct hvos_shared *shared)
+{
+	__atomic_fetch_add(&user.lost_pages, shared->pages, __ATOMIC_RELAXED);
+}
+
 uint64_t hvos_shared_gpn(const struct hvos_shared *shared, uint32_t page)
 {
 	return (user.config->memory_gpa >> HVP_PAGE_SHIFT) + page_of(shared) + page;

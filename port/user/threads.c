@@ -375,7 +375,7 @@ unsigned user_stop(void)
 	for (page = 0; page < user.pages; page++)
 		shared += user.used[page];
 	left += complain("allocations", user.allocations);
-	left += complain("shared pages", shared);
+	left += complain("shared pages", shared - user.lost_pages);
 	left += complain("queued works", user.works != NULL);
 	left += complain("armed timers", user.timers != NULL);
 	left += complain("interrupt functions", user.interrupt_fn != NULL);

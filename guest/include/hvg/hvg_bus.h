@@ -53,7 +53,11 @@ int hvg_bus_settle(struct hvg_bus *bus, uint32_t timeout_ms) HVW_MUST_CHECK;
 /* Detach all drivers, tell the host, take back every page, free the bus. The way to kexec and module unload. */
 void hvg_bus_stop(struct hvg_bus *bus);
 
-/* Hibernation and its like: afterwards the host may forget us. Then again: same version, same devices as far as they are there. */
+/*
+ * Hibernation and its like: after a suspend the host may forget us. A resume brings back the same version and
+ * the same devices, as far as they are there. After a failed one there is no device and no connection any
+ * more; only hvg_bus_stop() is left, which also may come in place of a resume.
+ */
 int hvg_bus_suspend(struct hvg_bus *bus) HVW_MUST_CHECK;
 int hvg_bus_resume(struct hvg_bus *bus) HVW_MUST_CHECK;
 

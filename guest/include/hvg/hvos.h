@@ -51,6 +51,9 @@ int hvos_shared_alloc(struct hvos_shared *shared, uint32_t pages) HVW_MUST_CHECK
  */
 int hvos_shared_free(struct hvos_shared *shared) HVW_MUST_CHECK;
 
+/* T. The host does not give it up: as if hvos_shared_free() had failed. The port may count it; it is used no more. */
+void hvos_shared_lose(struct hvos_shared *shared);
+
 /* A. The number by which the host knows page `page`. */
 uint64_t hvos_shared_gpn(const struct hvos_shared *shared, uint32_t page);
 
@@ -127,7 +130,10 @@ void hvos_timer_stop(struct hvos_timer *timer);
 unsigned hvos_cpu_count(void);
 bool hvos_cpu_online(unsigned cpu);
 
-/* T. Run `fn` on that processor in context A and wait for its end. -ENODEV: it is not running. */
+/*
+ * T. Run `fn` on that processor in context A, not within a run of the interrupt function there, and wait
+ * for its end. -ENODEV: it is not running.
+ */
 int hvos_cpu_call(unsigned cpu, hvos_fn fn, void *ctx) HVW_MUST_CHECK;
 
 /* The hypervisor's interrupt; it is acknowledged to the interrupt controller by the port. Context A, on processor `cpu`. */
@@ -135,6 +141,8 @@ typedef void (*hvos_interrupt_fn)(void *ctx, unsigned cpu);
 
 /* T. *vector gets what the hypervisor is to raise on each processor. -EBUSY: there is none left. */
 int hvos_interrupt_start(hvos_interrupt_fn fn, void *ctx, uint8_t *vector) HVW_MUST_CHECK;
+
+/* T. When it returns `fn` is not running and does not run again. */
 void hvos_interrupt_stop(void);
 
 /* T. Returns when each run of the interrupt function that had begun, on any processor, has ended. */
