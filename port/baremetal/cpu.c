@@ -164,9 +164,13 @@ static void init_idt(void)
 
 /* --- clock ------------------------------------------------------------------------------------------ */
 
-/* What the APIC's timer and the TSC count in 1/50 s, measured at once. */
+/*
+ * What the APIC's timer and the TSC count in 1/50 s, measured at once. A virtual processor may be off
+ * its real one meanwhile, so where the hypervisor tells the TSC's frequency, that counts.
+ */
 static void calibrate(uint32_t *apic_ticks)
 {
+	struct hvg_features features;
 	uint64_t tsc;
 
 	apic_write(APIC_DIVIDE, APIC_DIVIDE_16);
@@ -179,6 +183,9 @@ static void calibrate(uint32_t *apic_ticks)
 	while (!(bm_in8(PIT_GATE) & PIT_OUT))
 		;
 	tsc_hz = (hvg_arch_clock() - tsc) * 50;
+	if (hvg_arch_detect(&features) && features.access & HVP_ACCESS_FREQUENCY &&
+	    features.misc & HVP_FEATURE_FREQUENCY)
+		tsc_hz = hvg_arch_get(HVP_MSR_TSC_FREQUENCY);
 	*apic_ticks = 0xffffffffu - apic_read(APIC_NOW);
 }
 
