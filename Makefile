@@ -13,6 +13,7 @@ include mk/config.mk
 include mk/rules.mk
 include mk/nested.mk
 include mk/baremetal.mk
+include mk/guests.mk
 include mk/test.mk
 include mk/coverage.mk
 include mk/install.mk

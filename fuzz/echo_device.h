@@ -8,21 +8,28 @@
 
 #include <hvh/hvh_channel.h>
 
-#define ECHO_PACKET_MAX 512u
+#define ECHO_PACKET_MAX	 512u
+#define ECHO_SUBCHANNELS 4u /* at most */
+
+/* Of one channel. */
+struct echo_lane {
+	struct hvh_channel *draining; /* closed, and not said to be stopped yet */
+	bool open;
+	uint32_t kept_len; /* of a packet that found no room; 0: none */
+	uint64_t kept_id;
+	uint8_t kept[ECHO_PACKET_MAX];
+};
 
 struct echo_device {
 	struct hvh_device device;
 	int open_result; /* what the next opens answer */
 	bool slow; /* closes wait for echo_device_drain() */
-	struct hvh_channel *draining; /* closed, and not said to be stopped yet */
-	bool open;
+	unsigned subchannels; /* asked for whenever it is opened */
 	uint64_t period_ns; /* 0: no timer; else armed while open */
 	uint64_t expired;
 	uint64_t echoed;
 	uint64_t notified;
-	uint32_t kept_len; /* of a packet that found no room; 0: none */
-	uint64_t kept_id;
-	uint8_t kept[ECHO_PACKET_MAX];
+	struct echo_lane lanes[1 + ECHO_SUBCHANNELS]; /* the first channel, then sub-channels */
 };
 
 void echo_device_init(struct echo_device *echo, uint8_t instance);

@@ -51,28 +51,41 @@ static void trace_message(struct embedder *e, const struct embedder_message *mes
 		       hex);
 }
 
-/* A test may add more, and looks after them itself. */
-static unsigned channels_of(const struct embedder *e)
-{
-	return EMBEDDER_CHANNELS + e->with_timesync;
-}
-
 /* --- invariants ------------------------------------------------------------------------------ */
 
-static void check_channel(struct hvh_server *server, const struct hvh_channel *channel)
+static void check_place(struct embedder *e, const struct hvh_channel *channel)
 {
+	struct hvh_server *server = e->server;
+
+	/* A load that failed half way leaves them so until the server goes; and this is quadratic. */
+	if (e->muted || server->channel_count > EMBEDDER_CHANNELS_MAX)
+		return;
+	EMBEDDER_REQUIRE(channel->id && channel->id <= HVP_CHANNEL_ID_MAX &&
+			 hvh_server_any_channel(server, channel->id) == channel);
+	/* Sub-channels live behind their device's first channel, and only while that is open. */
+	if (channel->index && channel->device && hvh_device_channel(channel->device, channel->index))
+		EMBEDDER_REQUIRE(channel->device->channel->state == CHANNEL_OPEN ||
+				 channel->device->channel->restored);
+	if (channel->stop_due)
+		EMBEDDER_REQUIRE(hvh_device_subchannels_busy(channel->device));
+	/* An offer waits exactly while there is what it waits for. */
+	EMBEDDER_REQUIRE(hvh_channel_blocked(channel) == (channel->state == CHANNEL_REOFFERED));
+}
+
+static void check_channel(struct embedder *e, const struct hvh_channel *channel)
+{
+	struct hvh_server *server = e->server;
 	bool mapped = channel->ring.base != NULL;
 	const struct gpadl *gpadl;
 
 	EMBEDDER_REQUIRE(channel->state < CHANNEL_STATES);
 	EMBEDDER_REQUIRE(mapped == (channel->ring_gpadl != 0));
-	EMBEDDER_REQUIRE(mapped ==
-			 (channel->state != CHANNEL_RELEASED && channel->state != CHANNEL_OFFERED));
+	EMBEDDER_REQUIRE(mapped == hvh_channel_owned(channel));
+	EMBEDDER_REQUIRE((channel->device == NULL) == (channel->state == CHANNEL_REVOKED));
 	if (!mapped)
 		return;
 	gpadl = hvh_gpadl_find(server, channel->ring_gpadl);
-	EMBEDDER_REQUIRE(gpadl && gpadl->channel_id == channel->id &&
-			 gpadl->state != GPADL_ASSEMBLING);
+	EMBEDDER_REQUIRE(gpadl && gpadl->channel_id == channel->id && gpadl->filled == gpadl->bytes);
 	/* Device access to the ring ends with the machine's memory: nobody may be beyond it. */
 	EMBEDDER_REQUIRE(channel->broken || !channel->running ||
 			 channel->rx.size + channel->tx.size + 2 * HVP_PAGE_SIZE ==
@@ -86,7 +99,8 @@ void embedder_check(struct embedder *e)
 	const struct gpadl *gpadl;
 
 	for (i = 0; i < server->channel_count; i++) {
-		check_channel(server, server->channels[i]);
+		check_place(e, server->channels[i]);
+		check_channel(e, server->channels[i]);
 		open += server->channels[i]->state == CHANNEL_OPEN;
 		mapped += server->channels[i]->ring.base != NULL;
 	}
@@ -96,8 +110,9 @@ void embedder_check(struct embedder *e)
 		gpadls++;
 		pages += gpadl->pages;
 		EMBEDDER_REQUIRE(gpadl->filled <= gpadl->bytes);
-		EMBEDDER_REQUIRE((gpadl->state == GPADL_ASSEMBLING) ==
-				 (gpadl->filled < gpadl->bytes));
+		EMBEDDER_REQUIRE((gpadl->state == GPADL_ASSEMBLING ||
+				  gpadl->state == GPADL_ABORTED) == (gpadl->filled < gpadl->bytes));
+		EMBEDDER_REQUIRE(e->muted || hvh_server_any_channel(server, gpadl->channel_id));
 		for (i = 0; i < server->channel_count; i++)
 			used |= server->channels[i]->ring_gpadl == gpadl->handle;
 		/* A load that failed half way may leave some until the reset is through. */
@@ -106,7 +121,7 @@ void embedder_check(struct embedder *e)
 	EMBEDDER_REQUIRE(server->stats.gpadls == gpadls && gpadls <= GPADL_MAX);
 	EMBEDDER_REQUIRE(server->stats.gpadl_pages == pages && pages <= GPADL_PAGES_MAX);
 	EMBEDDER_REQUIRE(server->stats.channels_open == open);
-	EMBEDDER_REQUIRE(server->waiting_count <= MESSAGES_WAITING_LIMIT(server->channel_count));
+	EMBEDDER_REQUIRE(server->waiting_count <= MESSAGES_WAITING_LIMIT);
 	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == mapped);
 	if (server->state == CONNECTION_NONE)
 		EMBEDDER_REQUIRE(!gpadls && !mapped && !server->version);
@@ -115,16 +130,24 @@ void embedder_check(struct embedder *e)
 /* An answer goes out: what it gives back is given back. */
 static void check_answer(struct embedder *e, const void *bytes)
 {
+	const struct hvh_channel *channel;
 	struct hvw_msg msg;
 	unsigned i;
 
 	EMBEDDER_REQUIRE(hvw_msg_parse(&msg, bytes, HVP_MESSAGE_PAYLOAD_MAX, HVP_TO_GUEST) == 0);
 	if (msg.u.h.type == HVP_MSG_UNLOAD_RESPONSE || msg.u.h.type == HVP_MSG_VERSION_RESPONSE)
 		EMBEDDER_REQUIRE(!e->server->gpadls && !hvh_mem_held(e->mem));
-	for (i = 0; msg.u.h.type == HVP_MSG_GPADL_TORNDOWN && i < channels_of(e); i++)
+	for (i = 0; msg.u.h.type == HVP_MSG_GPADL_TORNDOWN && i < e->server->channel_count; i++)
 		EMBEDDER_REQUIRE(e->server->channels[i]->ring_gpadl != msg.u.GPADL_TORNDOWN.gpadl);
-	if (msg.u.h.type == HVP_MSG_OPEN_RESULT && msg.u.OPEN_RESULT.status)
-		EMBEDDER_REQUIRE(!e->server->channels[msg.u.OPEN_RESULT.channel_id - 1]->ring.base);
+	if (msg.u.h.type == HVP_MSG_OPEN_RESULT && msg.u.OPEN_RESULT.status) {
+		channel = hvh_server_known_channel(e->server, msg.u.OPEN_RESULT.channel_id);
+		EMBEDDER_REQUIRE(!channel || !channel->ring.base);
+	}
+	if (msg.u.h.type == HVP_MSG_RESCIND_OFFER) {
+		channel = hvh_server_known_channel(e->server, msg.u.RESCIND_OFFER.channel_id);
+		EMBEDDER_REQUIRE(channel && channel->state == CHANNEL_REVOKED &&
+				 !channel->ring.base);
+	}
 }
 
 static void action_done(struct embedder *e)
@@ -170,18 +193,24 @@ static void op_signal(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag)
 	struct embedder *e = ctx;
 
 	EMBEDDER_REQUIRE(vp < e->config.vps && sint == HVP_VMBUS_SINT && flag >= 1 &&
-			 flag <= channels_of(e));
+			 flag <= EMBEDDER_CHANNELS_MAX);
 	e->signals[flag - 1]++;
 	e->signal_vp[flag - 1] = vp;
 }
 
 static unsigned index_of(struct embedder *e, const struct hvh_channel *channel)
 {
-	unsigned i = 0;
+	struct hvh_channel_info info;
 
-	while (hvh_server_channel(e->server, i) != channel)
-		EMBEDDER_REQUIRE(++i < channels_of(e));
-	return i;
+	hvh_channel_info(channel, &info);
+	EMBEDDER_REQUIRE(info.id >= 1 && info.id <= EMBEDDER_CHANNELS_MAX);
+	EMBEDDER_REQUIRE(embedder_channel(e, info.id - 1) == channel);
+	return info.id - 1;
+}
+
+struct hvh_channel *embedder_channel(struct embedder *e, unsigned channel)
+{
+	return hvh_server_any_channel(e->server, channel + 1);
 }
 
 static void do_task(struct embedder *e, struct embedder_task task);
@@ -298,6 +327,30 @@ static void op_trace_packet(void *ctx, const struct hvh_trace_packet *packet)
 	}
 }
 
+static void device_destroy(struct hvh_device *device, enum embedder_slot slot)
+{
+	if (slot == EMBEDDER_HEARTBEAT)
+		hvh_heartbeat_destroy(device);
+	else if (slot == EMBEDDER_SHUTDOWN)
+		hvh_shutdown_destroy(device);
+	else if (slot == EMBEDDER_TIMESYNC)
+		hvh_timesync_destroy(device);
+	else if (slot >= EMBEDDER_HOT)
+		free(device);
+}
+
+static void op_device_removed(void *ctx, struct hvh_device *device)
+{
+	struct embedder *e = ctx;
+	unsigned i = 0;
+
+	while (e->leaving[i].device != device)
+		EMBEDDER_REQUIRE(++i < e->leaving_count);
+	device_destroy(device, e->leaving[i].slot);
+	e->leaving[i] = e->leaving[--e->leaving_count];
+	e->removed++;
+}
+
 static const struct hvh_server_ops server_ops = {
 	.post_message = op_post_message,
 	.signal = op_signal,
@@ -306,6 +359,7 @@ static const struct hvh_server_ops server_ops = {
 	.channel_drained = op_channel_drained,
 	.timer = op_timer,
 	.attention = op_attention,
+	.device_removed = op_device_removed,
 	.now_ns = op_now_ns,
 	.log = op_log,
 	.trace_message = op_trace_message,
@@ -321,9 +375,10 @@ static bool on_owner_loop(enum embedder_work work)
 
 static void do_task(struct embedder *e, struct embedder_task task)
 {
-	struct hvh_channel *channel = hvh_server_channel(e->server, task.channel);
+	struct hvh_channel *channel = embedder_channel(e, task.channel);
 	int result;
 
+	EMBEDDER_REQUIRE(channel || task.work == EMBEDDER_WORK);
 	switch (task.work) {
 	case EMBEDDER_START:
 		/* Ours before the device is: it may arm its timer. */
@@ -333,8 +388,7 @@ static void do_task(struct embedder *e, struct embedder_task task)
 		queue(e, EMBEDDER_STARTED, task.channel, result);
 		break;
 	case EMBEDDER_STARTED:
-		hvh_server_started(e->server, channel, task.result);
-		if (!task.result)
+		if (hvh_server_started(e->server, channel, task.result))
 			queue(e, EMBEDDER_NOTIFY, task.channel, 0);
 		break;
 	case EMBEDDER_NOTIFY:
@@ -401,9 +455,14 @@ void embedder_doorbell(struct embedder *e, uint32_t connection_id)
 	unsigned i;
 
 	/* Also for a channel that is stopped: a doorbell may be on its way when that happens. */
-	for (i = 0; i < channels_of(e); i++)
-		if (hvh_server_channel(e->server, i)->connection_id == connection_id)
-			hvh_channel_notify(hvh_server_channel(e->server, i));
+	for (i = 0; i < e->server->channel_count; i++) {
+		struct hvh_channel *channel = hvh_server_channel(e->server, i);
+
+		if (channel->connection_id == connection_id && hvh_channel_owned(channel)) {
+			hvh_channel_notify(channel);
+			break;
+		}
+	}
 	action_done(e);
 }
 
@@ -450,7 +509,7 @@ void embedder_advance(struct embedder *e, uint64_t ns)
 		if (e->now_ns < e->deadline_ns[i])
 			e->now_ns = e->deadline_ns[i];
 		e->deadline_ns[i] = 0;
-		hvh_channel_expire(hvh_server_channel(e->server, (unsigned)i), e->now_ns);
+		hvh_channel_expire(embedder_channel(e, (unsigned)i), e->now_ns);
 		action_done(e);
 	}
 	e->now_ns = until_ns;
@@ -458,7 +517,15 @@ void embedder_advance(struct embedder *e, uint64_t ns)
 
 void embedder_drain(struct embedder *e)
 {
+	unsigned i;
+
 	echo_device_drain(&e->echo);
+	for (i = EMBEDDER_HOT; i < EMBEDDER_SLOTS; i++)
+		if (e->slots[i])
+			echo_device_drain((struct echo_device *)e->slots[i]);
+	for (i = 0; i < e->leaving_count; i++)
+		if (e->leaving[i].slot >= EMBEDDER_HOT)
+			echo_device_drain((struct echo_device *)e->leaving[i].device);
 	action_done(e);
 }
 
@@ -480,7 +547,8 @@ static void shutdown_done(void *ctx, int result, uint32_t status)
 
 int embedder_shutdown(struct embedder *e, uint32_t flags)
 {
-	int err = hvh_shutdown_request(e->shutdown, flags, "bye", shutdown_done, e);
+	int err = e->shutdown ? hvh_shutdown_request(e->shutdown, flags, "bye", shutdown_done, e) :
+				-ENOENT;
 
 	action_done(e);
 	return err;
@@ -497,25 +565,106 @@ static bool clock_read(void *ctx, uint64_t *host_time, uint64_t *reference_time)
 	return !e->clock_stopped;
 }
 
-static void server_make(struct embedder *e)
+struct echo_device *embedder_echo(struct embedder *e, enum embedder_slot slot)
 {
-	struct echo_device old = e->echo;
+	return slot == EMBEDDER_ECHO || slot >= EMBEDDER_HOT ?
+		       (struct echo_device *)e->slots[slot] :
+		       NULL;
+}
 
-	EMBEDDER_REQUIRE(hvh_heartbeat_create(&e->heartbeat) == 0);
-	EMBEDDER_REQUIRE(hvh_shutdown_create(&e->shutdown) == 0);
-	echo_device_init(&e->echo, 1);
-	/* How the test wants it to behave is no state of the device. */
-	e->echo.slow = old.slow;
-	e->echo.open_result = old.open_result;
-	e->echo.period_ns = old.period_ns;
+static struct hvh_device *device_create(struct embedder *e, enum embedder_slot slot)
+{
+	struct echo_device old = e->echo, *echo;
+	struct hvh_device *device = NULL;
+
+	switch (slot) {
+	case EMBEDDER_HEARTBEAT:
+		EMBEDDER_REQUIRE(hvh_heartbeat_create(&device) == 0);
+		break;
+	case EMBEDDER_SHUTDOWN:
+		EMBEDDER_REQUIRE(hvh_shutdown_create(&device) == 0);
+		break;
+	case EMBEDDER_ECHO:
+		echo_device_init(&e->echo, 1);
+		/* How the test wants it to behave is no state of the device. */
+		e->echo.slow = old.slow;
+		e->echo.open_result = old.open_result;
+		e->echo.period_ns = old.period_ns;
+		return &e->echo.device;
+	case EMBEDDER_TIMESYNC:
+		EMBEDDER_REQUIRE(hvh_timesync_create(clock_read, e, &device) == 0);
+		break;
+	default:
+		echo = malloc(sizeof(*echo));
+		EMBEDDER_REQUIRE(echo);
+		echo_device_init(echo, (uint8_t)(1 + slot));
+		device = &echo->device;
+	}
+	return device;
+}
+
+static void set_slot(struct embedder *e, enum embedder_slot slot, struct hvh_device *device)
+{
+	e->slots[slot] = device;
+	e->heartbeat = e->slots[EMBEDDER_HEARTBEAT];
+	e->shutdown = e->slots[EMBEDDER_SHUTDOWN];
+	e->timesync = e->slots[EMBEDDER_TIMESYNC];
+}
+
+static int device_add(struct embedder *e, enum embedder_slot slot)
+{
+	struct hvh_device *device;
+	unsigned i;
+	int err;
+
+	if (e->slots[slot])
+		return -EBUSY;
+	for (i = 0; i < e->leaving_count; i++)
+		if (e->leaving[i].device == &e->echo.device && slot == EMBEDDER_ECHO)
+			return -EBUSY;
+	device = device_create(e, slot);
+	err = hvh_server_add(e->server, device);
+	if (err)
+		device_destroy(device, slot);
+	else
+		set_slot(e, slot, device);
+	return err;
+}
+
+int embedder_add(struct embedder *e, enum embedder_slot slot)
+{
+	int err = device_add(e, slot);
+
+	action_done(e);
+	return err;
+}
+
+int embedder_remove(struct embedder *e, enum embedder_slot slot)
+{
+	struct hvh_device *device = e->slots[slot];
+	int err;
+
+	if (!device)
+		return -ENOENT;
+	EMBEDDER_REQUIRE(e->leaving_count < EMBEDDER_CHANNELS_MAX);
+	e->leaving[e->leaving_count].device = device;
+	e->leaving[e->leaving_count++].slot = slot;
+	set_slot(e, slot, NULL);
+	err = hvh_server_remove(e->server, device);
+	EMBEDDER_REQUIRE(hvh_server_remove(e->server, device) == -ENOENT);
+	action_done(e);
+	return err;
+}
+
+/* `there`: a bit for each slot. */
+static void server_make(struct embedder *e, unsigned there)
+{
+	unsigned slot;
+
 	EMBEDDER_REQUIRE(hvh_server_create(e->mem, &e->config, &server_ops, e, &e->server) == 0);
-	EMBEDDER_REQUIRE(hvh_server_add(e->server, e->heartbeat) == 0);
-	EMBEDDER_REQUIRE(hvh_server_add(e->server, e->shutdown) == 0);
-	EMBEDDER_REQUIRE(hvh_server_add(e->server, &e->echo.device) == 0);
-	if (!e->with_timesync)
-		return;
-	EMBEDDER_REQUIRE(hvh_timesync_create(clock_read, e, &e->timesync) == 0);
-	EMBEDDER_REQUIRE(hvh_server_add(e->server, e->timesync) == 0);
+	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
+		if (there & 1u << slot)
+			EMBEDDER_REQUIRE(device_add(e, slot) == 0);
 }
 
 /* Stop everything as the contract of hvh_server_destroy() wants it. */
@@ -538,15 +687,18 @@ static void server_drop(struct embedder *e)
 		embedder_run(e);
 		embedder_drain(e);
 	} while (e->task_count);
-	for (i = 0; i < channels_of(e); i++)
-		EMBEDDER_REQUIRE(!e->owned[i] && !e->deadline_ns[i] &&
-				 e->server->channels[i]->state == CHANNEL_RELEASED);
+	for (i = 0; i < EMBEDDER_CHANNELS_MAX; i++)
+		EMBEDDER_REQUIRE(!e->owned[i] && !e->deadline_ns[i]);
+	for (i = 0; i < e->server->channel_count; i++)
+		EMBEDDER_REQUIRE(e->server->channels[i]->state == CHANNEL_RELEASED);
 	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == 0 && !e->server->gpadls &&
-			 !e->server->waiting_count);
+			 !e->server->waiting_count && !e->leaving_count);
 	hvh_server_destroy(e->server);
-	hvh_heartbeat_destroy(e->heartbeat);
-	hvh_shutdown_destroy(e->shutdown);
-	hvh_timesync_destroy(e->timesync);
+	for (i = 0; i < EMBEDDER_SLOTS; i++) {
+		if (e->slots[i])
+			device_destroy(e->slots[i], i);
+		set_slot(e, i, NULL);
+	}
 	e->muted = false;
 	e->after_action = after_action;
 	e->owner_result = owner_result;
@@ -560,7 +712,8 @@ void embedder_init(struct embedder *e)
 	e->now_ns = 1000000000;
 	EMBEDDER_REQUIRE(hvh_mem_create(&e->mem) == 0);
 	EMBEDDER_REQUIRE(hvh_mem_add(e->mem, 0, EMBEDDER_RAM) == 0);
-	server_make(e);
+	server_make(e, 1u << EMBEDDER_HEARTBEAT | 1u << EMBEDDER_SHUTDOWN | 1u << EMBEDDER_ECHO |
+			       (e->with_timesync ? 1u << EMBEDDER_TIMESYNC : 0));
 	embedder_check(e);
 }
 
@@ -591,10 +744,13 @@ int embedder_save(struct embedder *e, uint8_t **state, size_t *len)
 int embedder_load(struct embedder *e, const uint8_t *state, size_t len)
 {
 	struct hvh_state_reader r;
+	unsigned there = 0, slot;
 	int err;
 
+	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
+		there |= e->slots[slot] ? 1u << slot : 0;
 	server_drop(e);
-	server_make(e);
+	server_make(e, there);
 	hvh_state_reader_init(&r, state, len);
 	e->posting = true;
 	err = hvh_server_load(e->server, &r);

@@ -4,7 +4,8 @@
  * the test lets it happen, an inbox as large as the test wants, and a trace of what the guest gets to
  * see. After everything it does it checks the server's invariants and aborts where one is broken.
  *
- * One thread. Devices: heartbeat (channel 1), shutdown (2), echo (3); timesync (4) on request.
+ * One thread. Devices stand in slots: heartbeat (channel 1), shutdown (2), echo (3), timesync (4 on
+ * request), and more echo devices that come and go. Channels are counted by their id minus 1.
  */
 #ifndef FUZZ_EMBEDDER_H
 #define FUZZ_EMBEDDER_H
@@ -16,9 +17,18 @@
 #include "fuzz/echo_device.h"
 #include "hvp_hv.h"
 
-#define EMBEDDER_CHANNELS     3 /* those that are always there: the fuzz corpora count on it */
-#define EMBEDDER_CHANNELS_MAX 4
+#define EMBEDDER_CHANNELS     3 /* those that are there from the start: the fuzz corpora count on it */
+#define EMBEDDER_CHANNELS_MAX 128
 #define EMBEDDER_RAM	      (2u << 20)
+
+enum embedder_slot {
+	EMBEDDER_HEARTBEAT,
+	EMBEDDER_SHUTDOWN,
+	EMBEDDER_ECHO,
+	EMBEDDER_TIMESYNC,
+	EMBEDDER_HOT, /* and those behind it */
+	EMBEDDER_SLOTS = EMBEDDER_HOT + 4,
+};
 
 /* An address behind the RAM. */
 #define EMBEDDER_NO_RAM ((uint64_t)EMBEDDER_RAM + 0x100000)
@@ -41,7 +51,7 @@ enum embedder_work {
 
 struct embedder_task {
 	enum embedder_work work;
-	unsigned channel; /* index */
+	unsigned channel; /* its id minus 1 */
 	int result; /* of EMBEDDER_STARTED */
 };
 
@@ -69,10 +79,12 @@ struct embedder {
 	/* For the test to read. */
 	struct hvh_mem *mem;
 	struct hvh_server *server;
-	struct hvh_device *heartbeat;
+	struct hvh_device *slots[EMBEDDER_SLOTS]; /* NULL: not there */
+	struct hvh_device *heartbeat; /* the slots' */
 	struct hvh_device *shutdown;
-	struct hvh_device *timesync; /* NULL unless with_timesync */
+	struct hvh_device *timesync;
 	struct echo_device echo;
+	unsigned removed; /* devices that the server was done with */
 	uint64_t now_ns;
 	unsigned accepted[HVP_MSG_END]; /* the guest's messages that were no violation */
 	unsigned refused[HVP_MSG_END]; /* and those that were */
@@ -94,8 +106,13 @@ struct embedder {
 	/* Private. */
 	struct embedder_message *inbox;
 	unsigned inbox_count, inbox_capacity;
-	struct embedder_task tasks[64];
+	struct embedder_task tasks[256];
 	unsigned task_count;
+	struct {
+		struct hvh_device *device;
+		enum embedder_slot slot;
+	} leaving[EMBEDDER_CHANNELS_MAX]; /* given to hvh_server_remove() */
+	unsigned leaving_count;
 	bool owned[EMBEDDER_CHANNELS_MAX]; /* between a successful start and drained */
 	uint64_t deadline_ns[EMBEDDER_CHANNELS_MAX];
 	size_t trace_capacity;
@@ -139,6 +156,19 @@ void embedder_advance(struct embedder *e, uint64_t ns);
 void embedder_drain(struct embedder *e);
 
 void embedder_reset(struct embedder *e);
+
+/*
+ * Hot add and removal. An instance can be added again at once, but for EMBEDDER_ECHO, which is one
+ * object. 0; -EBUSY: it is there already, or that; -ENOENT: it is not; and as hvh_server_add().
+ */
+int embedder_add(struct embedder *e, enum embedder_slot slot);
+int embedder_remove(struct embedder *e, enum embedder_slot slot);
+
+/* The echo device of a slot; NULL: not there, or another kind. */
+struct echo_device *embedder_echo(struct embedder *e, enum embedder_slot slot);
+
+/* The channel with that id, or NULL. */
+struct hvh_channel *embedder_channel(struct embedder *e, unsigned channel);
 
 /* As hvh_shutdown_request(). */
 int embedder_shutdown(struct embedder *e, uint32_t flags);

@@ -59,13 +59,27 @@ uint16_t guest_post_channel(struct guest *g, uint32_t type, uint32_t channel_id)
 	return guest_post(g, &msg, sizeof(msg));
 }
 
+static bool note_offer(struct guest *g, const struct hvp_msg_offer_channel *offer)
+{
+	struct guest_channel *ch;
+
+	if (!offer->channel_id || offer->channel_id > EMBEDDER_CHANNELS_MAX)
+		return false;
+	ch = &g->channels[offer->channel_id - 1];
+	ch->id = offer->channel_id;
+	ch->connection_id = offer->connection_id;
+	ch->class_id = offer->class_id;
+	return true;
+}
+
 bool guest_take(struct guest *g, struct hvw_msg *msg)
 {
 	struct embedder_message message;
 
 	embedder_run(g->e);
 	return embedder_take(g->e, &message) &&
-	       !hvw_msg_parse(msg, message.bytes, message.len, HVP_TO_GUEST);
+	       !hvw_msg_parse(msg, message.bytes, message.len, HVP_TO_GUEST) &&
+	       (msg->u.h.type != HVP_MSG_OFFER_CHANNEL || note_offer(g, &msg->u.OFFER_CHANNEL));
 }
 
 bool guest_expect(struct guest *g, uint32_t type, struct hvw_msg *msg)
@@ -116,15 +130,10 @@ bool guest_request_offers(struct guest *g)
 	if (guest_post_header(g, HVP_MSG_REQUEST_OFFERS))
 		return false;
 	while (guest_take(g, &msg)) {
-		uint32_t id = msg.u.OFFER_CHANNEL.channel_id;
-
 		if (msg.u.h.type == HVP_MSG_ALL_OFFERS_DELIVERED)
 			return true;
-		if (msg.u.h.type != HVP_MSG_OFFER_CHANNEL || !id || id > EMBEDDER_CHANNELS_MAX)
+		if (msg.u.h.type != HVP_MSG_OFFER_CHANNEL)
 			return false;
-		g->channels[id - 1].id = id;
-		g->channels[id - 1].connection_id = msg.u.OFFER_CHANNEL.connection_id;
-		g->channels[id - 1].class_id = msg.u.OFFER_CHANNEL.class_id;
 	}
 	return false;
 }

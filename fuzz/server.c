@@ -188,6 +188,27 @@ static void set_room(struct input *in, struct embedder *e)
 	embedder_flush(e);
 }
 
+/*
+ * With HVIS_STATE_SEEDS=FOLDER every saved state is written there, as an input of fuzz/state.c under the
+ * name of its checksum: how scripts/gen-fuzz-seeds makes those.
+ */
+static void keep_state(const uint8_t *state, size_t len)
+{
+	const char *folder = getenv("HVIS_STATE_SEEDS");
+	uint64_t sum = 14695981039346656037u;
+	char path[4096];
+	FILE *file;
+
+	if (!folder)
+		return;
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ state[i]) * 1099511628211u;
+	snprintf(path, sizeof(path), "%s/%016llx", folder, (unsigned long long)sum);
+	file = fopen(path, "wb");
+	EMBEDDER_REQUIRE(file && fputc(0, file) == 0 && fwrite(state, 1, len, file) == len);
+	EMBEDDER_REQUIRE(!fclose(file));
+}
+
 static void save_and_load(struct embedder *e)
 {
 	uint8_t *state;
@@ -198,6 +219,7 @@ static void save_and_load(struct embedder *e)
 		EMBEDDER_REQUIRE(err == -EBUSY);
 		return;
 	}
+	keep_state(state, len);
 	err = embedder_load(e, state, len);
 	/* A state of ours is good, unless the embedder itself cannot start. */
 	EMBEDDER_REQUIRE(!err || e->start_result);

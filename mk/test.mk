@@ -19,7 +19,7 @@ deps-test deps-demo deps-bench: deps-%:
 	@scripts/deps $*
 
 # Everything the tests of one variant need
-programs: $(PORTABLE_PROGRAMS) $(if $(SAN),,$(BARE_GUEST_OBJS)) $(if $(CROSS),,all) $(if $(SAN)$(CROSS),,$(call programs,$(TESTS_CLI) $(TESTS_CHECKS)))
+programs: $(PORTABLE_PROGRAMS) $(if $(SAN),,$(BARE_GUEST_OBJS)) $(if $(CROSS),,all) $(if $(SAN)$(CROSS),,guests baremetal) $(if $(SAN)$(CROSS),,$(call programs,$(TESTS_CLI) $(TESTS_CHECKS)))
 
 # One line for each test of this variant, for scripts/run-tests
 list-programs:
@@ -41,7 +41,7 @@ test-all: deps-test
 	$(build-medium)
 	@$(MAKE) $(JOBS) CC=clang SAN=thread programs
 	@MAKE='$(MAKE)' scripts/run-tests --san $(SAN_MEDIUM) --san thread --cross $(CROSS_MEDIUM) --vm tests/vm/core.list \
-		$(addprefix --vm ,$(wildcard tests/vm/all.list))
+		--vm tests/vm/all.list --resume build/test-all.csv
 
 test-quick: programs
 	@MAKE='$(MAKE)' scripts/run-tests

@@ -30,8 +30,11 @@
 #define HVP_ACCESS_HYPERCALL	   (1u << 5)
 #define HVP_ACCESS_VP_INDEX	   (1u << 6)
 #define HVP_ACCESS_RESET	   (1u << 7)
+#define HVP_ACCESS_STATS	   (1u << 8)
 #define HVP_ACCESS_REF_TSC	   (1u << 9)
+#define HVP_ACCESS_GUEST_IDLE	   (1u << 10)
 #define HVP_ACCESS_FREQUENCY	   (1u << 11)
+#define HVP_ACCESS_DEBUG	   (1u << 12)
 #define HVP_ACCESS_REENLIGHTENMENT (1u << 13)
 #define HVP_ACCESS_TSC_INVARIANT   (1u << 15)
 
@@ -67,6 +70,9 @@
 #define HVP_MSR_REFERENCE_TSC  0x40000021u
 #define HVP_MSR_TSC_FREQUENCY  0x40000022u
 #define HVP_MSR_APIC_FREQUENCY 0x40000023u
+#define HVP_MSR_EOI	       0x40000070u
+#define HVP_MSR_ICR	       0x40000071u
+#define HVP_MSR_TPR	       0x40000072u
 #define HVP_MSR_VP_ASSIST_PAGE 0x40000073u
 #define HVP_MSR_SCONTROL       0x40000080u
 #define HVP_MSR_SVERSION       0x40000081u
@@ -74,9 +80,16 @@
 #define HVP_MSR_SIMP	       0x40000083u
 #define HVP_MSR_EOM	       0x40000084u
 #define HVP_MSR_SINT0	       0x40000090u
-#define HVP_MSR_STIMER0_CONFIG 0x400000b0u
+#define HVP_MSR_STIMER0_CONFIG 0x400000b0u /* of timer n: 2 * n further */
+#define HVP_MSR_STIMER0_COUNT  0x400000b1u
+#define HVP_MSR_STATS	       0x400000e0u
+#define HVP_MSR_GUEST_IDLE     0x400000f0u
+#define HVP_MSR_SYNDBG_CONTROL 0x400000f1u
 #define HVP_MSR_CRASH_P0       0x40000100u
 #define HVP_MSR_CRASH_CTL      0x40000105u
+
+#define HVP_MSR_REENLIGHTENMENT_CONTROL 0x40000106u
+#define HVP_MSR_TSC_INVARIANT_CONTROL	0x40000118u
 
 /* Enable bit of HYPERCALL, REFERENCE_TSC, VP_ASSIST_PAGE, SIEFP, SIMP and SCONTROL. */
 #define HVP_MSR_ENABLE (1ull << 0)
@@ -95,10 +108,26 @@
 #define HVP_SINT_MASKED	     (1ull << 16)
 #define HVP_SINT_AUTO_EOI    (1ull << 17)
 
+/* STIMERn_CONFIG; STIMERn_COUNT is a time (one-shot) or a period. */
+#define HVP_STIMER_COUNT	4
+#define HVP_STIMER_ENABLE	(1ull << 0)
+#define HVP_STIMER_PERIODIC	(1ull << 1)
+#define HVP_STIMER_AUTO_ENABLE	(1ull << 3)
+#define HVP_STIMER_VECTOR_SHIFT 4 /* of the direct mode */
+#define HVP_STIMER_DIRECT	(1ull << 12)
+#define HVP_STIMER_SINT_SHIFT	16
+
 /* Hypercall control word. */
 #define HVP_CALL_CODE_MASK	  0xffffull
 #define HVP_CALL_FAST		  (1ull << 16)
-#define HVP_CALL_REPS_SHIFT	  32
+#define HVP_CALL_HEADER_SHIFT	  17 /* variable header, in 8-byte units */
+#define HVP_CALL_COUNT_SHIFT	  32 /* of a rep call's elements; in the result, those done */
+#define HVP_CALL_START_SHIFT	  48
+#define HVP_CALL_FLUSH_SPACE	  0x0002u
+#define HVP_CALL_FLUSH_LIST	  0x0003u
+#define HVP_CALL_SEND_IPI	  0x000bu
+#define HVP_CALL_FLUSH_SPACE_EX	  0x0013u
+#define HVP_CALL_SEND_IPI_EX	  0x0015u
 #define HVP_CALL_GET_VP_REGISTERS 0x0050u
 #define HVP_CALL_SET_VP_REGISTERS 0x0051u
 #define HVP_CALL_POST_MESSAGE	  0x005cu
@@ -133,6 +162,7 @@
 #define HVP_STATUS_INVALID_CALL_INPUT	 0x0003u
 #define HVP_STATUS_INVALID_ALIGNMENT	 0x0004u
 #define HVP_STATUS_INVALID_PARAMETER	 0x0005u
+#define HVP_STATUS_ACCESS_DENIED	 0x0006u
 #define HVP_STATUS_INSUFFICIENT_MEMORY	 0x000bu
 #define HVP_STATUS_INVALID_PORT_ID	 0x0011u
 #define HVP_STATUS_INVALID_CONNECTION_ID 0x0012u
@@ -164,6 +194,15 @@ struct hvp_synic_message_page {
 } HVP_WIRE(8);
 HVP_SIZE(struct hvp_synic_message_page, HVP_PAGE_SIZE);
 
+/* Payload of HVP_MESSAGE_TIMER_EXPIRED. */
+struct hvp_timer_message {
+	uint32_t timer;
+	uint32_t reserved;
+	uint64_t expiration; /* as programmed */
+	uint64_t delivery; /* when the message was posted */
+} HVP_WIRE(8);
+HVP_SIZE(struct hvp_timer_message, 24);
+
 /* SynIC event flags (SIEFP): 2048 bits per SINT. */
 #define HVP_EVENT_FLAG_COUNT 2048
 
@@ -190,6 +229,55 @@ struct hvp_signal_event {
 	uint16_t reserved;
 } HVP_WIRE(8);
 HVP_SIZE(struct hvp_signal_event, 8);
+
+/* A set of virtual processors: bit n of `banks` stands for the bank with VPs 64 n to 64 n + 63; the banks follow. */
+#define HVP_VP_SET_SPARSE 0ull
+#define HVP_VP_SET_ALL	  1ull
+
+struct hvp_vp_set {
+	uint64_t format;
+	uint64_t banks;
+} HVP_WIRE(8);
+HVP_SIZE(struct hvp_vp_set, 16);
+
+/* FLUSH_SPACE and, followed by addresses, FLUSH_LIST. */
+#define HVP_FLUSH_ALL_PROCESSORS (1ull << 0)
+#define HVP_FLUSH_ALL_SPACES	 (1ull << 1)
+
+struct hvp_flush {
+	uint64_t space; /* CR3 */
+	uint64_t flags;
+	uint64_t vp_mask;
+} HVP_WIRE(8);
+HVP_SIZE(struct hvp_flush, 24);
+
+struct hvp_flush_ex {
+	uint64_t space;
+	uint64_t flags;
+	struct hvp_vp_set vps;
+} HVP_WIRE(8);
+HVP_SIZE(struct hvp_flush_ex, 32);
+
+/* Lowest vector that SEND_IPI takes. */
+#define HVP_IPI_VECTOR_MIN 0x10u
+
+struct hvp_send_ipi {
+	uint32_t vector;
+	uint8_t vtl;
+	uint8_t flags;
+	uint16_t reserved;
+	uint64_t vp_mask;
+} HVP_WIRE(8);
+HVP_SIZE(struct hvp_send_ipi, 16);
+
+struct hvp_send_ipi_ex {
+	uint32_t vector;
+	uint8_t vtl;
+	uint8_t flags;
+	uint16_t reserved;
+	struct hvp_vp_set vps;
+} HVP_WIRE(8);
+HVP_SIZE(struct hvp_send_ipi_ex, 24);
 
 /* Reference TSC page: time = ((TSC * scale) >> 64) + offset, in 100 ns; sequence 0 = invalid. */
 struct hvp_reference_tsc_page {

@@ -29,13 +29,24 @@ def kernel_image(folder):
     return next((folder / "boot").glob("vmlinuz-*"))
 
 
-def make_initrd(path, kernel_folder, init, *modules):
-    subprocess.run([TOP / "scripts/guest-initrd", path, kernel_folder, init, *modules], check=True)
+def make_initrd(path, kernel_folder, init, *modules, files=None):
+    """`files`: where in the guest to put what other file."""
+    options = [word for where, file in (files or {}).items() for word in ("--file", file, where)]
+    subprocess.run([TOP / "scripts/guest-initrd", *options, path, kernel_folder, init, *modules], check=True)
+    return path
+
+
+def make_guest_program(path, source):
+    """A static program, so that the initramfs needs nothing else for it."""
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-static", "-Wall", "-Werror", "-o", path, source], check=True)
     return path
 
 
 class Vm:
-    """One `hvhost run`, its serial line and its words in files of `folder`. With `talk`, say() types on that line."""
+    """One `hvhost run`, its serial line and its words in files of `folder`. With `talk`, say() types on that line.
+
+    `initrd` may be None.
+    """
 
     def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M", talk=False):
         self.name = name
@@ -46,8 +57,8 @@ class Vm:
         self.started = time.monotonic()
         with self.words.open("wb") as words, self.serial.open("wb") as serial:
             self.process = subprocess.Popen(
-                [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel, "--initrd", initrd,
-                 "--append", f"console=ttyS0 {append or 'quiet'}",
+                [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel,
+                 *(["--initrd", initrd] if initrd else []), "--append", f"console=ttyS0 {append or 'quiet'}",
                  "--serial", "stdio" if talk else f"file:{self.serial}", *options],
                 stdin=subprocess.PIPE if talk else subprocess.DEVNULL, stdout=serial if talk else words, stderr=words)
 
@@ -102,6 +113,19 @@ class Vm:
 
     def wait_said(self, pattern, seconds):
         return self.wait(f"serial line says {pattern}", seconds, lambda: self.said(pattern))
+
+    def steady_resources(self):
+        """What the host holds, once that is the same for a second: it lets go of some things a little later."""
+        seen, since = self.status()["resources"], self.age()
+
+        def look():
+            nonlocal seen, since
+            now = self.status()["resources"]
+            if now != seen:
+                seen, since = now, self.age()
+            return self.age() - since > 1
+        self.wait("resources that stay", 30, look)
+        return seen
 
     def ended(self, seconds):
         try:

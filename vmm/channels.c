@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Channels: doorbells, the hand-over between the server and the owner loop, timers. The control loop
- * owns all channels.
+ * Channels: the hand-over between the server, on the control loop, and each channel's owner loop, with
+ * doorbells and timers. All steps are posted, so neither loop ever waits for the other.
+ *
+ *   control loop                        owner loop
+ *   vmm_channel_start    -- start -->   watch the doorbell, hvh_channel_start()
+ *   hvh_server_started  <-- started --
+ *                        -- notify -->  hvh_channel_notify(), once: some devices speak first
+ *   vmm_channel_stop     -- stop -->    hvh_channel_stop()
+ *   hvh_server_stopped  <-- stopped --  vmm_channel_drained(), now or when the device's I/O is done
  */
 #include <errno.h>
 #include <hvh/hvh_channel.h>
@@ -13,131 +20,187 @@
 #include <unistd.h>
 
 #include "vmm/hyperv_priv.h"
+#include "vmm/io_loops.h"
 #include "vmm/vm_priv.h"
 
-/* Where the guest's SIGNAL_EVENT on one channel arrives. */
-struct vmm_doorbell {
-	struct vmm_doorbell *next;
-	struct vmm_vm *vm;
-	struct hvh_channel *channel;
-	uint32_t connection_id;
-	int fd;
-	struct vmm_timer timer; /* of the channel */
+/* One started channel, until the server has been told that it is stopped. (w) its owner loop */
+struct vmm_channel {
+	struct vmm_vm *vm; /* (c) */
+	struct hvh_channel *channel; /* (c) */
+	struct vmm_loop *loop; /* (c) the owner */
+	uint32_t connection_id; /* (c) */
+	int fd; /* (c) doorbell: where the guest's SIGNAL_EVENT arrives */
+	int result; /* of the start: (w), then (o) */
+	struct vmm_timer timer; /* (w) */
+	struct vmm_call start, notify, stop; /* to the owner loop */
+	struct vmm_call started, stopped; /* to the control loop */
 };
 
-static int set_doorbell(const struct vmm_doorbell *bell, unsigned flags)
+/* --- control loop ---------------------------------------------------------------------------------- */
+
+static int set_doorbell(const struct vmm_channel *ch, unsigned flags)
 {
 	struct kvm_hyperv_eventfd event = {
-		.conn_id = bell->connection_id,
-		.fd = bell->fd,
+		.conn_id = ch->connection_id,
+		.fd = ch->fd,
 		.flags = flags,
 	};
 
-	return ioctl(bell->vm->fd, KVM_HYPERV_EVENTFD, &event) < 0 ? -errno : 0;
+	return ioctl(ch->vm->fd, KVM_HYPERV_EVENTFD, &event) < 0 ? -errno : 0;
 }
+
+/* The owner loop has nothing of it any more. */
+static void free_channel(struct vmm_channel *ch)
+{
+	struct vmm_vm *vm = ch->vm;
+
+	hvh_channel_set_context(ch->channel, NULL);
+	close(ch->fd);
+	free(ch);
+	vm->hyperv.channels_started--;
+}
+
+static void on_started(void *ctx)
+{
+	struct vmm_channel *ch = ctx;
+	struct hvh_server *server = ch->vm->hyperv.server;
+	struct hvh_channel *channel = ch->channel;
+	int result = ch->result;
+
+	if (result) {
+		set_doorbell(ch, KVM_HYPERV_EVENTFD_DEASSIGN);
+		free_channel(ch);
+	}
+	/* True only after a start that did not fail, and before any stop. */
+	if (hvh_server_started(server, channel, result))
+		vmm_call_post(&ch->notify);
+}
+
+static void on_stopped(void *ctx)
+{
+	struct vmm_channel *ch = ctx;
+	struct vmm_vm *vm = ch->vm;
+	struct hvh_channel *channel = ch->channel;
+
+	/* First, because the guest may have opened it anew, and that starts it at once. */
+	free_channel(ch);
+	hvh_server_stopped(vm->hyperv.server, channel);
+	if (!vm->hyperv.channels_started)
+		vmm_vm_wake(vm);
+}
+
+/* --- owner loop ------------------------------------------------------------------------------------- */
 
 static void on_doorbell(void *ctx, uint32_t events)
 {
-	struct vmm_doorbell *bell = ctx;
+	struct vmm_channel *ch = ctx;
 
 	(void)events;
-	vmm_eventfd_drain(bell->fd);
-	hvh_channel_notify(bell->channel);
+	vmm_eventfd_drain(ch->fd);
+	hvh_channel_notify(ch->channel);
 }
 
-static void remove_doorbell(struct vmm_vm *vm, const struct hvh_channel *channel)
+static void on_timer(void *ctx)
 {
-	for (struct vmm_doorbell **at = &vm->hyperv.doorbells; *at; at = &(*at)->next) {
-		struct vmm_doorbell *bell = *at;
+	struct vmm_channel *ch = ctx;
 
-		if (bell->channel != channel)
-			continue;
-		*at = bell->next;
-		vmm_timer_set(&bell->timer, 0);
-		set_doorbell(bell, KVM_HYPERV_EVENTFD_DEASSIGN);
-		vmm_loop_remove(vm->loop, bell->fd);
-		close(bell->fd);
-		free(bell);
-		return;
+	hvh_channel_expire(ch->channel, vmm_now_ns());
+}
+
+static void on_start(void *ctx)
+{
+	struct vmm_channel *ch = ctx;
+
+	ch->result = vmm_loop_add(ch->loop, ch->fd, EPOLLIN, on_doorbell, ch);
+	if (!ch->result) {
+		ch->result = hvh_channel_start(ch->channel);
+		if (ch->result)
+			vmm_loop_remove(ch->loop, ch->fd);
 	}
+	vmm_call_post(&ch->started);
 }
 
-static void on_channel_timer(void *ctx)
+static void on_notify(void *ctx)
 {
-	struct vmm_doorbell *bell = ctx;
+	struct vmm_channel *ch = ctx;
 
-	hvh_channel_expire(bell->channel, vmm_now_ns());
+	hvh_channel_notify(ch->channel);
 }
 
-static int add_doorbell(struct vmm_vm *vm, struct hvh_channel *channel, uint32_t connection_id)
+static void on_stop(void *ctx)
 {
-	struct vmm_doorbell *bell = malloc(sizeof(*bell));
-	int err;
+	struct vmm_channel *ch = ctx;
 
-	if (!bell)
-		return -ENOMEM;
-	*bell = (struct vmm_doorbell){
-		.vm = vm,
-		.channel = channel,
-		.connection_id = connection_id,
-		.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
-	};
-	vmm_timer_init(&bell->timer, vm->loop, on_channel_timer, bell);
-	err = bell->fd < 0 ? -errno : vmm_loop_add(vm->loop, bell->fd, EPOLLIN, on_doorbell, bell);
-	if (err)
-		goto err_close;
-	err = set_doorbell(bell, 0);
-	if (err)
-		goto err_remove;
-	bell->next = vm->hyperv.doorbells;
-	vm->hyperv.doorbells = bell;
-	return 0;
+	vmm_loop_remove(ch->loop, ch->fd);
+	/* Cancels the timer; and when the device has nothing under way, `ch` is not ours any more after it. */
+	hvh_channel_stop(ch->channel);
+}
 
-err_remove:
-	vmm_loop_remove(vm->loop, bell->fd);
-err_close:
-	if (bell->fd >= 0)
-		close(bell->fd);
-	free(bell);
-	return err;
+/* --- what the server asks for ------------------------------------------------------------------------ */
+
+/* Channel k of device n: the channels of one device are spread, and so are those of many. */
+static struct vmm_loop *choose_owner(struct vmm_vm *vm, const struct hvh_channel *channel)
+{
+	struct hvh_channel_info info;
+
+	hvh_channel_info(channel, &info);
+	return vmm_io_loops_get(vm->hyperv.io,
+				vmm_service_index(vm, info.device) + info.subchannel_index);
 }
 
 int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id)
 {
 	struct vmm_vm *vm = ctx;
-	int err = add_doorbell(vm, channel, connection_id);
+	struct vmm_channel *ch = calloc(1, sizeof(*ch));
+	int err;
 
-	if (err)
+	if (!ch)
+		return -ENOMEM;
+	ch->vm = vm;
+	ch->channel = channel;
+	ch->loop = choose_owner(vm, channel);
+	ch->connection_id = connection_id;
+	vmm_timer_init(&ch->timer, ch->loop, on_timer, ch);
+	vmm_call_init(&ch->start, ch->loop, on_start, ch);
+	vmm_call_init(&ch->notify, ch->loop, on_notify, ch);
+	vmm_call_init(&ch->stop, ch->loop, on_stop, ch);
+	vmm_call_init(&ch->started, vm->loop, on_started, ch);
+	vmm_call_init(&ch->stopped, vm->loop, on_stopped, ch);
+	ch->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	err = ch->fd < 0 ? -errno : set_doorbell(ch, 0);
+	if (err) {
+		if (ch->fd >= 0)
+			close(ch->fd);
+		free(ch);
 		return err;
-	err = hvh_channel_start(channel);
-	if (err)
-		remove_doorbell(vm, channel);
-	hvh_server_started(vm->hyperv.server, channel, err);
-	if (!err)
-		/* Some devices speak first, and may from now on. */
-		hvh_channel_notify(channel);
+	}
+	hvh_channel_set_context(channel, ch);
+	vm->hyperv.channels_started++;
+	vmm_call_post(&ch->start);
 	return 0;
 }
 
 void vmm_channel_stop(void *ctx, struct hvh_channel *channel)
 {
-	remove_doorbell(ctx, channel);
-	hvh_channel_stop(channel);
+	struct vmm_channel *ch = hvh_channel_context(channel);
+
+	(void)ctx;
+	set_doorbell(ch, KVM_HYPERV_EVENTFD_DEASSIGN);
+	vmm_call_post(&ch->stop);
 }
 
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel)
 {
-	struct vmm_vm *vm = ctx;
+	struct vmm_channel *ch = hvh_channel_context(channel);
 
-	hvh_server_stopped(vm->hyperv.server, channel);
+	(void)ctx;
+	vmm_call_post(&ch->stopped);
 }
 
-/* A channel that is stopped has no doorbell any more, and no timer. */
 void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns)
 {
-	struct vmm_vm *vm = ctx;
+	struct vmm_channel *ch = hvh_channel_context(channel);
 
-	for (struct vmm_doorbell *bell = vm->hyperv.doorbells; bell; bell = bell->next)
-		if (bell->channel == channel)
-			vmm_timer_set(&bell->timer, deadline_ns);
+	(void)ctx;
+	vmm_timer_set(&ch->timer, deadline_ns);
 }

@@ -143,6 +143,21 @@ static const char *set_memory(void *target, const char *value)
 	return NULL;
 }
 
+static const char *set_mmio_gap(void *target, const char *value)
+{
+	struct vmm_config *config = target;
+	uint64_t bytes;
+
+	if (!parse_size(value, &bytes))
+		return "must be a size with its unit, as 512M or 2G";
+	if (bytes < VMM_MMIO_GAP_MIN || bytes > VMM_MMIO_GAP_MAX)
+		return "must be from 128M to 3584M";
+	if (bytes % (1u << 20))
+		return "must be a multiple of 1M";
+	config->mmio_gap_bytes = bytes;
+	return NULL;
+}
+
 static const char *set_path(const char **path, const char *value)
 {
 	*path = value;
@@ -241,6 +256,29 @@ static const char *set_no_service(void *target, const char *value)
 	return right;
 }
 
+static const struct {
+	const char *name;
+	unsigned bit;
+} enlightenments[] = {
+#define ENLIGHTENMENT_ENTRY(bit, id, name) { name, VMM_ENLIGHTENMENT_##id },
+	VMM_ENLIGHTENMENT_LIST(ENLIGHTENMENT_ENTRY)
+#undef ENLIGHTENMENT_ENTRY
+};
+
+static const char *set_no_enlightenment(void *target, const char *value)
+{
+#define ENLIGHTENMENT_TEXT(bit, id, name) " " name
+	static const char right[] = "must be one of" VMM_ENLIGHTENMENT_LIST(ENLIGHTENMENT_TEXT);
+#undef ENLIGHTENMENT_TEXT
+
+	for (size_t i = 0; i < COUNT_OF(enlightenments); i++)
+		if (strcmp(value, enlightenments[i].name) == 0) {
+			((struct vmm_config *)target)->enlightenments_off |= enlightenments[i].bit;
+			return NULL;
+		}
+	return right;
+}
+
 static const char *set_timeout(void *target, const char *value)
 {
 	return parse_seconds(value, &((struct vmm_config *)target)->timeout_seconds) ?
@@ -259,6 +297,7 @@ static const struct option run_options[] = {
 	{ "--name", true, set_name },
 	{ "--cpus", true, set_cpus },
 	{ "--memory", true, set_memory },
+	{ "--mmio-gap", true, set_mmio_gap },
 	{ "--kernel", true, set_kernel },
 	{ "--initrd", true, set_initrd },
 	{ "--append", true, set_append },
@@ -266,6 +305,7 @@ static const struct option run_options[] = {
 	{ "--accel", true, set_accel },
 	{ "--vmbus-version", true, set_vmbus_version },
 	{ "--no-service", true, set_no_service },
+	{ "--no-enlightenment", true, set_no_enlightenment },
 	{ "--timeout", true, set_timeout },
 	{ "--daemonize", false, set_daemonize },
 	{ NULL, false, NULL },
@@ -301,6 +341,13 @@ static const char *set_hibernate(void *target, const char *value)
 	return NULL;
 }
 
+static const char *set_power_button(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->power_button = true;
+	return NULL;
+}
+
 static const char *set_query_timeout(void *target, const char *value)
 {
 	return parse_seconds(value, &((struct vmm_query *)target)->timeout_seconds) ? NULL :
@@ -317,10 +364,13 @@ static const char *set_offset(void *target, const char *value)
 static const struct option json_option = { "--json", false, set_json };
 static const struct option offset_option = { "--offset", true, set_offset };
 static const struct option shutdown_options[] = {
+	/* clang-format off */
 	{ "--force", false, set_force },
 	{ "--reboot", false, set_reboot },
 	{ "--hibernate", false, set_hibernate },
+	{ "--power-button", false, set_power_button },
 	{ "--timeout", true, set_query_timeout },
+	/* clang-format on */
 };
 
 /* --- the parser ------------------------------------------------------------------------------- */
@@ -410,6 +460,7 @@ enum vmm_cmdline_result vmm_cmdline_run(int argc, char *const *argv, struct vmm_
 	*config = (struct vmm_config){
 		.cpus = 1,
 		.memory_bytes = VMM_MEMORY_DEFAULT,
+		.mmio_gap_bytes = VMM_MMIO_GAP_DEFAULT,
 		.serial = undecided,
 		.accel = VMM_ACCEL_AUTO,
 		.vmbus_version_max = HVP_VERSION_5_3,
@@ -456,8 +507,10 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return fail(&p, "name the VM; `hvhost list` shows those that run");
 	if (query->name && !vmm_name_is_valid(query->name))
 		return fail(&p, "'%.64s': %s", query->name, right_name);
-	if (query->force + query->reboot + query->hibernate > 1)
-		return fail(&p, "only one of --force, --reboot and --hibernate can be had");
+	if (query->force + query->reboot + query->hibernate + query->power_button > 1)
+		return fail(
+			&p,
+			"only one of --force, --reboot, --hibernate and --power-button can be had");
 	return VMM_CMDLINE_OK;
 }
 
@@ -494,6 +547,7 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 	put(w, "--name=%s", config->name);
 	put(w, "--cpus=%u", config->cpus);
 	put(w, "--memory=%lluK", (unsigned long long)config->memory_bytes >> 10);
+	put(w, "--mmio-gap=%lluK", (unsigned long long)config->mmio_gap_bytes >> 10);
 	put(w, "--kernel=%s", config->kernel);
 	if (config->initrd)
 		put(w, "--initrd=%s", config->initrd);
@@ -510,6 +564,9 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 	for (size_t i = 0; i < COUNT_OF(services); i++)
 		if (config->services_off & services[i].bit)
 			put(w, "--no-service=%s", services[i].name);
+	for (size_t i = 0; i < COUNT_OF(enlightenments); i++)
+		if (config->enlightenments_off & enlightenments[i].bit)
+			put(w, "--no-enlightenment=%s", enlightenments[i].name);
 	if (config->timeout_seconds)
 		put(w, "--timeout=%u", config->timeout_seconds);
 	if (config->daemonize)

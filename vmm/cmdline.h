@@ -24,6 +24,7 @@ struct vmm_query {
 	bool force;
 	bool reboot;
 	bool hibernate;
+	bool power_button;
 	unsigned timeout_seconds;
 	double offset_seconds;
 };
@@ -32,7 +33,7 @@ struct vmm_query {
 enum vmm_query_takes {
 	VMM_TAKES_NAME = 1 << 0,
 	VMM_TAKES_JSON = 1 << 1,
-	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --timeout */
+	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --power-button --timeout */
 	VMM_TAKES_OFFSET = 1 << 3, /* --offset */
 };
 

@@ -533,6 +533,8 @@ static json_t *shutdown_request(const struct vmm_query *query)
 {
 	if (query->force)
 		return json_pack("{s:s}", "command", "stop");
+	if (query->power_button)
+		return json_pack("{s:s}", "command", "power-button");
 	return json_pack("{s:s, s:b, s:b}", "command", "shutdown", "reboot", query->reboot,
 			 "hibernate", query->hibernate);
 }

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "vmm/enlighten.h"
 #include "vmm/log.h"
 #include "vmm/vm_priv.h"
 
 #define ENTRIES_MAX	 512
 #define HYPERVISOR_FIRST 0x40000000u
 #define HYPERVISOR_LAST	 0x4fffffffu
-#define LEAF_HYPERV_LAST HVP_CPUID_LIMITS
 
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
@@ -18,19 +18,6 @@
 #define AMD1_ECX_CMP_LEGACY    (1u << 1)
 #define LEVEL_SMT	       1
 #define LEVEL_CORE	       2
-
-/* What KVM answers by itself and completely; the rest of what it lists is not announced. */
-#define FEATURES_EAX                                                                               \
-	(HVP_ACCESS_VP_RUNTIME | HVP_ACCESS_REF_COUNTER | HVP_ACCESS_SYNIC | HVP_ACCESS_STIMER |   \
-	 HVP_ACCESS_APIC | HVP_ACCESS_HYPERCALL | HVP_ACCESS_VP_INDEX | HVP_ACCESS_RESET |         \
-	 HVP_ACCESS_REF_TSC | HVP_ACCESS_FREQUENCY | HVP_ACCESS_TSC_INVARIANT)
-#define FEATURES_EBX (HVP_PRIV_POST_MESSAGES | HVP_PRIV_SIGNAL_EVENTS)
-#define FEATURES_EDX                                                                               \
-	(HVP_FEATURE_XMM_INPUT | HVP_FEATURE_FREQUENCY | HVP_FEATURE_CRASH_MSR |                   \
-	 HVP_FEATURE_STIMER_DIRECT)
-#define HINTS_EAX                                                                                  \
-	(HVP_HINT_REMOTE_TLB_FLUSH | HVP_HINT_APIC_MSR | HVP_HINT_RELAXED_TIMING |                 \
-	 HVP_HINT_CLUSTER_IPI | HVP_HINT_EX_MASKS)
 
 static struct kvm_cpuid2 *allocate(void)
 {
@@ -165,33 +152,6 @@ static void drop_hypervisor_leaves(struct kvm_cpuid2 *cpuid)
 	cpuid->nent = kept;
 }
 
-static void adapt_hyperv_leaf(struct kvm_cpuid_entry2 *e)
-{
-	switch (e->function) {
-	case HVP_CPUID_VENDOR:
-		e->eax = LEAF_HYPERV_LAST;
-		e->ebx = HVP_VENDOR_EBX;
-		e->ecx = HVP_VENDOR_ECX;
-		e->edx = HVP_VENDOR_EDX;
-		break;
-	case HVP_CPUID_FEATURES:
-		e->eax &= FEATURES_EAX;
-		e->ebx = FEATURES_EBX;
-		e->ecx = 0;
-		e->edx &= FEATURES_EDX;
-		break;
-	case HVP_CPUID_HINTS:
-		e->eax = (e->eax & HINTS_EAX) | HVP_HINT_NO_AUTO_EOI;
-		e->ebx = HVP_SPIN_NEVER_NOTIFY;
-		e->ecx = e->edx = 0;
-		break;
-	case HVP_CPUID_LIMITS:
-		e->eax = e->ebx = VMM_CPUS_MAX;
-		e->ecx = e->edx = 0;
-		break;
-	}
-}
-
 static int append_hyperv(struct vmm_vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 {
 	struct kvm_cpuid2 *hyperv = allocate();
@@ -204,17 +164,30 @@ static int append_hyperv(struct vmm_vcpu *vcpu, struct kvm_cpuid2 *cpuid)
 	for (unsigned i = 0; !err && i < hyperv->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &hyperv->entries[i];
 
-		if (e->function < HVP_CPUID_VENDOR || e->function > LEAF_HYPERV_LAST)
+		if (e->function < HVP_CPUID_VENDOR || e->function > VMM_ENLIGHTEN_LEAF_LAST)
 			continue;
 		if (cpuid->nent == ENTRIES_MAX) {
 			err = -E2BIG;
 			break;
 		}
-		adapt_hyperv_leaf(e);
+		vmm_enlighten_leaf(vcpu->vm->config->enlightenments_off, e);
 		cpuid->entries[cpuid->nent++] = *e;
 	}
 	free(hyperv);
 	return err;
+}
+
+/*
+ * What is not announced is refused: a general protection fault for an MSR, "access denied" for a hypercall.
+ * KVM before 5.14 cannot; there a guest that uses what it was not offered gets it all the same.
+ */
+static int enforce(struct vmm_vcpu *vcpu)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_ENFORCE_CPUID, .args = { 1 } };
+
+	if (ioctl(vcpu->vm->fd, KVM_CHECK_EXTENSION, cap.cap) <= 0)
+		return 0;
+	return ioctl(vcpu->fd, KVM_ENABLE_CAP, &cap) < 0 ? -errno : 0;
 }
 
 int vmm_cpuid_set(struct vmm_vcpu *vcpu)
@@ -239,6 +212,8 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu)
 		adapt_entry(&cpuid->entries[i], vcpu->index, vm->config->cpus, tsc_deadline);
 	err = ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
 out:
+	if (!err)
+		err = enforce(vcpu);
 	if (err)
 		vmm_log(HVH_LOG_ERROR, "KVM: CPUID of processor %u: %s", vcpu->index,
 			strerror(-err));

@@ -11,8 +11,12 @@
 #include <unistd.h>
 
 #include "vmm/hyperv_priv.h"
+#include "vmm/io_loops.h"
 #include "vmm/log.h"
 #include "vmm/vm_priv.h"
+
+/* A guest cannot keep more I/O threads busy than it has processors; beyond this, nothing shows a gain. */
+#define IO_LOOPS_MAX 4
 
 /* --- interrupts to the guest ---------------------------------------------------------------------- */
 
@@ -109,7 +113,16 @@ static void on_log(void *ctx, enum hvh_log_level level, const char *line)
 
 static void on_attention(void *ctx)
 {
-	vmm_vm_wake(ctx);
+	struct vmm_vm *vm = ctx;
+
+	vmm_call_post(&vm->hyperv.work);
+}
+
+static void on_work(void *ctx)
+{
+	struct vmm_vm *vm = ctx;
+
+	hvh_server_work(vm->hyperv.server);
 }
 
 static const struct hvh_server_ops server_ops = {
@@ -132,9 +145,13 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 		.version_max = vm->config->vmbus_version_max,
 		.vps = vm->config->cpus,
 	};
-	int err = hvh_server_create(vm->mem, &config, &server_ops, vm, &vm->hyperv.server);
+	unsigned loops = vm->config->cpus < IO_LOOPS_MAX ? vm->config->cpus : IO_LOOPS_MAX;
+	int err = vmm_io_loops_create(loops, &vm->hyperv.io);
 
 	vmm_mail_init(vm);
+	vmm_call_init(&vm->hyperv.work, vm->loop, on_work, vm);
+	if (!err)
+		err = hvh_server_create(vm->mem, &config, &server_ops, vm, &vm->hyperv.server);
 	if (!err)
 		err = vmm_services_create(vm);
 	if (err)
@@ -142,15 +159,20 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 	return err;
 }
 
-void vmm_hyperv_destroy(struct vmm_vm *vm)
+bool vmm_hyperv_destroy(struct vmm_vm *vm)
 {
 	struct vmm_hyperv *hv = &vm->hyperv;
 
+	if (!vmm_io_loops_destroy(hv->io) || hv->channels_started)
+		return false;
+	hv->io = NULL;
 	if (!hv->server)
-		return;
+		return true;
+	vmm_call_cancel(&hv->work);
 	hvh_server_destroy(hv->server);
 	vmm_timer_set(&hv->mail_timer, 0);
 	vmm_services_destroy(vm);
+	return true;
 }
 
 int vmm_hyperv_create_vcpu(struct vmm_vcpu *vcpu)
@@ -185,11 +207,20 @@ void vmm_hyperv_destroy_vcpu(struct vmm_vcpu *vcpu)
 		hvh_synic_destroy(vcpu->synic);
 }
 
-void vmm_hyperv_disconnect(struct vmm_vm *vm)
+bool vmm_hyperv_disconnect(struct vmm_vm *vm)
 {
-	hvh_server_reset(vm->hyperv.server);
+	struct vmm_hyperv *hv = &vm->hyperv;
+
+	if (!hv->disconnecting) {
+		hv->disconnecting = true;
+		hvh_server_reset(hv->server);
+	}
+	if (hv->channels_started || hv->errands)
+		return false;
+	hv->disconnecting = false;
 	vmm_mail_reset(vm);
-	atomic_store(&vm->hyperv.guest_os_id, 0);
+	atomic_store(&hv->guest_os_id, 0);
+	return true;
 }
 
 int vmm_hyperv_reset_vcpu(struct vmm_vcpu *vcpu)

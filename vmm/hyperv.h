@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The Hyper-V side of the virtual machine: SynIC, hypercalls, the VMBus server and its devices. hyperv.c
- * (creation, exits), mail.c (messages), channels.c, services.c; what these share is in hyperv_priv.h.
+ * (creation, exits), mail.c (messages), channels.c (owner loops), services.c; what these share is in
+ * hyperv_priv.h.
  *
  * Keys as in vm_priv.h.
  */
@@ -9,23 +10,26 @@
 #define VMM_HYPERV_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/loop.h"
+#include "vmm/services.h"
 
-struct hvh_device;
 struct hvh_server;
-struct vmm_doorbell;
+struct vmm_io_loops;
 struct vmm_vcpu;
 struct vmm_vm;
 
 /* All (o) unless it says otherwise. */
 struct vmm_hyperv {
 	struct hvh_server *server;
-	struct hvh_device *heartbeat; /* (c) NULL: left out */
-	struct hvh_device *shutdown; /* (c) NULL: left out */
-	struct hvh_device *timesync; /* (c) NULL: left out */
-	struct vmm_doorbell *doorbells;
+	struct vmm_call work; /* (c) what the server puts off */
+	struct vmm_io_loops *io; /* (c) owner loops */
+	struct vmm_ic services[VMM_SERVICES];
+	unsigned channels_started; /* that have an owner loop */
+	unsigned errands; /* under way */
+	bool disconnecting;
 	uint32_t message_vp; /* where the last message went */
 	struct vmm_timer mail_timer; /* tries busy slots again, should an EOM be missed */
 	uint64_t mail_delay_ns;
@@ -34,14 +38,21 @@ struct vmm_hyperv {
 };
 
 int vmm_hyperv_create(struct vmm_vm *vm);
-void vmm_hyperv_destroy(struct vmm_vm *vm);
+
+/* False: an I/O thread does not end, or a device's I/O, and all that they may use stays. Accepts a half-built one. */
+bool vmm_hyperv_destroy(struct vmm_vm *vm);
 
 /* SynIC of one processor: before its first run, after all processors before it. */
 int vmm_hyperv_create_vcpu(struct vmm_vcpu *vcpu);
 void vmm_hyperv_destroy_vcpu(struct vmm_vcpu *vcpu);
 
-/* Forget the guest; the processors are not running. The second also clears what KVM holds. */
-void vmm_hyperv_disconnect(struct vmm_vm *vm);
+/*
+ * Forget the guest; the processors are not running. False: some channel or errand is not through yet;
+ * vmm_vm_wake() follows, and then it is called again.
+ */
+bool vmm_hyperv_disconnect(struct vmm_vm *vm);
+
+/* Clear what KVM holds of the guest. */
 int vmm_hyperv_reset_vcpu(struct vmm_vcpu *vcpu);
 
 /* On the processor's thread: an exit of type KVM_EXIT_HYPERV. */

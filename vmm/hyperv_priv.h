@@ -30,14 +30,13 @@ bool vmm_mail_post(void *ctx, uint32_t vp, uint32_t sint, const void *bytes, siz
  */
 uint16_t vmm_mail_receive(struct vmm_vcpu *vcpu, uint64_t input, uint64_t gpa);
 
-/* channels.c: see hvh_server_ops. */
+/* channels.c: see hvh_server_ops. The last two on the owner loop. */
 int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id);
 void vmm_channel_stop(void *ctx, struct hvh_channel *channel);
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel);
 void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
 
-/* services.c: those that the configuration does not leave out. Destroy accepts a half-built set. */
-int vmm_services_create(struct vmm_vm *vm);
-void vmm_services_destroy(struct vmm_vm *vm);
+/* services.c: which one a device is; VMM_SERVICES: none. */
+unsigned vmm_service_index(const struct vmm_vm *vm, const struct hvh_device *device);
 
 #endif

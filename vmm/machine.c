@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What the virtual machine is made of: KVM's part of it, memory, devices, ACPI tables, the kernel.
+ * What the virtual machine is made of: KVM's part of it, memory, ACPI tables, the kernel.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -8,19 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "vmm/acpi/tables.h"
-#include "vmm/console.h"
 #include "vmm/log.h"
-#include "vmm/pm.h"
-#include "vmm/serial.h"
 #include "vmm/vm_priv.h"
-
-/* Port 0x80 is what PCs write to for a short delay. */
-#define DELAY_PORT 0x80
 
 /* --- what KVM must have -------------------------------------------------------------------------- */
 
@@ -130,111 +123,6 @@ static int set_routing(struct vmm_vm *vm)
 	return err;
 }
 
-/* --- serial port, power management --------------------------------------------------------------- */
-
-static void serial_set_irq(void *ctx, int level)
-{
-	vmm_vm_set_irq(ctx, VMM_SERIAL_IRQ, level);
-}
-
-static void serial_output(void *ctx, const uint8_t *bytes, size_t len)
-{
-	struct vmm_console *console = atomic_load(&((struct vmm_vm *)ctx)->console);
-
-	if (console)
-		vmm_console_write(console, bytes, len);
-}
-
-static void serial_output_waits(void *ctx)
-{
-	struct vmm_vm *vm = ctx;
-
-	if (!atomic_exchange(&vm->flush_armed, true))
-		vmm_vm_wake(vm);
-}
-
-static void serial_input_room(void *ctx)
-{
-	struct vmm_console *console = atomic_load(&((struct vmm_vm *)ctx)->console);
-
-	if (console)
-		vmm_console_resume(console);
-}
-
-static const struct vmm_serial_ops serial_ops = {
-	.set_irq = serial_set_irq,
-	.output = serial_output,
-	.output_waits = serial_output_waits,
-	.input_room = serial_input_room,
-};
-
-static void pm_set_sci(void *ctx, int level)
-{
-	vmm_vm_set_irq(ctx, VMM_SCI_IRQ, level);
-}
-
-static void pm_power_off(void *ctx)
-{
-	vmm_vm_end(ctx, VMM_EXIT_DONE);
-}
-
-static void pm_reset(void *ctx)
-{
-	vmm_vm_restart(ctx);
-}
-
-static const struct vmm_pm_ops pm_ops = {
-	.set_sci = pm_set_sci,
-	.power_off = pm_power_off,
-	.reset = pm_reset,
-};
-
-static int create_devices(struct vmm_vm *vm)
-{
-	/* KVM swallows writes to this port by itself: nobody reads this descriptor. */
-	struct kvm_ioeventfd delay = { .addr = DELAY_PORT,
-				       .len = 1,
-				       .flags = KVM_IOEVENTFD_FLAG_PIO };
-	int err = vmm_serial_create(&serial_ops, vm, &vm->serial);
-
-	if (!err)
-		err = vmm_pm_create(&pm_ops, vm, &vm->pm);
-	if (!err)
-		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
-						    .first = VMM_SERIAL_PORT,
-						    .count = VMM_SERIAL_PORTS,
-						    .width = 1,
-						    .read = vmm_serial_read,
-						    .write = vmm_serial_write,
-						    .ctx = vm->serial,
-					    });
-	if (!err)
-		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
-						    .first = VMM_PM_PORT,
-						    .count = VMM_PM_PORTS,
-						    .width = 4,
-						    .read = vmm_pm_read,
-						    .write = vmm_pm_write,
-						    .ctx = vm->pm,
-					    });
-	if (!err)
-		err = vmm_pio_add(&vm->pio, &(struct vmm_pio_range){
-						    .first = VMM_RTC_PORT,
-						    .count = VMM_RTC_PORTS,
-						    .width = 1,
-						    .read = vmm_rtc_read,
-						    .write = vmm_rtc_write,
-						    .ctx = &vm->rtc,
-					    });
-	if (err)
-		return err;
-	vm->delay_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	delay.fd = vm->delay_fd;
-	if (vm->delay_fd < 0 || ioctl(vm->fd, KVM_IOEVENTFD, &delay) < 0)
-		return -errno;
-	return 0;
-}
-
 /* For steps that cannot fail by the user's doing: passes `err` on, after a line if it is one. */
 static int logged(const char *what, int err)
 {
@@ -246,26 +134,15 @@ static int logged(const char *what, int err)
 
 /* --- memory, tables, kernel ---------------------------------------------------------------------- */
 
-uint64_t vmm_low_bytes(const struct vmm_vm *vm)
-{
-	return vm->config->memory_bytes < VMM_LOW_RAM_MAX ? vm->config->memory_bytes :
-							    VMM_LOW_RAM_MAX;
-}
-
-static uint64_t high_bytes(const struct vmm_vm *vm)
-{
-	return vm->config->memory_bytes - vmm_low_bytes(vm);
-}
-
 static int create_memory(struct vmm_vm *vm)
 {
 	struct hvh_mem_region region;
 	int err = hvh_mem_create(&vm->mem);
 
 	if (!err)
-		err = hvh_mem_add(vm->mem, 0, vmm_low_bytes(vm));
-	if (!err && high_bytes(vm))
-		err = hvh_mem_add(vm->mem, VMM_HIGH_BASE, high_bytes(vm));
+		err = hvh_mem_add(vm->mem, 0, vm->map.low_ram_bytes);
+	if (!err && vm->map.high_ram_bytes)
+		err = hvh_mem_add(vm->mem, VMM_4_GIB, vm->map.high_ram_bytes);
 	for (unsigned slot = 0; !err && hvh_mem_region(vm->mem, slot, &region); slot++) {
 		struct kvm_userspace_memory_region kvm_region = {
 			.slot = slot,
@@ -286,55 +163,48 @@ static int create_memory(struct vmm_vm *vm)
 static int check_limits(const struct vmm_vm *vm)
 {
 	int cpus_max = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
-	unsigned bits = vmm_cpuid_address_bits(vm->kvm_fd);
 
 	if (cpus_max > 0 && vm->config->cpus > (unsigned)cpus_max) {
 		vmm_log(HVH_LOG_ERROR, "this kernel's KVM takes at most %d processors", cpus_max);
 		return -EINVAL;
 	}
-	if (high_bytes(vm) > (1ull << bits) - VMM_HIGH_BASE) {
+	return 0;
+}
+
+static int lay_out_memory(struct vmm_vm *vm)
+{
+	unsigned bits = vmm_cpuid_address_bits(vm->kvm_fd);
+	int err = vmm_memory_map_make(vm->config->memory_bytes, vm->config->mmio_gap_bytes, bits,
+				      &vm->map);
+
+	if (err)
 		vmm_log(HVH_LOG_ERROR, "this processor's %u address bits are too few for %llu MiB",
 			bits, (unsigned long long)(vm->config->memory_bytes >> 20));
-		return -EINVAL;
-	}
-	return 0;
+	return err;
 }
 
 static int write_tables(struct vmm_vm *vm)
 {
 	static uint8_t tables[VMM_ACPI_SIZE_MAX];
-	uint64_t top = 1ull << vmm_cpuid_address_bits(vm->kvm_fd);
-	uint64_t high = (VMM_HIGH_BASE + high_bytes(vm) + VMM_HIGH_ALIGN - 1) &
-			~(VMM_HIGH_ALIGN - 1);
-	struct vmm_acpi_config config = {
+	const struct vmm_acpi_config config = {
 		.cpus = vm->config->cpus,
 		.pm_port = VMM_PM_PORT,
 		.sci = VMM_SCI_IRQ,
-		.low = { VMM_LOW_RAM_MAX, VMM_LOW_WINDOW_LAST },
+		.low = vm->map.low,
+		.high = vm->map.high,
 	};
-	size_t bytes;
+	size_t bytes = vmm_acpi_build(&config, VMM_ACPI_GPA, tables);
 
-	/* RAM up to the last address leaves no second window: then it is the last page, which nobody can use. */
-	if (high >= top)
-		high = top - HVP_PAGE_SIZE;
-	config.high.first = high;
-	config.high.last = (top - high < VMM_HIGH_WINDOW ? top : high + VMM_HIGH_WINDOW) - 1;
-	bytes = vmm_acpi_build(&config, VMM_ACPI_GPA, tables);
 	return hvh_mem_write(vm->mem, VMM_ACPI_GPA, tables, bytes);
 }
 
 /* All that firmware would have prepared. The processors are not running. */
 static int load_guest(struct vmm_vm *vm)
 {
-	struct vmm_e820_entry map[4] = {
-		{ 0, VMM_BIOS_GPA, VMM_E820_RAM },
-		{ VMM_ACPI_GPA, VMM_ACPI_SIZE_MAX, VMM_E820_ACPI },
-		{ VMM_HIGH_MEMORY_GPA, vmm_low_bytes(vm) - VMM_HIGH_MEMORY_GPA, VMM_E820_RAM },
-		{ VMM_HIGH_BASE, high_bytes(vm), VMM_E820_RAM },
-	};
+	struct vmm_e820_entry map[VMM_E820_MAX];
 	const struct vmm_firmware firmware = {
 		.map = map,
-		.map_entries = high_bytes(vm) ? 4 : 3,
+		.map_entries = vmm_memory_map_e820(&vm->map, VMM_ACPI_SIZE_MAX, map),
 		.rsdp_gpa = VMM_ACPI_GPA,
 	};
 	struct vmm_entry entry;
@@ -425,6 +295,8 @@ int vmm_machine_create(struct vmm_vm *vm)
 	if (!err)
 		err = check_limits(vm);
 	if (!err)
+		err = lay_out_memory(vm);
+	if (!err)
 		err = create_memory(vm);
 	if (!err)
 		err = vmm_hyperv_create(vm);
@@ -433,7 +305,7 @@ int vmm_machine_create(struct vmm_vm *vm)
 	if (!err)
 		err = logged("interrupt routes", set_routing(vm));
 	if (!err)
-		err = logged("devices", create_devices(vm));
+		err = logged("devices", vmm_devices_create(vm));
 	if (!err)
 		err = logged("power-on state", keep_power_on(vm));
 	return err ? err : load_guest(vm);
@@ -444,9 +316,7 @@ int vmm_machine_reset(struct vmm_vm *vm)
 {
 	int err = 0;
 
-	vmm_hyperv_disconnect(vm);
-	vmm_serial_reset(vm->serial);
-	vmm_pm_reset(vm->pm);
+	vmm_devices_reset(vm);
 	for (unsigned chip = 0; !err && chip < 3; chip++)
 		if (ioctl(vm->fd, KVM_SET_IRQCHIP, &vm->power_on_irqchips[chip]) < 0)
 			err = -errno;
@@ -461,14 +331,13 @@ int vmm_machine_reset(struct vmm_vm *vm)
 	return load_guest(vm);
 }
 
-void vmm_machine_destroy(struct vmm_vm *vm)
+bool vmm_machine_destroy(struct vmm_vm *vm)
 {
-	vmm_hyperv_destroy(vm);
+	if (!vmm_hyperv_destroy(vm))
+		return false;
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		vmm_vcpu_destroy(&vm->vcpus[i]);
-	vmm_serial_destroy(vm->serial);
-	vmm_pm_destroy(vm->pm);
-	vmm_rtc_fini(&vm->rtc);
+	vmm_devices_destroy(vm);
 	vmm_image_close(vm->image);
 	/* The virtual machine before its memory. */
 	if (vm->fd >= 0)
@@ -477,7 +346,6 @@ void vmm_machine_destroy(struct vmm_vm *vm)
 		hvh_mem_destroy(vm->mem);
 	if (vm->kvm_fd >= 0)
 		close(vm->kvm_fd);
-	if (vm->delay_fd >= 0)
-		close(vm->delay_fd);
 	free(vm->power_on_msrs);
+	return true;
 }

@@ -235,7 +235,6 @@ static void poll_post(struct vmm_vcpu *vcpu)
 void vmm_mail_poll(struct vmm_vm *vm)
 {
 	poll_mail(vm);
-	hvh_server_work(vm->hyperv.server);
 	for (unsigned i = 0; i < vm->config->cpus; i++)
 		poll_post(&vm->vcpus[i]);
 }

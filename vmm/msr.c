@@ -3,10 +3,9 @@
  * MSRs of the hypervisor that are answered here and not by KVM.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/ioctl.h>
 
-#include "vmm/log.h"
+#include "vmm/enlighten.h"
 #include "vmm/vm_priv.h"
 
 /* Bits of a filter's map: a zero takes the MSR out of KVM. */
@@ -23,9 +22,16 @@ static void add_range(struct kvm_msr_filter *filter, unsigned *used, uint32_t fl
 	};
 }
 
+static bool is_off(const struct vmm_vm *vm, unsigned enlightenment)
+{
+	return vmm_enlighten_closure(vm->config->enlightenments_off) & enlightenment;
+}
+
 /*
  * The crash MSRs, because KVM's do not offer a text. Writes of the operating system's id, which are
- * passed on to KVM: they tell that a crashed guest starts another kernel.
+ * passed on to KVM: they tell that a crashed guest starts another kernel. The VP assist page when the
+ * APIC's MSRs are off: Linux enables it whatever it was told (hypervisor.md 1.6), and a page that nobody
+ * uses is better than a fault on each processor.
  */
 int vmm_msr_take_out(struct vmm_vm *vm)
 {
@@ -39,6 +45,9 @@ int vmm_msr_take_out(struct vmm_vm *vm)
 	add_range(&filter, &used, KVM_MSR_FILTER_WRITE, HVP_MSR_GUEST_OS_ID, 1);
 	add_range(&filter, &used, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, HVP_MSR_CRASH_P0,
 		  HVP_CRASH_PARAMETERS + 1);
+	if (is_off(vm, VMM_ENLIGHTENMENT_APIC_MSRS))
+		add_range(&filter, &used, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+			  HVP_MSR_VP_ASSIST_PAGE, 1);
 	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap) < 0 ||
 	    ioctl(vm->fd, KVM_X86_SET_MSR_FILTER, &filter) < 0)
 		return -errno;
@@ -53,23 +62,28 @@ static bool is_crash_msr(uint32_t msr)
 /* False: the guest gets a general protection fault. */
 static bool read_msr(struct vmm_vcpu *vcpu, uint32_t msr, uint64_t *value)
 {
-	if (!is_crash_msr(msr))
+	if (msr == HVP_MSR_VP_ASSIST_PAGE)
+		*value = vcpu->vp_assist;
+	else if (is_crash_msr(msr) && !is_off(vcpu->vm, VMM_ENLIGHTENMENT_CRASH))
+		*value = vmm_crash_read(&vcpu->vm->crash, msr);
+	else
 		return false;
-	*value = vmm_crash_read(&vcpu->vm->crash, msr);
 	return true;
 }
 
 static bool write_msr(struct vmm_vcpu *vcpu, uint32_t msr, uint64_t value)
 {
 	struct vmm_vm *vm = vcpu->vm;
-	bool news;
+	bool news = false;
 
-	if (msr == HVP_MSR_GUEST_OS_ID) {
+	if (msr == HVP_MSR_VP_ASSIST_PAGE) {
+		vcpu->vp_assist = value;
+	} else if (msr == HVP_MSR_GUEST_OS_ID) {
 		if (vmm_vcpu_set_msr(vcpu, msr, value))
 			return false;
 		atomic_store(&vm->hyperv.guest_os_id, value);
 		news = vmm_crash_identified(&vm->crash, value);
-	} else if (is_crash_msr(msr)) {
+	} else if (is_crash_msr(msr) && !is_off(vm, VMM_ENLIGHTENMENT_CRASH)) {
 		news = vmm_crash_write(&vm->crash, vm->mem, msr, value);
 	} else {
 		return false;

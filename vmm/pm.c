@@ -10,7 +10,8 @@
 #define TIMER_HZ 3579545u
 
 #define STATUS_POWER_BUTTON 0x0100u
-#define ENABLE_MASK	    0x0321u /* timer, global lock, power and sleep button */
+/* Timer, global lock, power and sleep button; the clock, because Linux complains when that bit does not stay. */
+#define ENABLE_MASK	    0x0721u
 #define CONTROL_SCI_ENABLE  0x0001u
 #define CONTROL_SLEEP_TYPE  0x1c00u
 #define CONTROL_SLEEP_SHIFT 10

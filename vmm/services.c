@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/*
- * The integration services: which there are, and the clock that time synchronisation reads.
- */
+#include "vmm/services.h"
+
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_server.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
 #include "vmm/hyperv_priv.h"
+#include "vmm/io_loops.h"
 #include "vmm/vm_priv.h"
+
+/* --- creation --------------------------------------------------------------------------------------- */
 
 /*
  * KVM's reference counter is its clock of the VM in 100 ns, also where the guest computes it from the
@@ -39,37 +41,128 @@ static bool on_timesync_clock(void *ctx, uint64_t *host_time, uint64_t *referenc
 	return true;
 }
 
+static int create_heartbeat(struct vmm_vm *vm, struct hvh_device **device)
+{
+	(void)vm;
+	return hvh_heartbeat_create(device);
+}
+
+static int create_shutdown(struct vmm_vm *vm, struct hvh_device **device)
+{
+	(void)vm;
+	return hvh_shutdown_create(device);
+}
+
+static int create_timesync(struct vmm_vm *vm, struct hvh_device **device)
+{
+	return hvh_timesync_create(on_timesync_clock, vm, device);
+}
+
+static const struct service_class {
+	int (*create)(struct vmm_vm *vm, struct hvh_device **device);
+	void (*destroy)(struct hvh_device *device);
+} classes[VMM_SERVICES] = {
+#define SERVICE_CLASS(bit, name) [bit] = { create_##name, hvh_##name##_destroy },
+	VMM_SERVICE_LIST(SERVICE_CLASS)
+#undef SERVICE_CLASS
+};
+
+static int add_service(struct vmm_vm *vm, unsigned index)
+{
+	struct hvh_device *device;
+	int err = classes[index].create(vm, &device);
+
+	if (err)
+		return err;
+	err = hvh_server_add(vm->hyperv.server, device);
+	if (err) {
+		classes[index].destroy(device);
+		return err;
+	}
+	vm->hyperv.services[index].device = device;
+	return 0;
+}
+
+/* Linux's driver reads the reference counter without asking whether it may. */
+static bool lacks_counter(const struct vmm_vm *vm, unsigned index)
+{
+	return index == VMM_SERVICE_INDEX_timesync &&
+	       (vm->config->enlightenments_off & VMM_ENLIGHTENMENT_REFERENCE_COUNTER);
+}
+
 int vmm_services_create(struct vmm_vm *vm)
 {
-	struct vmm_hyperv *hv = &vm->hyperv;
 	int err = 0;
 
-	if (!(vm->config->services_off & VMM_SERVICE_heartbeat)) {
-		err = hvh_heartbeat_create(&hv->heartbeat);
-		if (!err)
-			err = hvh_server_add(hv->server, hv->heartbeat);
-	}
-	if (!err && !(vm->config->services_off & VMM_SERVICE_shutdown)) {
-		err = hvh_shutdown_create(&hv->shutdown);
-		if (!err)
-			err = hvh_server_add(hv->server, hv->shutdown);
-	}
-	if (!err && !(vm->config->services_off & VMM_SERVICE_timesync)) {
-		err = hvh_timesync_create(on_timesync_clock, vm, &hv->timesync);
-		if (!err)
-			err = hvh_server_add(hv->server, hv->timesync);
-	}
+	for (unsigned i = 0; !err && i < VMM_SERVICES; i++)
+		if (!(vm->config->services_off & 1u << i) && !lacks_counter(vm, i))
+			err = add_service(vm, i);
 	return err;
 }
 
 void vmm_services_destroy(struct vmm_vm *vm)
 {
-	struct vmm_hyperv *hv = &vm->hyperv;
+	for (unsigned i = 0; i < VMM_SERVICES; i++)
+		if (vm->hyperv.services[i].device)
+			classes[i].destroy(vm->hyperv.services[i].device);
+}
 
-	if (hv->heartbeat)
-		hvh_heartbeat_destroy(hv->heartbeat);
-	if (hv->shutdown)
-		hvh_shutdown_destroy(hv->shutdown);
-	if (hv->timesync)
-		hvh_timesync_destroy(hv->timesync);
+unsigned vmm_service_index(const struct vmm_vm *vm, const struct hvh_device *device)
+{
+	unsigned i = 0;
+
+	while (i < VMM_SERVICES && vm->hyperv.services[i].device != device)
+		i++;
+	return i;
+}
+
+/* --- errands ----------------------------------------------------------------------------------------- */
+
+static void on_back(void *ctx)
+{
+	struct vmm_errand *errand = ctx;
+	struct vmm_vm *vm = errand->vm;
+
+	errand->back(errand);
+	if (!--vm->hyperv.errands)
+		vmm_vm_wake(vm);
+}
+
+static void on_visit(void *ctx)
+{
+	struct vmm_errand *errand = ctx;
+
+	if (errand->visit(errand, errand->at))
+		vmm_errand_go_on(errand);
+}
+
+void vmm_errand_go_on(struct vmm_errand *errand)
+{
+	struct vmm_vm *vm = errand->vm;
+
+	for (unsigned i = 0; i < VMM_SERVICES; i++) {
+		if (!(errand->left & 1u << i))
+			continue;
+		errand->left &= ~(1u << i);
+		errand->at = i;
+		vmm_call_init(&errand->call, vmm_io_loops_get(vm->hyperv.io, i), on_visit, errand);
+		vmm_call_post(&errand->call);
+		return;
+	}
+	vmm_call_init(&errand->call, vm->loop, on_back, errand);
+	vmm_call_post(&errand->call);
+}
+
+void vmm_errand_start(struct vmm_errand *errand, unsigned services)
+{
+	struct vmm_vm *vm = errand->vm;
+
+	errand->left = 0;
+	for (unsigned i = 0; i < VMM_SERVICES; i++) {
+		errand->devices[i] = vm->hyperv.services[i].device;
+		if (errand->devices[i])
+			errand->left |= services & 1u << i;
+	}
+	vm->hyperv.errands++;
+	vmm_errand_go_on(errand);
 }

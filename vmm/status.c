@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/*
- * Commands of the control socket: what the virtual machine is and does, and the services.
- */
+#include "vmm/status.h"
+
 #include <dirent.h>
-#include <errno.h>
 #include <hvh/hvh_channel.h>
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_mem.h>
 #include <hvh/hvh_server.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hvw_guid.h"
-#include "vmm/control.h"
 #include "vmm/vm_priv.h"
 
 /* GUEST_OS_ID. */
@@ -92,10 +88,10 @@ static json_t *channel_json(const struct hvh_channel *channel)
 	char class_id[HVW_GUID_TEXT], instance_id[HVW_GUID_TEXT];
 
 	hvh_channel_info(channel, &info);
-	hvw_guid_format(&info.device->class_id, class_id);
-	hvw_guid_format(&info.device->instance_id, instance_id);
+	hvw_guid_format(&info.class_id, class_id);
+	hvw_guid_format(&info.instance_id, instance_id);
 	return json_pack("{s:i, s:s, s:s, s:b, s:s, s:s, s:i, s:o, s:I, s:I, s:I, s:I}", "id",
-			 (int)info.id, "device", info.device->name, "state", info.state, "broken",
+			 (int)info.id, "device", info.name, "state", info.state, "broken",
 			 info.broken, "class", class_id, "instance", instance_id, "subchannel",
 			 (int)info.subchannel_index, "target_vp",
 			 info.open ? json_integer(info.target_vp) : json_null(), "packets_in",
@@ -130,48 +126,75 @@ static json_t *service_json(const struct hvh_ic_status *status)
 			 (json_int_t)status->replies, "violations", (json_int_t)status->violations);
 }
 
-static json_t *heartbeat_json(struct vmm_vm *vm)
+static json_t *heartbeat_json(const struct vmm_snapshot *snapshot)
 {
-	struct hvh_heartbeat_status status;
-	json_t *json, *age = NULL;
+	const struct hvh_heartbeat_status *status = &snapshot->heartbeat;
+	json_t *json = service_json(&status->ic), *age = NULL;
 
-	if (!vm->hyperv.heartbeat)
-		return json_null();
-	hvh_heartbeat_status(vm->hyperv.heartbeat, &status);
-	json = service_json(&status.ic);
-	if (status.last_reply_ns)
-		age = json_integer((json_int_t)((vmm_now_ns() - status.last_reply_ns) / 1000000));
+	if (status->last_reply_ns)
+		age = json_integer((json_int_t)((vmm_now_ns() - status->last_reply_ns) / 1000000));
 	json_object_set_new(json, "verdict",
-			    json_string(hvh_heartbeat_verdict_name(status.verdict)));
-	json_object_set_new(json, "guest_state", json_integer(status.guest_state));
-	json_object_set_new(json, "sequence", json_integer((json_int_t)status.sequence));
+			    json_string(hvh_heartbeat_verdict_name(status->verdict)));
+	json_object_set_new(json, "guest_state", json_integer(status->guest_state));
+	json_object_set_new(json, "sequence", json_integer((json_int_t)status->sequence));
 	json_object_set_new(json, "last_reply_ms", age ? age : json_null());
 	return json;
 }
 
-static json_t *shutdown_json(struct vmm_vm *vm)
+static json_t *shutdown_json(const struct vmm_snapshot *snapshot)
 {
-	struct hvh_ic_status status;
-
-	if (!vm->hyperv.shutdown)
-		return json_null();
-	hvh_shutdown_status(vm->hyperv.shutdown, &status);
-	return service_json(&status);
+	return service_json(&snapshot->shutdown);
 }
 
-static json_t *timesync_json(struct vmm_vm *vm)
+static json_t *timesync_json(const struct vmm_snapshot *snapshot)
 {
-	struct hvh_timesync_status status;
-	json_t *json;
+	const struct hvh_timesync_status *status = &snapshot->timesync;
+	json_t *json = service_json(&status->ic);
 
-	if (!vm->hyperv.timesync)
-		return json_null();
-	hvh_timesync_status(vm->hyperv.timesync, &status);
-	json = service_json(&status.ic);
 	json_object_set_new(json, "offset_seconds",
-			    json_real((double)status.offset / HVP_TIME_PER_SECOND));
-	json_object_set_new(json, "syncs", json_integer((json_int_t)status.syncs));
-	json_object_set_new(json, "sync_pending", json_boolean(status.sync_pending));
+			    json_real((double)status->offset / HVP_TIME_PER_SECOND));
+	json_object_set_new(json, "syncs", json_integer((json_int_t)status->syncs));
+	json_object_set_new(json, "sync_pending", json_boolean(status->sync_pending));
+	return json;
+}
+
+void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned service,
+		       const struct hvh_device *device)
+{
+	switch ((enum vmm_service_index)service) {
+	case VMM_SERVICE_INDEX_heartbeat:
+		hvh_heartbeat_status(device, &snapshot->heartbeat);
+		break;
+	case VMM_SERVICE_INDEX_shutdown:
+		hvh_shutdown_status(device, &snapshot->shutdown);
+		break;
+	case VMM_SERVICE_INDEX_timesync:
+		hvh_timesync_status(device, &snapshot->timesync);
+		break;
+	case VMM_SERVICES:
+		return;
+	}
+	snapshot->taken |= 1u << service;
+}
+
+json_t *vmm_service_json(const struct vmm_snapshot *snapshot, unsigned service)
+{
+	static json_t *(*const functions[VMM_SERVICES])(const struct vmm_snapshot *snapshot) = {
+#define SERVICE_JSON(bit, name) [bit] = name##_json,
+		VMM_SERVICE_LIST(SERVICE_JSON)
+#undef SERVICE_JSON
+	};
+
+	return snapshot->taken & 1u << service ? functions[service](snapshot) : json_null();
+}
+
+static json_t *services_json(const struct vmm_snapshot *snapshot)
+{
+	json_t *json = json_object();
+
+#define SET_SERVICE(bit, name) json_object_set_new(json, #name, vmm_service_json(snapshot, bit));
+	VMM_SERVICE_LIST(SET_SERVICE)
+#undef SET_SERVICE
 	return json;
 }
 
@@ -233,132 +256,10 @@ static json_t *exits_json(struct vmm_vm *vm)
 	return json;
 }
 
-static json_t *status_json(struct vmm_vm *vm)
+json_t *vmm_status_json(struct vmm_vm *vm, const struct vmm_snapshot *snapshot)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:{s:o, s:o, s:o}, s:o, s:o, s:o}", "vm",
-			 vm_json(vm), "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
-			 channels_json(vm), "services", "heartbeat", heartbeat_json(vm), "shutdown",
-			 shutdown_json(vm), "timesync", timesync_json(vm), "resources",
-			 resources_json(vm), "exits", exits_json(vm), "crash",
-			 vmm_crash_json(&vm->crash));
-}
-
-/* --- shutdown -------------------------------------------------------------------------------------- */
-
-static void on_shutdown_answer(void *ctx, int result, uint32_t status)
-{
-	struct vmm_request *request = ctx;
-
-	if (result == -ETIMEDOUT)
-		vmm_reply_error(request, "the guest did not answer within %u seconds",
-				HVH_SHUTDOWN_TIMEOUT_MS / 1000);
-	else if (result)
-		vmm_reply_error(request, "the guest closed the shutdown channel without an answer");
-	else if (status == HVP_IC_NOT_SUPPORTED)
-		vmm_reply_error(request, "the guest does not support this kind of shutdown");
-	else if (status != HVP_IC_SUCCESS)
-		vmm_reply_error(request, "the guest refused (status 0x%08x)", status);
-	else
-		vmm_reply(request, json_pack("{s:s}", "answer", "accepted"));
-}
-
-static void refuse_shutdown(struct vmm_vm *vm, struct vmm_request *request, int err)
-{
-	struct hvh_ic_status status;
-
-	if (err == -EBUSY) {
-		vmm_reply_error(request, "another shutdown request is under way");
-	} else if (err == -EOPNOTSUPP) {
-		vmm_reply_error(request, "the guest's shutdown driver is too old for this request");
-	} else if (err == -ENOTCONN) {
-		hvh_shutdown_status(vm->hyperv.shutdown, &status);
-		vmm_reply_error(request, "the guest has no shutdown driver loaded (channel %s)",
-				hvh_ic_state_name(status.state));
-	} else {
-		vmm_reply_error(request, "the request cannot be sent: %s", strerror(-err));
-	}
-}
-
-static void command_shutdown(struct vmm_vm *vm, struct vmm_request *request,
-			     const json_t *arguments)
-{
-	uint32_t flags = 0;
-	int err;
-
-	if (!vm->hyperv.shutdown) {
-		vmm_reply_error(request, "this virtual machine runs without the shutdown service");
-		return;
-	}
-	if (json_is_true(json_object_get(arguments, "force")))
-		flags |= HVP_SHUTDOWN_FORCE;
-	if (json_is_true(json_object_get(arguments, "reboot")))
-		flags |= HVP_SHUTDOWN_RESTART;
-	if (json_is_true(json_object_get(arguments, "hibernate")))
-		flags |= HVP_SHUTDOWN_HIBERNATE;
-	if ((flags & HVP_SHUTDOWN_RESTART) && (flags & HVP_SHUTDOWN_HIBERNATE)) {
-		vmm_reply_error(request, "reboot and hibernate exclude each other");
-		return;
-	}
-	err = hvh_shutdown_request(vm->hyperv.shutdown, flags, NULL, on_shutdown_answer, request);
-	if (err)
-		refuse_shutdown(vm, request, err);
-}
-
-/* --- time synchronisation ---------------------------------------------------------------------------- */
-
-/* Some 30 years: room for every experiment, and no sum of it with a date overflows. */
-#define OFFSET_SECONDS_MAX 1e9
-
-static void command_timesync(struct vmm_vm *vm, struct vmm_request *request,
-			     const json_t *arguments)
-{
-	const json_t *offset = json_object_get(arguments, "offset_seconds");
-	double seconds = json_number_value(offset);
-	struct hvh_timesync_status status;
-	struct timespec now;
-	json_t *json;
-
-	if (!vm->hyperv.timesync) {
-		vmm_reply_error(request, "this virtual machine runs without the timesync service");
-		return;
-	}
-	if ((offset && !json_is_number(offset)) || seconds > OFFSET_SECONDS_MAX ||
-	    seconds < -OFFSET_SECONDS_MAX) {
-		vmm_reply_error(request, "\"offset_seconds\" must be a number from %.0f to %.0f",
-				-OFFSET_SECONDS_MAX, OFFSET_SECONDS_MAX);
-		return;
-	}
-	/* Before the order: whatever the guest's clock shows because of it shows it later. */
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (hvh_timesync_step(vm->hyperv.timesync, (int64_t)(seconds * HVP_TIME_PER_SECOND))) {
-		hvh_timesync_status(vm->hyperv.timesync, &status);
-		vmm_reply_error(request,
-				"the guest has no time synchronisation driver loaded (channel %s)",
-				hvh_ic_state_name(status.ic.state));
-		return;
-	}
-	json = timesync_json(vm);
-	json_object_set_new(json, "host_time",
-			    json_real((double)now.tv_sec + (double)now.tv_nsec / 1e9));
-	vmm_reply(request, json);
-}
-
-void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *command,
-		    const json_t *arguments)
-{
-	if (strcmp(command, "status") == 0) {
-		vmm_reply(request, status_json(vm));
-	} else if (strcmp(command, "shutdown") == 0) {
-		command_shutdown(vm, request, arguments);
-	} else if (strcmp(command, "timesync") == 0) {
-		command_timesync(vm, request, arguments);
-	} else if (strcmp(command, "heartbeat") == 0) {
-		if (vm->hyperv.heartbeat)
-			vmm_reply(request, heartbeat_json(vm));
-		else
-			vmm_reply_error(request,
-					"this virtual machine runs without the heartbeat service");
-	} else {
-		vmm_reply_error(request, "unknown command \"%s\"", command);
-	}
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vm", vm_json(vm), "guest",
+			 guest_json(vm), "vmbus", vmbus_json(vm), "channels", channels_json(vm),
+			 "services", services_json(snapshot), "resources", resources_json(vm),
+			 "exits", exits_json(vm), "crash", vmm_crash_json(&vm->crash));
 }

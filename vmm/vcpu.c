@@ -185,6 +185,7 @@ int vmm_vcpu_reset(struct vmm_vcpu *vcpu)
 	const struct kvm_msrs *msrs = vcpu->vm->power_on_msrs;
 	int err = vmm_hyperv_reset_vcpu(vcpu);
 
+	vcpu->vp_assist = 0;
 	/* The APIC's base is part of SREGS and decides how its registers are written. */
 	if (!err)
 		err = vcpu_ioctl(vcpu, KVM_SET_SREGS, &state->sregs);
@@ -352,9 +353,8 @@ static void handle_exit(struct vmm_vcpu *vcpu)
 		count(&vcpu->exits.interrupted);
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		/* Where is not known: KVM has reset the processor by now. */
-		vmm_log(HVH_LOG_ERROR, "processor %u: triple fault", vcpu->index);
-		vmm_vm_end(vcpu->vm, VMM_EXIT_FAILED);
+		count(&vcpu->exits.other);
+		vmm_vm_triple_fault(vcpu);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
 		fail(vcpu, "KVM cannot enter the guest",

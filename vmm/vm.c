@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/console.h"
+#include "vmm/enlighten.h"
 #include "vmm/log.h"
 #include "vmm/pm.h"
 #include "vmm/serial.h"
@@ -26,6 +27,9 @@
  * checked, unpacked and started in between, which in emulation takes most of a minute.
  */
 #define HANDOVER_GRACE_NS 180000000000ull
+
+/* Devices that have not given the guest's memory back by then are stuck. */
+#define FINISH_NS 5000000000ull
 
 /* A processor's thread that takes more seconds to stop is stuck in something that is not ours. */
 #define JOIN_ATTEMPTS 5
@@ -55,10 +59,12 @@ static void on_flush_timer(void *ctx)
 
 static void on_wake(void *ctx, uint32_t events);
 static void on_crash_timer(void *ctx);
+static void on_finish_timer(void *ctx);
 
 int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct vmm_vm **out)
 {
 	struct vmm_vm *vm;
+	const char *warning;
 	int err;
 
 	if (config->cpus < 1 || config->cpus > VMM_CPUS_MAX)
@@ -76,8 +82,8 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 	pthread_cond_init(&vm->changed, NULL);
 	vmm_timer_init(&vm->flush_timer, loop, on_flush_timer, vm);
 	vmm_timer_init(&vm->crash_timer, loop, on_crash_timer, vm);
+	vmm_timer_init(&vm->finish_timer, loop, on_finish_timer, vm);
 	vmm_pio_init(&vm->pio);
-	vmm_rtc_init(&vm->rtc);
 	vmm_crash_init(&vm->crash);
 	for (unsigned i = 0; i < config->cpus; i++) {
 		struct vmm_vcpu *vcpu = &vm->vcpus[i];
@@ -85,12 +91,16 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 		vcpu->vm = vm;
 		vcpu->fd = vcpu->sint_fd = vcpu->eom_fd = vcpu->eom_irq_fd = -1;
 	}
+	warning = vmm_enlighten_warning(config->enlightenments_off);
+	if (warning)
+		vmm_log(HVH_LOG_WARNING, "%s", warning);
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = vm->wake_fd < 0 ? -errno : vmm_loop_add(loop, vm->wake_fd, EPOLLIN, on_wake, vm);
 	/* The user's files first: these errors are the likely ones. */
 	if (!err)
 		err = vmm_image_open(config->kernel, config->initrd, config->append,
-				     vmm_low_bytes(vm), &vm->image);
+				     vmm_low_ram_bytes(config->memory_bytes, config->mmio_gap_bytes),
+				     &vm->image);
 	if (!err)
 		err = vmm_machine_create(vm);
 	if (err) {
@@ -151,6 +161,27 @@ void vmm_vm_restart(struct vmm_vm *vm)
 	atomic_store(&vm->restart_wanted, true);
 	set_gate(vm, VMM_GATE_CLOSED);
 	vmm_vm_wake(vm);
+}
+
+void vmm_vm_triple_fault(struct vmm_vcpu *vcpu)
+{
+	struct vmm_vm *vm = vcpu->vm;
+	bool good;
+
+	pthread_mutex_lock(&vm->lock);
+	good = vmm_fault_guard_note(&vm->fault_guard, vmm_now_ns());
+	pthread_mutex_unlock(&vm->lock);
+	/* Where it was is not known: KVM has reset the processor by now. */
+	vmm_log(HVH_LOG_WARNING, "processor %u: triple fault, which resets the machine",
+		vcpu->index);
+	if (good) {
+		vmm_vm_restart(vm);
+		return;
+	}
+	vmm_log(HVH_LOG_ERROR,
+		"stopped: %u times in a row the guest met one within %u s of its start",
+		VMM_SHORT_LIVES_MAX, (unsigned)(VMM_SHORT_LIFE_NS / 1000000000u));
+	vmm_vm_end(vm, VMM_EXIT_FAILED);
 }
 
 /* --- a crashed guest ------------------------------------------------------------------------------- */
@@ -221,8 +252,9 @@ static void request_all(struct vmm_vm *vm, unsigned request)
 }
 
 /*
- * A step towards the restart that the guest asked for: when the last processor is at the closed gate,
- * which wakes this loop again. A processor whose output waits for the user's terminal may take long.
+ * A step towards the restart that the guest asked for: when the last processor is at the closed gate, and
+ * then when the last channel is stopped; both wake this loop again. A processor whose output waits for
+ * the user's terminal may take long.
  */
 static void try_restart(struct vmm_vm *vm)
 {
@@ -234,6 +266,8 @@ static void try_restart(struct vmm_vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 	if (!parked)
 		return;
+	if (!vmm_hyperv_disconnect(vm))
+		return;
 	atomic_store(&vm->restart_wanted, false);
 	if (vmm_machine_reset(vm)) {
 		vmm_vm_end(vm, VMM_EXIT_FAILED);
@@ -242,6 +276,7 @@ static void try_restart(struct vmm_vm *vm)
 	vm->restarts++;
 	vm->interrupted = false;
 	vmm_log(HVH_LOG_INFO, "the guest restarts");
+	vmm_fault_guard_begin(&vm->fault_guard, vmm_now_ns());
 	set_gate(vm, VMM_GATE_OPEN);
 }
 
@@ -271,17 +306,36 @@ static bool stop_vcpus(struct vmm_vm *vm)
 	return all;
 }
 
+static void report_end(struct vmm_vm *vm)
+{
+	vm->finished = true;
+	vmm_timer_set(&vm->finish_timer, 0);
+	vm->ops->ended(vm->ops_ctx, (enum vmm_exit)atomic_load(&vm->end_status));
+}
+
+static void on_finish_timer(void *ctx)
+{
+	vmm_log(HVH_LOG_ERROR, "I/O of the guest does not end");
+	report_end(ctx);
+}
+
+/* A step towards the end: the processors stop, then the channels, whose last one wakes this loop again. */
 static void finish(struct vmm_vm *vm)
 {
 	if (!vm->ops || vm->finished)
 		return;
-	vm->finished = true;
-	vmm_timer_set(&vm->crash_timer, 0);
-	if (stop_vcpus(vm)) {
-		/* Answers what waits for the guest, requests of users included. */
-		vmm_hyperv_disconnect(vm);
+	if (!vm->finishing) {
+		vm->finishing = true;
+		vmm_timer_set(&vm->crash_timer, 0);
+		if (!stop_vcpus(vm)) {
+			report_end(vm);
+			return;
+		}
+		vmm_timer_set(&vm->finish_timer, vmm_now_ns() + FINISH_NS);
 	}
-	vm->ops->ended(vm->ops_ctx, (enum vmm_exit)atomic_load(&vm->end_status));
+	/* Answers what waits for the guest, requests of users included. */
+	if (vmm_hyperv_disconnect(vm))
+		report_end(vm);
 }
 
 static void on_wake(void *ctx, uint32_t events)
@@ -318,6 +372,7 @@ void vmm_vm_event(struct vmm_vm *vm, json_t *event)
 int vmm_vm_start(struct vmm_vm *vm, const struct vmm_vm_ops *ops, void *ctx)
 {
 	vm->started_ns = vmm_now_ns();
+	vmm_fault_guard_begin(&vm->fault_guard, vm->started_ns);
 	vm->running = true;
 	for (unsigned i = 0; i < vm->config->cpus; i++) {
 		int err = vmm_vcpu_start(&vm->vcpus[i]);
@@ -352,19 +407,40 @@ static void press_power_button(struct vmm_vm *vm)
 			"power button; once more stops it at once");
 }
 
+struct interrupt {
+	struct vmm_errand errand;
+	bool accepted;
+};
+
 static void on_interrupt_answer(void *ctx, int result, uint32_t status)
 {
-	struct vmm_vm *vm = ctx;
+	struct interrupt *interrupt = ctx;
 
-	if (atomic_load(&vm->end_status) != VMM_NOT_ENDED)
-		return;
-	if (result || status != HVP_IC_SUCCESS)
-		press_power_button(vm);
+	interrupt->accepted = !result && status == HVP_IC_SUCCESS;
+	vmm_errand_go_on(&interrupt->errand);
+}
+
+static bool ask_guest(struct vmm_errand *errand, unsigned service)
+{
+	if (hvh_shutdown_request(errand->devices[service], HVP_SHUTDOWN_FORCE, NULL,
+				 on_interrupt_answer, errand))
+		return true;
+	vmm_log(HVH_LOG_INFO, "asked the guest to shut down; once more stops it at once");
+	return false;
+}
+
+static void on_interrupt_back(struct vmm_errand *errand)
+{
+	struct interrupt *interrupt = (struct interrupt *)errand;
+
+	if (!interrupt->accepted && atomic_load(&errand->vm->end_status) == VMM_NOT_ENDED)
+		press_power_button(errand->vm);
+	free(interrupt);
 }
 
 void vmm_vm_interrupt(struct vmm_vm *vm)
 {
-	int err = -ENOTCONN;
+	struct interrupt *interrupt;
 
 	if (vm->interrupted) {
 		vmm_log(HVH_LOG_WARNING, "stopped by force");
@@ -372,13 +448,15 @@ void vmm_vm_interrupt(struct vmm_vm *vm)
 		return;
 	}
 	vm->interrupted = true;
-	if (vm->hyperv.shutdown)
-		err = hvh_shutdown_request(vm->hyperv.shutdown, HVP_SHUTDOWN_FORCE, NULL,
-					   on_interrupt_answer, vm);
-	if (err)
+	interrupt = calloc(1, sizeof(*interrupt));
+	if (!interrupt) {
 		press_power_button(vm);
-	else
-		vmm_log(HVH_LOG_INFO, "asked the guest to shut down; once more stops it at once");
+		return;
+	}
+	interrupt->errand.vm = vm;
+	interrupt->errand.visit = ask_guest;
+	interrupt->errand.back = on_interrupt_back;
+	vmm_errand_start(&interrupt->errand, VMM_SERVICE_shutdown);
 }
 
 /* --- the end ------------------------------------------------------------------------------------- */
@@ -390,12 +468,10 @@ void vmm_vm_destroy(struct vmm_vm *vm)
 	vmm_loop_remove(vm->loop, vm->wake_fd);
 	vmm_timer_set(&vm->flush_timer, 0);
 	vmm_timer_set(&vm->crash_timer, 0);
+	vmm_timer_set(&vm->finish_timer, 0);
 	/* A thread that is stuck may still use all of it: then it is left to the end of the process. */
-	if (vm->running && !stop_vcpus(vm))
+	if ((vm->running && !stop_vcpus(vm)) || !vmm_machine_destroy(vm))
 		return;
-	if (vm->hyperv.server)
-		vmm_hyperv_disconnect(vm);
-	vmm_machine_destroy(vm);
 	if (vm->wake_fd >= 0)
 		close(vm->wake_fd);
 	vmm_crash_fini(&vm->crash);

@@ -19,30 +19,20 @@
 #include "hvp_hv.h"
 #include "vmm/boot/image.h"
 #include "vmm/crash.h"
+#include "vmm/fault_guard.h"
 #include "vmm/hyperv.h"
 #include "vmm/loop.h"
+#include "vmm/memmap.h"
 #include "vmm/pio.h"
-#include "vmm/rtc.h"
 #include "vmm/vm.h"
 
 struct hvh_mem;
 struct hvh_synic;
 struct vmm_pm;
+struct vmm_rtc;
 struct vmm_serial;
 
-/* --- where things are in the guest's address space ---------------------------------------------- */
-
-/* RAM ends here at the latest and goes on at 4 GiB; the devices' window lies between. */
-#define VMM_LOW_RAM_MAX	    0xc0000000ull
-#define VMM_LOW_WINDOW_LAST 0xfebfffffull
-#define VMM_HIGH_BASE	    0x100000000ull
-#define VMM_HIGH_WINDOW	    (64ull << 30) /* bytes, as far as the processor can address them */
-#define VMM_HIGH_ALIGN	    (1ull << 30)
-
-/* Conventional memory ends where a PC's BIOS data would begin; the ACPI tables lie below 1 MiB. */
-#define VMM_BIOS_GPA	    0x9fc00ull
-#define VMM_ACPI_GPA	    0xe0000ull
-#define VMM_HIGH_MEMORY_GPA 0x100000ull
+/* --- where things are, besides memory (vmm/memmap.h) ---------------------------------------------- */
 
 /* Pages that KVM wants for itself on Intel processors: between the interrupt controllers and 4 GiB. */
 #define VMM_IDENTITY_MAP_GPA 0xfffbc000ull
@@ -51,6 +41,7 @@ struct vmm_serial;
 #define VMM_SERIAL_PORT 0x3f8
 #define VMM_SERIAL_IRQ	4
 #define VMM_RTC_PORT	0x70
+#define VMM_RTC_IRQ	8
 #define VMM_PM_PORT	0x600
 #define VMM_SCI_IRQ	9
 
@@ -120,6 +111,7 @@ struct vmm_vcpu {
 	struct vmm_mail mail;
 	struct vmm_post post;
 	struct vmm_vcpu_power_on *power_on; /* (c) */
+	uint64_t vp_assist; /* (v) the MSR, where KVM has not got it */
 	struct vmm_exit_counts exits;
 
 	/* Watching for the guest's EOM costs a wake-up for each interrupt, so only while a message waits. */
@@ -176,12 +168,15 @@ struct vmm_vm {
 	const struct vmm_config *config; /* (c) */
 	int kvm_fd; /* (c) */
 	int fd; /* (c) */
+	struct vmm_memory_map map; /* (c) */
 	struct hvh_mem *mem; /* (c) */
 	struct vmm_image *image; /* (c) */
 	struct vmm_pio pio; /* (c) */
 	struct vmm_serial *serial; /* (c) */
 	struct vmm_pm *pm; /* (c) */
-	struct vmm_rtc rtc;
+	struct vmm_rtc *rtc; /* (c) */
+	struct vmm_timer rtc_timer; /* (o) */
+	struct vmm_call rtc_call;
 	struct vmm_crash crash;
 	struct vmm_hyperv hyperv;
 	struct kvm_msrs *power_on_msrs; /* (c) the same for all processors */
@@ -200,6 +195,8 @@ struct vmm_vm {
 	uint64_t started_ns; /* (o) */
 	bool interrupted; /* (o) the user asked once */
 	bool running; /* (o) the processors have threads */
+	bool finishing; /* (o) they have been stopped, for good */
+	struct vmm_timer finish_timer; /* (o) the end of patience with what is still under way then */
 	unsigned restarts; /* (o) */
 
 	atomic_int end_status; /* vmm_exit, or VMM_NOT_ENDED */
@@ -209,6 +206,7 @@ struct vmm_vm {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* gate, parked, posts */
 	_Atomic enum vmm_gate gate; /* written under the lock */
+	struct vmm_fault_guard fault_guard; /* (l), or while no processor runs */
 	unsigned parked; /* (l) processors that wait at the closed gate */
 
 	struct vmm_vcpu vcpus[]; /* config->cpus */
@@ -221,13 +219,17 @@ struct vmm_vm {
  * have been logged.
  */
 int vmm_machine_create(struct vmm_vm *vm);
-void vmm_machine_destroy(struct vmm_vm *vm);
 
-/* Back to power-on, with the kernel loaded anew. No processor is running. */
+/* False: a thread does not end, and what it may use stays. */
+bool vmm_machine_destroy(struct vmm_vm *vm);
+
+/* The devices among these parts. After a failure no line was logged; destroy accepts half-built ones. */
+int vmm_devices_create(struct vmm_vm *vm);
+void vmm_devices_reset(struct vmm_vm *vm);
+void vmm_devices_destroy(struct vmm_vm *vm);
+
+/* Back to power-on, with the kernel loaded anew. No processor is running, the guest is disconnected. */
 int vmm_machine_reset(struct vmm_vm *vm);
-
-/* RAM below the first gap. */
-uint64_t vmm_low_bytes(const struct vmm_vm *vm);
 
 /* Have the control loop look at what changed. Any thread. */
 void vmm_vm_wake(struct vmm_vm *vm);
@@ -240,6 +242,9 @@ void vmm_vm_event(struct vmm_vm *vm, json_t *event);
 
 /* The guest wants a restart. Any thread. */
 void vmm_vm_restart(struct vmm_vm *vm);
+
+/* A processor of the guest met a triple fault, which resets the machine. On the processor's thread. */
+void vmm_vm_triple_fault(struct vmm_vcpu *vcpu);
 
 /* Level of a global interrupt. Any thread. */
 void vmm_vm_set_irq(struct vmm_vm *vm, unsigned gsi, int level);

@@ -93,6 +93,11 @@ static void fill(struct hvh_server *server, struct gpadl *gpadl, const uint8_t *
 	gpadl->filled += len;
 	if (gpadl->filled < gpadl->bytes)
 		return;
+	if (gpadl->state == GPADL_ABORTED) {
+		/* The guest has its answer. */
+		drop(server, gpadl);
+		return;
+	}
 
 	err = check_ranges(server, gpadl);
 	if (err) {
@@ -113,7 +118,9 @@ static const char *refuse_reason(struct hvh_server *server, const struct hvp_msg
 	/* No range is empty, so each has a page number: what is booked by pages bounds the memory too. */
 	const size_t range_least = sizeof(struct hvp_gpa_range) + sizeof(uint64_t);
 
-	if (!h->gpadl || hvh_gpadl_find(server, h->gpadl))
+	const struct gpadl *old = hvh_gpadl_find(server, h->gpadl);
+
+	if (!h->gpadl || (old && old->state != GPADL_ABORTED))
 		return "the handle is in use or 0";
 	if (!h->range_count || h->range_bytes < h->range_count * range_least ||
 	    h->range_bytes % sizeof(uint64_t))
@@ -128,10 +135,10 @@ void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
 {
 	const struct hvp_msg_gpadl_header *h = &msg->u.GPADL_HEADER;
 	uint32_t pages = h->range_bytes / sizeof(uint64_t) - h->range_count;
-	const char *reason = hvh_server_find_channel(server, h->channel_id) ?
+	const char *reason = hvh_server_known_channel(server, h->channel_id) ?
 				     refuse_reason(server, h, pages) :
 				     "no such channel";
-	struct gpadl *gpadl;
+	struct gpadl *gpadl = hvh_gpadl_find(server, h->gpadl);
 
 	if (reason) {
 		hvh_server_violation(server, "GPADL 0x%x of channel %u refused: %s", h->gpadl,
@@ -139,8 +146,13 @@ void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg)
 		send_created(server, h->channel_id, h->gpadl, HVP_GPADL_FAILED);
 		return;
 	}
+	if (gpadl)
+		drop(server, gpadl); /* aborted, and the guest uses its handle again */
 	gpadl = calloc(1, sizeof(*gpadl) + h->range_bytes);
 	if (!gpadl) {
+		hvh_server_log(server, &server->event_limit, HVH_LOG_ERROR,
+			       "out of memory: GPADL 0x%x of channel %u refused", h->gpadl,
+			       h->channel_id);
 		send_created(server, h->channel_id, h->gpadl, HVP_GPADL_FAILED);
 		return;
 	}
@@ -159,7 +171,7 @@ void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg)
 	const struct hvp_msg_gpadl_body *body = &msg->u.GPADL_BODY;
 	struct gpadl *gpadl = hvh_gpadl_find(server, body->gpadl);
 
-	if (!gpadl || gpadl->state != GPADL_ASSEMBLING) {
+	if (!gpadl || (gpadl->state != GPADL_ASSEMBLING && gpadl->state != GPADL_ABORTED)) {
 		hvh_server_violation(server, "GPADL_BODY for 0x%x, which is not being assembled",
 				     body->gpadl);
 		return;
@@ -189,7 +201,8 @@ void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_te
 {
 	struct gpadl *gpadl = hvh_gpadl_find(server, msg->gpadl);
 
-	if (!gpadl || gpadl->channel_id != msg->channel_id || gpadl->state == GPADL_TEARING_DOWN) {
+	if (!gpadl || gpadl->channel_id != msg->channel_id || gpadl->state == GPADL_TEARING_DOWN ||
+	    gpadl->state == GPADL_ABORTED) {
 		hvh_server_violation(server, "GPADL_TEARDOWN of 0x%x on channel %u, which has none",
 				     msg->gpadl, msg->channel_id);
 		return;
@@ -242,6 +255,31 @@ void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle)
 	}
 }
 
+/* The channel is revoked: the lists that are not complete fail; their bodies may be under way. */
+void hvh_gpadl_abort(struct hvh_server *server, uint32_t channel_id)
+{
+	struct gpadl *gpadl;
+
+	for (gpadl = server->gpadls; gpadl; gpadl = gpadl->next) {
+		if (gpadl->channel_id != channel_id || gpadl->state != GPADL_ASSEMBLING)
+			continue;
+		gpadl->state = GPADL_ABORTED;
+		send_created(server, channel_id, gpadl->handle, HVP_GPADL_FAILED);
+	}
+}
+
+/* The channel is gone, and its id may come to mean another. */
+void hvh_gpadl_drop(struct hvh_server *server, uint32_t channel_id)
+{
+	struct gpadl *gpadl = server->gpadls, *next;
+
+	for (; gpadl; gpadl = next) {
+		next = gpadl->next;
+		if (gpadl->channel_id == channel_id)
+			drop(server, gpadl);
+	}
+}
+
 void hvh_gpadl_drop_all(struct hvh_server *server)
 {
 	while (server->gpadls)
@@ -267,10 +305,8 @@ void hvh_gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w)
 }
 
 /* A teardown waits for the ring that uses the pages: only a channel that is open can be what it waits for. */
-static bool teardown_ends(const struct hvh_server *server, uint32_t channel_id, uint32_t handle)
+static bool teardown_ends(const struct hvh_channel *channel, uint32_t handle)
 {
-	const struct hvh_channel *channel = server->channels[channel_id - 1];
-
 	return channel->restored && channel->request.ring_gpadl == handle;
 }
 
@@ -278,10 +314,17 @@ static bool teardown_ends(const struct hvh_server *server, uint32_t channel_id, 
 static bool impossible(struct hvh_server *server, const struct hvp_msg_gpadl_header *h,
 		       uint32_t pages, uint32_t state, uint32_t filled)
 {
-	if (!h->channel_id || h->channel_id > server->channel_count || state > GPADL_TEARING_DOWN ||
-	    filled > h->range_bytes || (state == GPADL_ASSEMBLING) != (filled < h->range_bytes))
+	const struct hvh_channel *channel = hvh_server_any_channel(server, h->channel_id);
+	bool part = state == GPADL_ASSEMBLING || state == GPADL_ABORTED;
+
+	if (!channel || state > GPADL_ABORTED || filled > h->range_bytes ||
+	    part != (filled < h->range_bytes))
 		return true;
-	if (state == GPADL_TEARING_DOWN && !teardown_ends(server, h->channel_id, h->gpadl))
+	if (state == GPADL_TEARING_DOWN && !teardown_ends(channel, h->gpadl))
+		return true;
+	if (state == GPADL_ABORTED && channel->state != CHANNEL_REVOKED)
+		return true;
+	if (hvh_gpadl_find(server, h->gpadl))
 		return true;
 	return refuse_reason(server, h, pages) != NULL;
 }
@@ -320,7 +363,7 @@ static void load_one(struct hvh_server *server, struct hvh_state_reader *r)
 	gpadl->pages = pages;
 	hvh_state_get_bytes(r, gpadl->ranges, filled);
 	book(server, gpadl);
-	if (state != GPADL_ASSEMBLING && check_ranges(server, gpadl))
+	if (filled == bytes && check_ranges(server, gpadl))
 		hvh_state_refuse(r);
 }
 

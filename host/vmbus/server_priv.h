@@ -24,8 +24,13 @@
 #define GPADL_PAGES_MAX	     327680u /* 1280 MiB, as Windows Server 2019 */
 #define MESSAGES_WAITING_MAX 64u /* answers waiting to be read before new messages are put off */
 
-/* Answers that the work under way can still add: an open result, a teardown and a reopen's result per channel. */
-#define MESSAGES_WAITING_LIMIT(channels) (MESSAGES_WAITING_MAX + 3 * (channels) + 2)
+/*
+ * What can wait at most: besides those, what the end of each channel can still add (offer, open result, teardown, a
+ * reopen's result, rescind), and the refusal of each list of pages that is not complete.
+ */
+#define MESSAGES_WAITING_LIMIT (MESSAGES_WAITING_MAX + GPADL_MAX + 6 * HVP_CHANNEL_ID_MAX)
+
+#define CHANNEL_NAME_MAX 32
 
 /* Packets that a device takes per notification, so that a busy guest does not keep the owner loop to itself. */
 #define RECV_BUDGET 256u
@@ -43,8 +48,13 @@ struct log_limit {
 	_Atomic unsigned lines; /* in this window */
 };
 
+/*
+ * What the guest knows, and what the owner loop does. A channel whose device goes away is stopped first
+ * and rescinded then: guests take a RESCIND as the word that nobody touches their memory any longer.
+ */
 enum channel_state {
 	CHANNEL_RELEASED, /* not known to the guest */
+	CHANNEL_REOFFERED, /* the same, until the guest lets go of an old offer of this instance */
 	CHANNEL_OFFERED, /* known, not open */
 	CHANNEL_OPENING, /* with the owner loop; the guest waits for OPEN_RESULT */
 	CHANNEL_OPEN,
@@ -52,16 +62,26 @@ enum channel_state {
 	CHANNEL_CLOSING_REOPEN, /* the same, and the guest has sent the next OPEN */
 	CHANNEL_CLOSING_RELEASE, /* the same, and the guest is leaving */
 	CHANNEL_OPENING_RELEASE, /* the guest left while the owner loop was opening */
+	CHANNEL_OPENING_REVOKE, /* the device left while the owner loop was opening */
+	CHANNEL_CLOSING_REVOKE, /* the device drains; then RESCIND_OFFER */
+	CHANNEL_CLOSING_REVOKE_OPEN, /* the same, and an OPEN is to be refused before that */
+	CHANNEL_REVOKED, /* rescinded: nothing is left but the id, until the guest releases it */
 	CHANNEL_STATES,
 };
 
-/* Key: (c) const after hvh_server_add; (s) control loop; (o) owner loop while it has the channel; (a) atomic. */
+/* Key: (c) const while there is an owner loop; (s) control loop; (o) owner loop while it has the channel; (a) atomic. */
 struct hvh_channel {
 	struct hvh_server *server; /* (c) */
-	struct hvh_device *device; /* (c) */
+	struct hvh_device *device; /* (c) NULL: revoked */
+	char name[CHANNEL_NAME_MAX]; /* (c) of the device, which may be gone */
+	struct hvp_guid class_id; /* (c) as well */
+	struct hvp_guid instance_id; /* (c) */
+	uint32_t index; /* (c) 0: the device's first channel */
 	uint32_t id; /* (c) */
 	uint32_t connection_id; /* (c) */
+	void *context; /* the embedder's */
 	enum channel_state state; /* (s) */
+	bool stop_due; /* (s) closing, and the owner loop will be told so when the sub-channels are closed */
 	struct hvp_msg_open_channel request; /* (s) of the open under way, or the queued one */
 	uint32_t ring_gpadl; /* (s) 0: none */
 	_Atomic uint32_t target_vp; /* (a) */
@@ -82,6 +102,7 @@ enum gpadl_state {
 	GPADL_ASSEMBLING, /* bodies are missing */
 	GPADL_READY,
 	GPADL_TEARING_DOWN, /* the guest wants it back; a ring still uses it */
+	GPADL_ABORTED, /* refused with its channel while bodies were missing, which may still come */
 };
 
 /* All (s). */
@@ -98,6 +119,8 @@ struct gpadl {
 };
 
 struct waiting_message {
+	uint32_t vp;
+	uint32_t sint;
 	uint32_t len;
 	uint8_t bytes[HVP_MESSAGE_PAYLOAD_MAX];
 };
@@ -127,8 +150,10 @@ struct hvh_server {
 	uint32_t message_vp;
 	uint32_t message_sint;
 	bool offers_requested;
-	struct hvh_channel **channels;
-	unsigned channel_count;
+	struct hvh_device *devices; /* added, and not yet free of channels */
+	struct hvh_device *removed; /* hvh_server_work() has to say so */
+	struct hvh_channel **channels; /* sub-channels behind their device's first */
+	unsigned channel_count, channel_capacity;
 	struct gpadl *gpadls;
 	struct waiting_message *waiting; /* a FIFO: waiting_count from waiting_first on, wrapping */
 	unsigned waiting_first, waiting_count, waiting_capacity;
@@ -137,29 +162,66 @@ struct hvh_server {
 	struct log_limit event_limit;
 };
 
-/* server.c */
-void hvh_server_send(struct hvh_server *server, const void *message, size_t len);
+/* log.c */
 void hvh_server_violation(struct hvh_server *server, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void hvh_server_log(struct hvh_server *server, struct log_limit *limit, enum hvh_log_level level,
 		    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* queue.c: to where the guest wants its messages, or elsewhere. */
+void hvh_server_send(struct hvh_server *server, const void *message, size_t len);
+void hvh_server_send_to(struct hvh_server *server, uint32_t vp, uint32_t sint, const void *message,
+			size_t len);
+void hvh_server_trace(const struct hvh_server *server, enum hvp_direction direction,
+		      const void *bytes, size_t len);
+
+/* queue.c: room for one more, counted but not filled in. NULL: no memory. */
+struct waiting_message *hvh_queue_add(struct hvh_server *server);
+
+/* server.c */
 void hvh_server_left(struct hvh_server *server);
-struct hvh_channel *hvh_server_find_channel(struct hvh_server *server, uint32_t id);
+bool hvh_server_version_known(const struct hvh_server *server, uint32_t version);
+
+/* device.c: of the channels that the guest knows, or of all. NULL: none. */
+struct hvh_channel *hvh_server_known_channel(struct hvh_server *server, uint32_t id);
+struct hvh_channel *hvh_server_any_channel(struct hvh_server *server, uint32_t id);
+
+/*
+ * device.c. `device` NULL: what is left of a removed one. Remove frees the channel, which has no owner
+ * and is not known to the guest.
+ */
+int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t index,
+		       uint32_t id, struct hvh_channel **channel) HVW_MUST_CHECK;
+void hvh_channel_remove(struct hvh_channel *channel);
+
+/* device.c: the device has nothing to do with the channel any more. */
+void hvh_channel_detach(struct hvh_channel *channel);
+
+/* device.c: is there an offer of the same instance and index that the guest has yet to release? */
+bool hvh_channel_blocked(const struct hvh_channel *channel);
+
+/* device.c: what waits for a channel of the device to end, or to open. */
+void hvh_device_settle(struct hvh_device *device);
+void hvh_device_revoke_subchannels(struct hvh_device *device);
+bool hvh_device_subchannels_busy(const struct hvh_device *device);
+void hvh_device_offer_subchannels(struct hvh_device *device);
 
 /* channel.c: the control loop's side. `msg` is checked for type and length. */
-int hvh_channel_create(struct hvh_server *server, struct hvh_device *device, uint32_t id,
-		       struct hvh_channel **channel);
-void hvh_channel_destroy(struct hvh_channel *channel);
 void hvh_channel_offer(struct hvh_channel *channel);
+void hvh_channel_reoffer(struct hvh_server *server);
+int hvh_channel_begin_open(struct hvh_channel *channel,
+			   const struct hvp_msg_open_channel *msg) HVW_MUST_CHECK;
 void hvh_channel_open(struct hvh_channel *channel, const struct hvp_msg_open_channel *msg);
 void hvh_channel_close(struct hvh_channel *channel);
 void hvh_channel_modify(struct hvh_channel *channel, uint32_t target_vp);
 void hvh_channel_guest_released(struct hvh_channel *channel);
 void hvh_channel_release(struct hvh_channel *channel);
-bool hvh_channel_in_transition(const struct hvh_channel *channel);
-void hvh_channel_save(struct hvh_channel *channel, struct hvh_state_writer *w);
-void hvh_channel_load(struct hvh_channel *channel, struct hvh_state_reader *r);
-int hvh_channel_resume(struct hvh_channel *channel);
+void hvh_channel_revoke(struct hvh_channel *channel);
+bool hvh_channel_known(const struct hvh_channel *channel);
+bool hvh_channel_owned(const struct hvh_channel *channel);
+
+/* channel_io.c: give the space of what was read back to the guest. Owner loop, or when it is stopped. */
+void hvh_channel_give_back(struct hvh_channel *channel);
 
 /* gpadl.c */
 void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
@@ -169,6 +231,8 @@ struct gpadl *hvh_gpadl_find(struct hvh_server *server, uint32_t handle);
 int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel,
 		       uint32_t handle, struct hvh_mapping *ring);
 void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
+void hvh_gpadl_abort(struct hvh_server *server, uint32_t channel_id);
+void hvh_gpadl_drop(struct hvh_server *server, uint32_t channel_id);
 void hvh_gpadl_drop_all(struct hvh_server *server);
 void hvh_gpadl_save(const struct hvh_server *server, struct hvh_state_writer *w);
 void hvh_gpadl_load(struct hvh_server *server, struct hvh_state_reader *r);

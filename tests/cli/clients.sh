@@ -57,6 +57,8 @@ works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost"
 vm good
 works "shutdown --json" '"answer": "accepted"' "$hvhost" shutdown fake --json
 vm good
+works "shutdown --power-button" '^fake: powered off after' "$hvhost" shutdown fake --power-button
+vm good
 works "shutdown --force" '^fake: stopped after' "$hvhost" shutdown fake --force
 
 vm lost

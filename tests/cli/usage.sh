@@ -29,12 +29,15 @@ fails "run: too little memory" 2 "--memory '32M': too little memory: at least 64
 fails "run: bad accelerator" 2 "--accel 'tcg': .*auto, kvm or nested" "$hvhost" run --accel tcg
 fails "run: bad version" 2 "--vmbus-version '6.0': .*5.3" "$hvhost" run --vmbus-version 6.0
 fails "run: unknown service" 2 "--no-service 'kvp': .*heartbeat" "$hvhost" run --no-service kvp
+fails "run: unknown enlightenment" 2 "--no-enlightenment 'synic': .*reference-tsc stimer" \
+    "$hvhost" run --no-enlightenment synic
 fails "run: argument too many" 2 "'vmlinuz' is one argument too many" "$hvhost" run vmlinuz
 
 fails "status without a name" 2 'name the VM' "$hvhost" status
 fails "status: bad name" 2 "'../x': a VM's name" "$hvhost" status ../x
 fails "status of two" 2 "'b' is one argument too many" "$hvhost" status a b
 fails "list takes no name" 2 "'a' is one argument too many" "$hvhost" list a
+fails "shutdown: two ways at once, one the button" 2 'only one of' "$hvhost" shutdown a --force --power-button
 fails "shutdown: two ways at once" 2 'only one of' "$hvhost" shutdown a --force --reboot
 for offset in soon 1e3 0x10 -- - 1. .5 " 1" 1000000001 0.00000000000000000001; do
 	fails "timesync: bad offset '$offset'" 2 "--offset '$offset': must be a number of seconds" \

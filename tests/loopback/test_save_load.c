@@ -105,7 +105,7 @@ static void echoes(struct bed *b)
 	TAP_CHECK(guest_share_ring(g, ECHO, 8, 4) && guest_open(g, ECHO, 3));
 	memset(bytes, 0x42, sizeof(bytes));
 	/* Until the host's ring is full and the device keeps a packet. */
-	while (!b->e.echo.kept_len && sent < 100)
+	while (!b->e.echo.lanes[0].kept_len && sent < 100)
 		TAP_EQ(guest_send(g, ECHO, ++sent, bytes, sizeof(bytes)), 0);
 	embedder_advance(&b->e, 25000000);
 	while (guest_recv(g, ECHO, bytes, sizeof(bytes), &id) >= 0)
@@ -490,14 +490,21 @@ TAP_TEST(states_that_no_guest_leads_to_are_refused)
 		{ "VBUS", 24, 4, 2 }, /* number of channels */
 		{ "VBUS", 24, 4, 4 },
 		{ "CHAN", 0, 4, 2 }, /* another channel's id */
-		{ "CHAN", 4, 4, 2 }, /* opening */
-		{ "CHAN", 4, 4, 4 }, /* closing */
-		{ "CHAN", 4, 4, 7 },
+		{ "CHAN", 0, 4, 0 },
+		{ "CHAN", 0, 4, HVP_CHANNEL_ID_MAX + 1 },
+		{ "CHAN", 4, 4, 1 }, /* waits for another's release */
+		{ "CHAN", 4, 4, 3 }, /* opening */
+		{ "CHAN", 4, 4, 5 }, /* closing */
+		{ "CHAN", 4, 4, 11 },
+		{ "CHAN", 4, 4, 12 }, /* revoked, and yet there is its device */
 		{ "CHAN", 4, 4, UINT32_MAX },
-		{ "CHAN", 12, 4, 0 }, /* ring */
-		{ "CHAN", 16, 4, 0 }, /* its second half */
-		{ "CHAN", 16, 4, 7 },
-		{ "CHAN", 20, 4, 4 }, /* processor */
+		{ "CHAN", 8, 4, 1 }, /* a sub-channel of none */
+		{ "CHAN", 8, 4, UINT32_MAX },
+		{ "CHAN", 12, 4, 0 }, /* instance */
+		{ "CHAN", 48, 4, 0 }, /* ring */
+		{ "CHAN", 52, 4, 0 }, /* its second half */
+		{ "CHAN", 52, 4, 7 },
+		{ "CHAN", 56, 4, 4 }, /* processor */
 		{ "ICFW", 0, 4, 4 }, /* state */
 		{ "ICFW", 0, 4, HVH_IC_CLOSED }, /* with a request outstanding */
 		{ "ICFW", 4, 4, 0x00010003 }, /* framework version */

@@ -161,8 +161,7 @@ static void do_control(unsigned i)
 
 	switch (m.control.jobs[i].job) {
 	case JOB_STARTED:
-		hvh_server_started(m.server, channel, result);
-		if (!result)
+		if (hvh_server_started(m.server, channel, result))
 			give(&m.owner, JOB_NOTIFY, m.control.jobs[i].channel, 0, NULL, 0);
 		break;
 	case JOB_STOPPED:

@@ -91,6 +91,10 @@ TAP_TEST(header_is_understood)
 	TAP_EQ(header.needs_bytes, INIT_SIZE);
 	TAP_EQ(header.command_line_max, 2047);
 	TAP_EQ(header.header_bytes, 0x202 + 0x66 - 0x1f1);
+	TAP_CHECK(header.has_64_bit_entry);
+	put(0x236, 0, 2);
+	TAP_EQ(parse_all(&header), 0);
+	TAP_CHECK(!header.has_64_bit_entry);
 	file[0x1f1] = 0;
 	TAP_EQ(parse(VMM_LINUX_HEAD_BYTES, 5 * 512 + PAYLOAD, &header), 0);
 	TAP_EQ(header.payload_offset, 5 * 512);
@@ -112,10 +116,6 @@ TAP_TEST(other_files_are_refused_with_a_reason)
 	put(0x206, 0x020b, 2);
 	TAP_EQ(parse_all(&header), -ENOEXEC);
 	said("2.11");
-	make_kernel();
-	put(0x236, 0, 2);
-	TAP_EQ(parse_all(&header), -ENOEXEC);
-	said("32-bit only");
 	make_kernel();
 	file[0x211] = 0;
 	TAP_EQ(parse_all(&header), -ENOEXEC);
@@ -266,6 +266,7 @@ static void check_loaded(struct hvh_mem *mem, const struct vmm_entry *entry)
 	TAP_EQ(hvh_mem_read(mem, LOAD_GPA, loaded, PAYLOAD), 0);
 	TAP_MEM_EQ(loaded, file + (SECTORS + 1) * 512, PAYLOAD);
 	TAP_EQ(read_guest(mem, LOAD_GPA + PAYLOAD, 1), 0);
+	TAP_EQ(entry->mode, VMM_ENTRY_LONG);
 	TAP_EQ(entry->rip, LOAD_GPA + 0x200);
 	/* The zero page: header, command line, initrd, memory map, ACPI. */
 	TAP_EQ(read_guest(mem, zero + 0x202, 4), 0x53726448);
@@ -311,6 +312,34 @@ TAP_TEST(kernel_and_initrd_are_loaded_and_can_be_loaded_again)
 	TAP_EQ(hvh_mem_held(mem), 0);
 	vmm_image_close(image);
 	hvh_mem_destroy(mem);
+}
+
+TAP_TEST(kernel_of_32_bits_starts_at_its_first_byte_without_paging)
+{
+	static const struct vmm_e820_entry map[] = { { 0, 0x9fc00, VMM_E820_RAM } };
+	static const struct vmm_firmware firmware = { map, 1, 0xe0000 };
+	struct vmm_image *image;
+	struct vmm_entry entry;
+	struct hvh_mem *mem;
+
+	make_kernel();
+	put(0x236, 0, 2);
+	write_file(kernel_path, "kernel", file, sizeof(file));
+	TAP_REQUIRE(hvh_mem_create(&mem) == 0 && hvh_mem_add(mem, 0, 64 * MIB) == 0);
+	TAP_REQUIRE(vmm_image_open(kernel_path, NULL, NULL, 64 * MIB, &image) == 0);
+	TAP_EQ(vmm_image_load(image, mem, &firmware, &entry), 0);
+	TAP_EQ(entry.mode, VMM_ENTRY_PROTECTED);
+	TAP_EQ(entry.rip, LOAD_GPA);
+	TAP_EQ(entry.rbx, 0);
+	TAP_EQ(entry.cr3, 0);
+	TAP_EQ(read_guest(mem, entry.rsi + 0x202, 4), 0x53726448);
+	TAP_EQ(entry.code_selector, 0x10);
+	TAP_EQ(entry.data_selector, 0x18);
+	TAP_EQ(read_guest(mem, entry.gdt + 0x10, 8), 0x00cf9b000000ffff);
+	TAP_EQ(read_guest(mem, entry.gdt + 0x18, 8), 0x00cf93000000ffff);
+	vmm_image_close(image);
+	hvh_mem_destroy(mem);
+	unlink(kernel_path);
 }
 
 TAP_TEST(file_that_shrinks_meanwhile_is_an_error)

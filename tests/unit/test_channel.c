@@ -86,7 +86,7 @@ TAP_TEST(open_is_answered_when_the_owner_loop_has_started)
 	TAP_STR_EQ(info(&b).state, "opening");
 	TAP_CHECK(!embedder_take(&b.e, &(struct embedder_message){ 0 }));
 	TAP_CHECK(embedder_step(&b.e, 0)); /* the owner loop starts it */
-	TAP_CHECK(b.e.echo.open);
+	TAP_CHECK(b.e.echo.lanes[0].open);
 	TAP_CHECK(!embedder_take(&b.e, &(struct embedder_message){ 0 }));
 	TAP_CHECK(embedder_step(&b.e, 0)); /* the control loop hears of it */
 	TAP_STR_EQ(info(&b).state, "open");
@@ -123,7 +123,7 @@ TAP_TEST(close_and_reopen_with_the_same_ring)
 		TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 		TAP_CHECK(guest_expect_nothing(&b.g));
 		TAP_STR_EQ(info(&b).state, "offered");
-		TAP_CHECK(!b.e.echo.open);
+		TAP_CHECK(!b.e.echo.lanes[0].open);
 		TAP_EQ(hvh_mem_held(b.e.mem), 0);
 		TAP_CHECK(guest_open(&b.g, ECHO, i % 4));
 	}
@@ -144,7 +144,7 @@ TAP_TEST(an_open_while_closing_waits_for_the_device)
 	embedder_drain(&b.e);
 	TAP_CHECK(open_result(&b, HVP_OPEN_SUCCESS));
 	TAP_EQ(info(&b).target_vp, 2);
-	TAP_CHECK(b.e.echo.open);
+	TAP_CHECK(b.e.echo.lanes[0].open);
 	b.e.echo.slow = false;
 	drop(&b);
 }
@@ -250,7 +250,7 @@ TAP_TEST(leaving_while_opening_closes_what_was_opened)
 		TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
 		TAP_CHECK(guest_expect(&b.g, HVP_MSG_UNLOAD_RESPONSE, &(struct hvw_msg){ 0 }));
 		TAP_CHECK(guest_expect_nothing(&b.g));
-		TAP_CHECK(!b.e.echo.open);
+		TAP_CHECK(!b.e.echo.lanes[0].open);
 		TAP_EQ(hvh_mem_held(b.e.mem), 0);
 		drop(&b);
 	}
@@ -457,9 +457,10 @@ static unsigned fill(struct bed *b)
 	uint8_t bytes[ECHO_PACKET_MAX] = { 0 };
 	unsigned sent = 0;
 
-	while (!b->e.echo.kept_len && guest_send(&b->g, ECHO, sent + 1, bytes, sizeof(bytes)) == 0)
+	while (!b->e.echo.lanes[0].kept_len &&
+	       guest_send(&b->g, ECHO, sent + 1, bytes, sizeof(bytes)) == 0)
 		sent++;
-	TAP_CHECK(b->e.echo.kept_len != 0);
+	TAP_CHECK(b->e.echo.lanes[0].kept_len != 0);
 	return sent;
 }
 
@@ -475,7 +476,7 @@ TAP_TEST(a_blocked_send_goes_on_when_the_guest_signals_room)
 	while (guest_recv(&b.g, ECHO, bytes, sizeof(bytes), &id) >= 0)
 		TAP_EQ(id, ++got);
 	TAP_EQ(got, sent);
-	TAP_EQ(b.e.echo.kept_len, 0);
+	TAP_EQ(b.e.echo.lanes[0].kept_len, 0);
 	drop(&b);
 }
 
@@ -496,7 +497,7 @@ TAP_TEST(a_blocked_send_goes_on_by_itself_for_guests_that_signal_no_room)
 		embedder_advance(&b.e, 10000000);
 	}
 	TAP_EQ(got, sent);
-	TAP_EQ(b.e.echo.kept_len, 0);
+	TAP_EQ(b.e.echo.lanes[0].kept_len, 0);
 	TAP_EQ(guest_send(&b.g, ECHO, 1, bytes, 8), 0);
 	drop(&b);
 }
@@ -684,7 +685,7 @@ TAP_TEST(a_timer_and_a_retry_share_the_embedders_timer)
 	fill(&b);
 	embedder_advance(&b.e, 30000000);
 	TAP_EQ(b.e.echo.expired, 2);
-	TAP_CHECK(b.e.echo.kept_len != 0);
+	TAP_CHECK(b.e.echo.lanes[0].kept_len != 0);
 	TAP_CHECK(hvh_server_channel(b.e.server, ECHO)->retry_ns > b.e.now_ns);
 	drop(&b);
 }

@@ -54,6 +54,7 @@ TAP_TEST(run_has_defaults)
 	TAP_EQ(c.accel, VMM_ACCEL_AUTO);
 	TAP_EQ(c.vmbus_version_max, HVP_VERSION_5_3);
 	TAP_EQ(c.services_off, 0);
+	TAP_EQ(c.enlightenments_off, 0);
 	TAP_EQ(c.timeout_seconds, 0);
 	TAP_CHECK(!c.daemonize);
 }
@@ -62,19 +63,22 @@ TAP_TEST(run_takes_every_option_in_both_spellings)
 {
 	struct vmm_config c;
 
-	TAP_EQ(run("--name a --kernel k --initrd i --append root=/dev/sda --cpus 4 --memory 2G --serial file:/tmp/x "
-		   "--accel kvm --vmbus-version 4.1 --no-service heartbeat --no-service=shutdown --timeout 60 --daemonize",
+	TAP_EQ(run("--name a --kernel k --initrd i --append root=/dev/sda --cpus 4 --memory 2G --mmio-gap 3584M --serial file:/tmp/x "
+		   "--accel kvm --vmbus-version 4.1 --no-service heartbeat --no-service=shutdown --no-enlightenment crash "
+		   "--no-enlightenment=vp-index --timeout 60 --daemonize",
 		   &c),
 	       VMM_CMDLINE_OK);
 	TAP_STR_EQ(c.initrd, "i");
 	TAP_STR_EQ(c.append, "root=/dev/sda");
 	TAP_EQ(c.cpus, 4);
 	TAP_EQ(c.memory_bytes, 2ll << 30);
+	TAP_EQ(c.mmio_gap_bytes, VMM_MMIO_GAP_MAX);
 	TAP_EQ(c.serial, VMM_SERIAL_FILE);
 	TAP_STR_EQ(c.serial_path, "/tmp/x");
 	TAP_EQ(c.accel, VMM_ACCEL_KVM);
 	TAP_EQ(c.vmbus_version_max, HVP_VERSION_4_1);
 	TAP_EQ(c.services_off, VMM_SERVICE_heartbeat | VMM_SERVICE_shutdown);
+	TAP_EQ(c.enlightenments_off, VMM_ENLIGHTENMENT_CRASH | VMM_ENLIGHTENMENT_VP_INDEX);
 	TAP_EQ(c.timeout_seconds, 60);
 	TAP_CHECK(c.daemonize);
 
@@ -145,6 +149,10 @@ TAP_TEST(error_names_the_option_and_what_is_right)
 		{ "--memory 99999999999999999999G", "--memory", "512M" },
 		{ "--memory 17179869185G", "--memory", "512M" },
 		{ "--memory 65537K", "--memory '65537K'", "multiple of 1M" },
+		{ "--mmio-gap 1", "--mmio-gap '1'", "as 512M or 2G" },
+		{ "--mmio-gap 127M", "--mmio-gap '127M'", "from 128M to 3584M" },
+		{ "--mmio-gap 3585M", "--mmio-gap '3585M'", "from 128M to 3584M" },
+		{ "--mmio-gap 131073K", "--mmio-gap '131073K'", "multiple of 1M" },
 		{ "--serial file:", "--serial 'file:'", "file:PATH" },
 		{ "--serial tty", "--serial 'tty'", "stdio" },
 		{ "--accel tcg", "--accel 'tcg'", "auto, kvm or nested" },
@@ -238,9 +246,10 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 {
 	static const char *const lines[] = {
 		"--name a --kernel k",
-		"--name a --kernel -k --initrd=-i --append=--x --memory 65M --cpus 64 --serial none --accel nested",
+		"--name a --kernel -k --initrd=-i --append=--x --memory 65M --mmio-gap 128M --cpus 64 --serial none --accel nested",
 		"--name a --kernel k --serial file:a=b:c --vmbus-version 2.4 --no-service shutdown --no-service timesync --timeout 1000000000",
 		"--name a --kernel k --append= --daemonize --memory 1024G --accel kvm --no-service heartbeat",
+		"--name a --kernel k --no-enlightenment stimer --no-enlightenment crash",
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -255,6 +264,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 			argc++;
 		TAP_EQ(vmm_cmdline_run(argc, argv, &back, error, sizeof(error)), VMM_CMDLINE_OK);
 		TAP_CHECK(same_text(c.name, back.name) && same_text(c.kernel, back.kernel));
+		TAP_EQ(c.mmio_gap_bytes, back.mmio_gap_bytes);
 		TAP_CHECK(same_text(c.initrd, back.initrd) && same_text(c.append, back.append));
 		TAP_CHECK(same_text(c.serial_path, back.serial_path));
 		TAP_CHECK(c.cpus == back.cpus && c.memory_bytes == back.memory_bytes &&
@@ -263,6 +273,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		TAP_CHECK(c.services_off == back.services_off &&
 			  c.timeout_seconds == back.timeout_seconds);
 		TAP_CHECK(c.daemonize == back.daemonize);
+		TAP_EQ(c.enlightenments_off, back.enlightenments_off);
 		free(argv);
 	}
 }

@@ -89,7 +89,7 @@ TAP_TEST(writing_status_leaves_enable_alone_and_the_other_way_round)
 	TAP_EQ(in(PORT, 2), 0x0100);
 	TAP_EQ(sci, 0);
 	out(PORT + 2, 2, 0xffff);
-	TAP_EQ(in(PORT + 2, 2), 0x0321);
+	TAP_EQ(in(PORT + 2, 2), 0x0721);
 	TAP_EQ(sci, 1);
 	vmm_pm_reset(pm);
 	TAP_EQ(sci, 0);

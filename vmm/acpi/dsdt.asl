@@ -26,6 +26,15 @@ DefinitionBlock ("", "DSDT", 2, "HVIS  ", "HVHOST  ", 1)
 			})
 		}
 
+		Device (RTC)
+		{
+			Name (_HID, EisaId ("PNP0B00"))
+			Name (_CRS, ResourceTemplate () {
+				IO (Decode16, 0x0070, 0x0070, 1, 2)
+				IRQNoFlags () { 8 }
+			})
+		}
+
 		/* As on Hyper-V: a container that owns the address windows, and VMBus in it. */
 		Device (VMOD)
 		{

@@ -80,14 +80,13 @@ struct fadt {
 } PACKED;
 _Static_assert(sizeof(struct fadt) == 276, "FADT revision 6");
 
-/* There is no VGA, no 8042, and no CMOS clock that could interrupt: no drivers for these. */
-#define BOOT_NO_VGA	   0x0004
-#define BOOT_NO_CMOS_CLOCK 0x0020
+/* There is no VGA and, its flag clear, no 8042: no drivers for these. */
+#define BOOT_NO_VGA 0x0004
 
 #define FADT_WBINVD	     (1u << 0)
 #define FADT_C1		     (1u << 2)
 #define FADT_NO_SLEEP_BUTTON (1u << 5) /* and bit 4 clear: the power button is fixed hardware */
-#define FADT_NO_FIXED_RTC    (1u << 6)
+#define FADT_NO_FIXED_RTC    (1u << 6) /* its alarm wakes nothing: there is no sleep */
 #define FADT_TIMER_32_BITS   (1u << 8)
 #define FADT_RESET_REGISTER  (1u << 10)
 #define LATENCY_UNSUPPORTED  0x0fff
@@ -223,7 +222,7 @@ static uint64_t append_fadt(struct builder *b, const struct vmm_acpi_config *con
 		.c2_latency = LATENCY_UNSUPPORTED,
 		.c3_latency = LATENCY_UNSUPPORTED,
 		.century = VMM_RTC_CENTURY,
-		.boot_flags = BOOT_NO_VGA | BOOT_NO_CMOS_CLOCK,
+		.boot_flags = BOOT_NO_VGA,
 		.flags = FADT_WBINVD | FADT_C1 | FADT_NO_SLEEP_BUTTON | FADT_NO_FIXED_RTC |
 			 FADT_TIMER_32_BITS | FADT_RESET_REGISTER,
 		.reset = io_address(reset, 8),
@@ -290,7 +289,7 @@ static struct aml_name aml_name(const char name[4], uint64_t value)
 /* The numbers that the DSDT's methods take from outside. */
 static uint64_t append_ssdt(struct builder *b, const struct vmm_acpi_config *config)
 {
-	const struct vmm_acpi_window *low = &config->low, *high = &config->high;
+	const struct vmm_window *low = &config->low, *high = &config->high;
 	struct {
 		struct header h;
 		struct aml_name names[6];

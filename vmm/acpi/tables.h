@@ -9,18 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Guest physical addresses, both inclusive. */
-struct vmm_acpi_window {
-	uint64_t first;
-	uint64_t last;
-};
+#include "vmm/memmap.h"
 
 struct vmm_acpi_config {
 	unsigned cpus; /* their APIC ids are 0 … cpus - 1 */
 	uint16_t pm_port; /* of vmm/pm.h */
 	uint8_t sci; /* GSI, level-triggered, active high */
-	struct vmm_acpi_window low; /* below 4 GiB */
-	struct vmm_acpi_window high;
+	struct vmm_window low; /* below 4 GiB */
+	struct vmm_window high;
 };
 
 #define VMM_ACPI_SIZE_MAX 0x8000

@@ -55,10 +55,11 @@ static unsigned long long mebibytes(uint64_t bytes)
 	return (bytes + (1u << 20) - 1) >> 20;
 }
 
-static int need_memory(const char *kernel, uint64_t bytes)
+static int need_memory(const char *kernel, uint64_t bytes, uint64_t low_bytes)
 {
-	vmm_log(HVH_LOG_ERROR, "kernel %s: needs at least %llu MiB of memory", kernel,
-		mebibytes(bytes));
+	vmm_log(HVH_LOG_ERROR,
+		"kernel %s: needs at least %llu MiB of memory below the MMIO gap, and there are %llu",
+		kernel, mebibytes(bytes), (unsigned long long)(low_bytes >> 20));
 	return -ENOMEM;
 }
 
@@ -89,7 +90,7 @@ static int open_kernel(struct vmm_image *image, const char *path, uint64_t low_b
 		return -ENOEXEC;
 	}
 	if (image->kernel_end_gpa > low_bytes)
-		return need_memory(path, image->kernel_end_gpa);
+		return need_memory(path, image->kernel_end_gpa, low_bytes);
 	return 0;
 }
 
@@ -117,7 +118,7 @@ static int open_initrd(struct vmm_image *image, const char *kernel, const char *
 	pages_bytes = (image->initrd_bytes + HVP_PAGE_SIZE - 1) & ~(uint64_t)(HVP_PAGE_SIZE - 1);
 	if (end < pages_bytes || end - pages_bytes < image->kernel_end_gpa) {
 		if (end == low_bytes)
-			return need_memory(kernel, image->kernel_end_gpa + pages_bytes);
+			return need_memory(kernel, image->kernel_end_gpa + pages_bytes, low_bytes);
 		vmm_log(HVH_LOG_ERROR, "initrd %s: too large for the kernel's limit of %llu MiB",
 			path, mebibytes(end));
 		return -EFBIG;
@@ -173,6 +174,11 @@ void vmm_image_close(struct vmm_image *image)
 	if (image->initrd_fd >= 0)
 		close(image->initrd_fd);
 	free(image);
+}
+
+bool vmm_image_is_32_bit(const struct vmm_image *image)
+{
+	return image->is_32_bit;
 }
 
 /* --- loading -------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #ifndef VMM_BOOT_IMAGE_H
 #define VMM_BOOT_IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hvh_mem;
@@ -20,6 +21,9 @@ struct vmm_image;
 int vmm_image_open(const char *kernel, const char *initrd, const char *command_line,
 		   uint64_t low_bytes, struct vmm_image **out);
 void vmm_image_close(struct vmm_image *image);
+
+/* The kernel is a bzImage that says it has no code for long mode. */
+bool vmm_image_is_32_bit(const struct vmm_image *image);
 
 /* e820 types; PVH's are the same. */
 #define VMM_E820_RAM	  1

@@ -45,6 +45,7 @@ struct vmm_image {
 		struct vmm_linux_header bzimage;
 		struct vmm_pvh_kernel elf;
 	} kernel;
+	bool is_32_bit;
 	uint64_t kernel_end_gpa; /* RAM that the kernel needs ends here */
 	uint64_t initrd_end_max_gpa;
 	uint64_t command_line_max; /* without the terminating zero */

@@ -51,6 +51,11 @@
 #define CODE_SELECTOR 0x10
 #define DATA_SELECTOR 0x18
 
+/* Segment descriptors: flat, 4 GiB. */
+#define CODE_32 0x00cf9b000000ffffull
+#define CODE_64 0x00af9b000000ffffull
+#define DATA	0x00cf93000000ffffull
+
 static uint16_t get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] | at[1] << 8);
@@ -91,8 +96,6 @@ static int check_kind(const uint8_t *head, size_t head_bytes, char why[VMM_WHY_M
 		return vmm_image_refuse(why, "its header is cut off");
 	if (!(head[HDR_LOAD_FLAGS] & LOAD_FLAG_HIGH))
 		return vmm_image_refuse(why, "not a Linux kernel (bzImage) that loads above 1 MiB");
-	if (!(get16(head + HDR_XLOAD_FLAGS) & XLOAD_FLAG_64))
-		return vmm_image_refuse(why, "a 32-bit only kernel, and a 64-bit one is needed");
 	return 0;
 }
 
@@ -124,6 +127,7 @@ int vmm_linux_parse(const uint8_t *head, size_t head_bytes, uint64_t file_bytes,
 		return vmm_image_refuse(why, "its load address 0x%llx cannot be used",
 					(unsigned long long)h.load_gpa);
 
+	h.has_64_bit_entry = get16(head + HDR_XLOAD_FLAGS) & XLOAD_FLAG_64;
 	header_end = HDR_JUMP + 2u + head[HDR_JUMP + 1];
 	if (header_end > HDR_END_MAX)
 		header_end = HDR_END_MAX;
@@ -143,6 +147,7 @@ static int parse(struct vmm_image *image, char why[VMM_WHY_MAX])
 
 	if (err)
 		return err;
+	image->is_32_bit = !header->has_64_bit_entry;
 	image->kernel_end_gpa = header->load_gpa + header->needs_bytes;
 	image->initrd_end_max_gpa = (uint64_t)header->initrd_gpa_max + 1;
 	image->command_line_max = header->command_line_max;
@@ -184,13 +189,14 @@ static int write_zero_page(const struct vmm_image *image, struct hvh_mem *mem,
 static int write_boot_data(const struct vmm_image *image, struct hvh_mem *mem,
 			   const struct vmm_firmware *firmware)
 {
-	/* Null, unused, 64-bit code, flat data: the selectors that the boot protocol asks for. */
-	static const uint64_t gdt[4] = { 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
+	const uint64_t code = image->is_32_bit ? CODE_32 : CODE_64;
+	/* Null, unused, code, data: the selectors that the boot protocol asks for. */
+	const uint64_t gdt[4] = { 0, 0, code, DATA };
 	int err = write_zero_page(image, mem, firmware);
 
 	if (!err)
 		err = hvh_mem_write(mem, GDT_GPA, gdt, sizeof(gdt));
-	if (!err)
+	if (!err && !image->is_32_bit)
 		err = write_page_tables(mem);
 	if (err)
 		vmm_log(HVH_LOG_ERROR, "writing the boot data: %s", strerror(-err));
@@ -209,10 +215,10 @@ static int load(const struct vmm_image *image, struct hvh_mem *mem,
 	if (err)
 		return err;
 	*entry = (struct vmm_entry){
-		.mode = VMM_ENTRY_LONG,
-		.rip = header->load_gpa + ENTRY_64,
+		.mode = image->is_32_bit ? VMM_ENTRY_PROTECTED : VMM_ENTRY_LONG,
+		.rip = header->load_gpa + (image->is_32_bit ? 0 : ENTRY_64),
 		.rsi = VMM_IMAGE_DATA_GPA,
-		.cr3 = PAGE_TABLE_GPA,
+		.cr3 = image->is_32_bit ? 0 : PAGE_TABLE_GPA,
 		.gdt = GDT_GPA,
 		.gdt_limit = 4 * sizeof(uint64_t) - 1,
 		.code_selector = CODE_SELECTOR,

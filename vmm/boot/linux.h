@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Booting a Linux kernel (bzImage) by its 64-bit entry point.
+ * Booting a Linux kernel (bzImage) by its 64-bit entry point, or by its 32-bit one where it has no other.
  * Source: Documentation/x86/boot.rst of the kernel.
  */
 #ifndef VMM_BOOT_LINUX_H
 #define VMM_BOOT_LINUX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@
 
 /* What the header says, checked: nothing of it can lead outside of the file or wrap around. */
 struct vmm_linux_header {
+	bool has_64_bit_entry;
 	uint32_t payload_offset; /* in the file: the code that is loaded */
 	uint64_t payload_bytes;
 	uint64_t load_gpa;

@@ -26,7 +26,8 @@
 #include "vmm/nested/share.h"
 
 #define LINE_MAX_BYTES (256u << 10) /* of the control stream */
-#define WORDS_MAX      4096 /* the last words of QEMU and the inner kernel, for when it fails */
+#define WORDS_MAX                                                                                  \
+	16384 /* the last words of QEMU, the inner kernel, a sanitizer: for when it fails */
 #define REQUESTS_MAX   64
 
 /* Nobody waits for ever for the inner monitor's first word. */

@@ -42,7 +42,7 @@ static inline uint64_t hvg_arch_call(void *code, uint64_t control, uint64_t inpu
 static inline bool hvg_arm64_register(uint64_t code, uint32_t reg, uint64_t value, uint64_t got[2])
 {
 	register uint64_t x0 __asm__("x0") = HVP_SMCCC_HYPERCALL;
-	register uint64_t x1 __asm__("x1") = code | HVP_CALL_FAST | 1ull << HVP_CALL_REPS_SHIFT;
+	register uint64_t x1 __asm__("x1") = code | HVP_CALL_FAST | 1ull << HVP_CALL_COUNT_SHIFT;
 	register uint64_t x2 __asm__("x2") = HVP_PARTITION_SELF;
 	register uint64_t x3 __asm__("x3") = HVP_VP_SELF;
 	register uint64_t x4 __asm__("x4") = reg;

@@ -19,6 +19,11 @@ struct hvh_server;
 struct hvh_state_reader;
 struct hvh_state_writer;
 
+/*
+ * A device has one channel, and sub-channels if it asks for them. Each channel has its own owner loop,
+ * on which the functions below get it. Sub-channels are there only while the first channel is open, and
+ * are closed before it.
+ */
 struct hvh_device_ops {
 	/* The guest opened the channel; the rings are ready. Negative errno: refuse. */
 	int (*open)(struct hvh_device *device, struct hvh_channel *channel);
@@ -32,10 +37,12 @@ struct hvh_device_ops {
 	/* The time given to hvh_device_arm() has come. NULL: the device has no timer. */
 	void (*expire)(struct hvh_device *device, uint64_t now_ns);
 
-	/* State that outlives a save: negotiated versions, requests under way. */
+	/* State that outlives a save: negotiated versions, requests under way. On the control loop, with all others stopped. */
 	void (*save)(const struct hvh_device *device, struct hvh_state_writer *w);
 	int (*load)(struct hvh_device *device, struct hvh_state_reader *r);
 };
+
+enum hvh_device_life { HVH_DEVICE_ADDED, HVH_DEVICE_LEAVING, HVH_DEVICE_GONE };
 
 /* Embedded at the start of each device. */
 struct hvh_device {
@@ -46,10 +53,13 @@ struct hvh_device {
 	uint16_t offer_flags; /* (c) */
 	uint8_t user_data[HVP_USER_DATA_MAX]; /* (c) */
 
-	/* Private to the server, set by hvh_server_add(). */
-	struct hvh_server *server;
-	struct hvh_channel *channel;
-	uint64_t deadline_ns; /* the device's own timer; 0: none */
+	/* Private to the server, set by hvh_server_add(). Key as for struct hvh_channel. */
+	struct hvh_server *server; /* (c) */
+	struct hvh_channel *channel; /* (c) the first; NULL after removal */
+	struct hvh_device *next; /* (s) in a list of the server's */
+	enum hvh_device_life life; /* (s) */
+	_Atomic uint32_t subchannels_wanted; /* (a) 0: nothing to do */
+	uint64_t deadline_ns; /* (o) of the first channel: the device's own timer; 0: none */
 };
 
 /* --- for devices ---------------------------------------------------------------------------- */
@@ -74,8 +84,20 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 /* The peer broke the device's protocol: one line to the log, a counter, and no more from this channel. */
 void hvh_channel_fail(struct hvh_channel *channel, const char *why);
 
-/* Answer to hvh_device_ops.close. */
+/* Answer to hvh_device_ops.close, and the last thing a device may do with the channel. */
 void hvh_channel_stopped(struct hvh_channel *channel);
+
+/* 0: the device's first channel; else a sub-channel. Any thread. */
+unsigned hvh_channel_index(const struct hvh_channel *channel);
+
+/*
+ * Have sub-channels 1 to `count` offered to the guest; those that are there already stay as they are.
+ * On the owner loop of the first channel, while it is open; when that closes they are rescinded.
+ */
+void hvh_device_request_subchannels(struct hvh_device *device, unsigned count);
+
+/* The device's channel of that index that is open or may be opened, or NULL. For hvh_device_ops.load. */
+struct hvh_channel *hvh_device_channel(const struct hvh_device *device, unsigned index);
 
 /*
  * Have hvh_device_ops.expire called at `deadline_ns` of hvh_device_now(); 0: never. Both on the owner
@@ -94,8 +116,16 @@ void hvh_channel_stop(struct hvh_channel *channel);
 void hvh_channel_notify(struct hvh_channel *channel);
 void hvh_channel_expire(struct hvh_channel *channel, uint64_t now_ns);
 
-/* What the channel is, for people. Control loop. */
+/* For the embedder's use: set before hvh_channel_start(), read on either loop, NULL at first. */
+void hvh_channel_set_context(struct hvh_channel *channel, void *context);
+void *hvh_channel_context(const struct hvh_channel *channel);
+
+/* What the channel is, for people. Control loop; valid until the channel goes. */
 struct hvh_channel_info {
+	const struct hvh_device *device; /* NULL: it was removed */
+	const char *name; /* of the device */
+	struct hvp_guid class_id;
+	struct hvp_guid instance_id;
 	uint32_t id;
 	uint32_t connection_id;
 	uint32_t subchannel_index;
@@ -107,7 +137,6 @@ struct hvh_channel_info {
 	uint64_t packets_out;
 	uint64_t signals_in;
 	uint64_t signals_out;
-	const struct hvh_device *device;
 };
 void hvh_channel_info(const struct hvh_channel *channel, struct hvh_channel_info *info);
 

@@ -9,12 +9,15 @@
  * hvh_channel.h on it. The hand-over is explicit:
  *
  *   open   server: ops->channel_start(channel)    embedder, on the owner loop: hvh_channel_start()
- *          embedder, on the control loop: hvh_server_started(channel, result); then, if the result
- *          was 0, on the owner loop: hvh_channel_notify() once, because devices may write to the ring
- *          only after the guest was told that it is open
+ *          embedder, on the control loop: hvh_server_started(channel, result); then, if that is true,
+ *          on the owner loop: hvh_channel_notify() once, because devices may write to the ring only
+ *          after the guest was told that it is open
  *   close  server: ops->channel_stop(channel)     embedder, on the owner loop: hvh_channel_stop();
  *          the device drains its I/O, drops its pins and says hvh_channel_stopped(), which calls
  *          ops->channel_drained(); embedder, on the control loop: hvh_server_stopped(channel)
+ *
+ * A channel that is not started has no owner: from ops->channel_drained, or a failed start, on until the
+ * next ops->channel_start no doorbell, timer or other call may reach it, because it may be freed.
  *
  * The server answers the guest (OPEN_RESULT, GPADL_TORNDOWN, UNLOAD_RESPONSE, …) only after that, so
  * no answer goes out while anybody may still touch the guest's memory. channel_start, channel_stop and
@@ -87,6 +90,12 @@ struct hvh_server_ops {
 	/* Have hvh_server_work() called soon, on the control loop. Any thread; not from within the call. */
 	void (*attention)(void *ctx);
 
+	/*
+	 * The device that was given to hvh_server_remove() is in no use any more: the caller may destroy it, or
+	 * add it again. From within hvh_server_work(). May be NULL if no device is ever removed.
+	 */
+	void (*device_removed)(void *ctx, struct hvh_device *device);
+
 	/* Monotonic clock. Any thread. */
 	uint64_t (*now_ns)(void *ctx);
 
@@ -128,10 +137,20 @@ int hvh_server_create(struct hvh_mem *mem, const struct hvh_server_config *confi
 void hvh_server_destroy(struct hvh_server *server);
 
 /*
- * Offer a device. Before the guest connects. The server borrows the device until hvh_server_destroy().
- * -ENOSPC: no channel id is left; -EEXIST: that instance is offered already.
+ * Offer a device: at once if the guest has asked for offers, else when it does. The server borrows the
+ * device until ops->device_removed or hvh_server_destroy(). An instance that is being removed may be
+ * added again at once; the guest sees it under a new channel id, as soon as it has let go of the old
+ * offer. -ENOSPC: no channel id is left; -EEXIST: that instance is there already; -ENOMEM.
  */
 int hvh_server_add(struct hvh_server *server, struct hvh_device *device) HVW_MUST_CHECK;
+
+/*
+ * Take a device away from the guest, open or not: its channels are stopped, sub-channels first, then
+ * their offers are rescinded. ops->device_removed follows when nobody uses the device any longer,
+ * whatever the guest does. A channel id is not used again before the guest has released it.
+ * -ENOENT: the device is not there, or is being removed already.
+ */
+int hvh_server_remove(struct hvh_server *server, struct hvh_device *device) HVW_MUST_CHECK;
 
 /*
  * The guest posted a message (hypercall POST_MESSAGE): private copy. Returns the hypercall's status
@@ -149,24 +168,32 @@ void hvh_server_flush(struct hvh_server *server);
 /* The virtual machine was reset: forget the guest. Channels stop; the way back is as after create. */
 void hvh_server_reset(struct hvh_server *server);
 
-/* The embedder's answers; see above. `result`: 0 or negative errno. */
-void hvh_server_started(struct hvh_server *server, struct hvh_channel *channel, int result);
+/*
+ * The embedder's answers; see above. `result`: 0 or negative errno. The first one is true when the guest was told that
+ * the channel is open, and hvh_channel_notify() has to follow.
+ */
+bool hvh_server_started(struct hvh_server *server, struct hvh_channel *channel,
+			int result) HVW_MUST_CHECK;
 void hvh_server_stopped(struct hvh_server *server, struct hvh_channel *channel);
 
 /* True when the guest is connected; *version gets the negotiated version. */
 bool hvh_server_connected(const struct hvh_server *server, uint32_t *version);
 
-/* Channel `index` in the order of offering, NULL behind the last. */
+/*
+ * Channel `index` in the order of adding, sub-channels and such as the guest has yet to release
+ * included; NULL behind the last. The order changes when channels go.
+ */
 struct hvh_channel *hvh_server_channel(struct hvh_server *server, unsigned index);
 
 void hvh_server_stats(const struct hvh_server *server, struct hvh_server_stats *stats);
 
 /*
  * Save the server, its channels and their devices; the embedder has stopped the owner loops and the
- * guest. -EBUSY: a channel is just being opened or closed, let the owner loops finish that first.
- * Load into a fresh server to which the same devices were added in the same order: open channels are
- * handed to the embedder by ops->channel_start as if the guest had opened them, but their devices
- * continue where they were. The guest may run again when hvh_server_started() was called for each.
+ * guest. -EBUSY: a channel is just being opened or closed, let the owner loops finish that first, or
+ * hvh_server_work() has something to do.
+ * Load into a fresh server to which the same instances were added that were there (those being removed
+ * are not), in any order: open channels are handed to the embedder by ops->channel_start as if the
+ * guest had opened them, but their devices continue where they were. The guest may run again when hvh_server_started() was called for each.
  * -EPROTO: damaged or foreign state; then only hvh_server_reset() and destroy are left.
  */
 int hvh_server_save(struct hvh_server *server, struct hvh_state_writer *w) HVW_MUST_CHECK;

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The integration services of a virtual machine, and how the control loop gets something done by them:
+ * each lives on the owner loop of its channel, also while the channel is closed.
+ *
+ * Keys as in vm_priv.h.
+ */
+#ifndef VMM_SERVICES_H
+#define VMM_SERVICES_H
+
+#include <stdbool.h>
+
+#include "vmm/config.h"
+#include "vmm/loop.h"
+
+struct hvh_device;
+struct vmm_vm;
+
+/* Index in vmm_hyperv.services. */
+enum vmm_service_index {
+#define VMM_SERVICE_INDEX(bit, name) VMM_SERVICE_INDEX_##name = (bit),
+	VMM_SERVICE_LIST(VMM_SERVICE_INDEX)
+#undef VMM_SERVICE_INDEX
+		VMM_SERVICES
+};
+
+struct vmm_ic {
+	struct hvh_device *device; /* (o) NULL: there is none */
+};
+
+/* Those that the configuration does not leave out. Destroy accepts a half-built set; the I/O loops have ended. */
+int vmm_services_create(struct vmm_vm *vm);
+void vmm_services_destroy(struct vmm_vm *vm);
+
+/*
+ * An errand: visit the loops of some services one after the other, then come back to the control loop.
+ * Embedded at the start of what it carries. A service that goes away meanwhile is destroyed on its own
+ * loop, behind the visit.
+ */
+struct vmm_errand {
+	struct vmm_vm *vm; /* (c) */
+	struct hvh_device *devices[VMM_SERVICES]; /* (c) NULL: there is none */
+	unsigned left; /* services still to be visited: VMM_SERVICE_* */
+	unsigned at; /* index of the one that is being visited */
+	struct vmm_call call;
+
+	/* On the loop of service `index`. False: stay here until vmm_errand_go_on(), on the same loop. */
+	bool (*visit)(struct vmm_errand *errand, unsigned index);
+
+	/* On the control loop; may free it. */
+	void (*back)(struct vmm_errand *errand);
+};
+
+/*
+ * `vm`, visit and back are set by the caller; `services`: VMM_SERVICE_*. Those that are not there are
+ * not visited. Control loop.
+ */
+void vmm_errand_start(struct vmm_errand *errand, unsigned services);
+void vmm_errand_go_on(struct vmm_errand *errand);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What a virtual machine is and does, as JSON (docs/control.md). Control loop; what belongs to other
+ * loops comes in a snapshot.
+ */
+#ifndef VMM_STATUS_H
+#define VMM_STATUS_H
+
+#include <hvh/hvh_ic.h>
+#include <jansson.h>
+
+struct vmm_vm;
+
+/* What the services told, each at one moment. */
+struct vmm_snapshot {
+	unsigned taken; /* VMM_SERVICE_* */
+	struct hvh_heartbeat_status heartbeat;
+	struct hvh_ic_status shutdown;
+	struct hvh_timesync_status timesync;
+};
+
+/* Add the service with this index. On its loop. */
+void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned service,
+		       const struct hvh_device *device);
+
+/* The whole of `status`, and one of its services. */
+json_t *vmm_status_json(struct vmm_vm *vm, const struct vmm_snapshot *snapshot);
+json_t *vmm_service_json(const struct vmm_snapshot *snapshot, unsigned service);
+
+#endif
