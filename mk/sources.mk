@@ -115,6 +115,7 @@ TESTS_UNIT += tests/unit/test_crash.c
 TESTS_UNIT += tests/unit/test_enlighten.c
 TESTS_UNIT += tests/unit/test_fault_guard.c
 TESTS_UNIT += tests/unit/test_gpadl.c
+TESTS_UNIT += tests/unit/test_guest_bus.c
 TESTS_UNIT += tests/unit/test_guid.c
 TESTS_UNIT += tests/unit/test_heartbeat.c
 TESTS_UNIT += tests/unit/test_hotplug.c
@@ -191,8 +192,10 @@ BENCH += bench/boot
 BENCH_HELPERS += bench/boot_run.c
 
 # Programs that run the guest core on port/sim, and what they need for it
-USES_SIM :=
-SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS)
+USES_SIM += fuzz/fake_host.c
+USES_SIM += fuzz/soft_hypervisor.c
+USES_SIM += tests/unit/test_guest_bus.c
+SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
@@ -216,6 +219,7 @@ CFLAGS_tests/unit/test_crash.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_enlighten.c := vmm/enlighten.c
 SRCS_tests/unit/test_fault_guard.c := vmm/fault_guard.c
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_guest_bus.c := $(SIM_SRCS) fuzz/fake_host.c
 SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_io_loops.c := vmm/io_loops.c vmm/log.c vmm/loop.c
 SRCS_tests/unit/test_hotplug.c := $(HOST_TEST_SRCS)

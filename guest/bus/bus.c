@@ -52,6 +52,7 @@ static void destroy(struct hvg_bus *bus)
 		lose_pages(bus);
 	hvos_event_fini(&bus->offers_delivered);
 	hvos_event_fini(&bus->progress);
+	hvos_mutex_fini(&bus->inbox_mutex);
 	hvos_mutex_fini(&bus->mutex);
 	hvos_lock_fini(&bus->lock);
 	hvos_free(bus);
@@ -73,6 +74,7 @@ int hvg_bus_start(const struct hvg_bus_config *config, struct hvg_bus **out)
 	bus->closed = true;
 	hvos_lock_init(&bus->lock, "hvg bus");
 	hvos_mutex_init(&bus->mutex, "hvg devices");
+	hvos_mutex_init(&bus->inbox_mutex, "hvg inbox");
 	hvos_event_init(&bus->offers_delivered);
 	hvos_event_init(&bus->progress);
 	hvg_offer_restart(bus);

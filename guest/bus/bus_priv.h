@@ -72,6 +72,7 @@ struct hvg_bus {
 	uint32_t next_gpadl; /* (l) */
 	uint32_t next_open; /* (l) */
 
+	struct hvos_mutex inbox_mutex; /* taken before `mutex` */
 	struct hvos_mutex mutex;
 	struct hvg_device *devices; /* (m) in the order of their offers */
 	struct hvos_work work; /* what is in the inbox; frees what is gone */
@@ -125,8 +126,14 @@ int hvg_chan_create(struct hvg_device *device, const struct hvp_msg_offer_channe
 void hvg_chan_release_id(struct hvg_chan *chan, bool tell);
 void hvg_chan_destroy(struct hvg_chan *chan);
 
+/* Context A: the inbox is full. Whoever waits for an answer makes room. */
+void hvg_request_need_room(struct hvg_bus *bus);
+
 /* offer.c */
 void hvg_offer_work(void *bus);
+
+/* Empty the inbox. Any thread, none of the bus's locks held. */
+void hvg_offer_take(struct hvg_bus *bus);
 void hvg_offer_detach_all(struct hvg_bus *bus);
 int hvg_offer_suspend_all(struct hvg_bus *bus) HVW_MUST_CHECK;
 void hvg_offer_drop_missing(struct hvg_bus *bus);

@@ -55,13 +55,13 @@ static int try_version(struct hvg_bus *bus, uint32_t version)
 		bus->contacted = false;
 		return -EOPNOTSUPP;
 	}
+	if (version >= HVP_VERSION_5_0)
+		bus->connection_id = response->connection_id;
 	if (response->connection_state != HVP_CONTACT_OK) {
 		hvos_log(HVOS_ERROR, "the host cannot take the connection now: state %u",
 			 response->connection_state);
 		return -EIO;
 	}
-	if (version >= HVP_VERSION_5_0)
-		bus->connection_id = response->connection_id;
 	__atomic_store_n(&bus->version, version, __ATOMIC_RELEASE);
 	return 0;
 }
@@ -132,6 +132,8 @@ static bool put_in_inbox(struct hvg_bus *bus, const struct hvw_msg *msg)
 		bus->inbox[(bus->inbox_first + bus->inbox_count++) % HVG_INBOX_MESSAGES] = *msg;
 		hvos_work_queue(&bus->work);
 	}
+	if (!room)
+		hvg_request_need_room(bus);
 	hvos_unlock(&bus->lock);
 	return room;
 }

@@ -3,8 +3,9 @@
  * Offers and rescinds, and the devices they make and end.
  *
  * The interrupt puts them into the inbox. The bus's work takes them out: it makes devices and
- * channels, marks them revoked, frees what is gone, and never waits for the host, so that the inbox
- * always empties. Each device has a work of its own, which calls its driver and may wait.
+ * channels, marks them revoked, frees what is gone, and never waits for the host. Each device has a work
+ * of its own, which calls its driver and may wait. Where that keeps the bus's work from running and the
+ * inbox fills up in front of the very answer that is waited for, whoever waits empties it.
  */
 #include "bus_priv.h"
 
@@ -368,11 +369,12 @@ static bool take_from_inbox(struct hvg_bus *bus, struct hvw_msg *msg)
 	return taken;
 }
 
-void hvg_offer_work(void *ctx)
+void hvg_offer_take(struct hvg_bus *bus)
 {
-	struct hvg_bus *bus = ctx;
 	struct hvw_msg msg;
 
+	/* One at a time, so that what the host says of a channel keeps its order. */
+	hvos_mutex_lock(&bus->inbox_mutex);
 	while (take_from_inbox(bus, &msg)) {
 		switch (msg.u.h.type) {
 		case HVP_MSG_OFFER_CHANNEL:
@@ -386,8 +388,16 @@ void hvg_offer_work(void *ctx)
 			break;
 		}
 	}
+	hvos_mutex_unlock(&bus->inbox_mutex);
 	/* There may be more where these came from. */
 	hvg_hv_resume(&bus->hv);
+}
+
+void hvg_offer_work(void *ctx)
+{
+	struct hvg_bus *bus = ctx;
+
+	hvg_offer_take(bus);
 	free_gone(bus);
 	hvos_event_set(&bus->progress);
 }

@@ -40,16 +40,36 @@ void hvg_request_cancel(struct hvg_bus *bus, struct hvg_request *request)
 	hvos_event_fini(&request->done);
 }
 
+/* Woken without an answer: to make room in the inbox, behind which the answer may be. */
+static bool woken_for_room(struct hvg_bus *bus, struct hvg_request *request)
+{
+	bool waiting;
+
+	hvos_lock(&bus->lock);
+	waiting = request->result == WAITING;
+	if (waiting)
+		hvos_event_reset(&request->done);
+	hvos_unlock(&bus->lock);
+	return waiting;
+}
+
 int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request)
 {
 	uint32_t timeout_ms = __atomic_load_n(&bus->silent, __ATOMIC_RELAXED) ?
 				      HVG_SILENT_TIMEOUT_MS :
 				      HVG_REQUEST_TIMEOUT_MS;
-	bool silent = hvos_event_wait(&request->done, timeout_ms) != 0;
+	uint64_t now_ns = hvos_now_ns(), end_ns = now_ns + timeout_ms * 1000000ull;
 
+	while (now_ns < end_ns) {
+		if (hvos_event_wait(&request->done, (uint32_t)((end_ns - now_ns) / 1000000 + 1)) ||
+		    !woken_for_room(bus, request))
+			break;
+		hvg_offer_take(bus);
+		now_ns = hvos_now_ns();
+	}
 	/* An answer in the very last moment counts; after the cancel nobody writes there any more. */
 	hvg_request_cancel(bus, request);
-	if (silent && request->result == WAITING) {
+	if (request->result == WAITING) {
 		__atomic_store_n(&bus->silent, 1, __ATOMIC_RELAXED);
 		hvg_bus_count(&bus->counters.timeouts, 1);
 		hvos_log(HVOS_WARNING, "no %s from the host", hvw_msg_name(request->type));
@@ -125,4 +145,13 @@ void hvg_request_revoke(struct hvg_bus *bus, const struct hvg_chan *chan)
 		if (request->chan == chan && request->result == WAITING)
 			finish(request, -ENODEV);
 	hvos_unlock(&bus->lock);
+}
+
+void hvg_request_need_room(struct hvg_bus *bus)
+{
+	struct hvg_request *request;
+
+	hvos_lock_assert(&bus->lock);
+	for (request = bus->requests; request; request = request->next)
+		hvos_event_set(&request->done);
 }

@@ -22,7 +22,8 @@
 #define STACK_BYTES (256u << 10)
 
 struct sim_fiber {
-	struct sim_fiber *next; /* in the list of those that wait for use */
+	struct sim_fiber
+		*next; /* in the list of those that wait for use, also by the next simulation */
 	ucontext_t context;
 	void *stack;
 	const void *bottom; /* as the sanitizer knows it */
@@ -106,15 +107,4 @@ void sim_fiber_release(struct sim_fiber *fiber)
 	}
 	fiber->next = unused;
 	unused = fiber;
-}
-
-void sim_fiber_free_all(void)
-{
-	struct sim_fiber *fiber;
-
-	while ((fiber = unused)) {
-		unused = fiber->next;
-		free(fiber->stack);
-		free(fiber);
-	}
 }

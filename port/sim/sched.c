@@ -14,7 +14,7 @@
 #include "port/sim/sim_priv.h"
 
 #define POINT_NS       100u /* what a service call takes */
-#define POINTS_MAX     50000000u
+#define POINTS_MAX     3000000u
 #define CANDIDATES_MAX 64u
 
 /* One point in so many is a switch. */
@@ -47,6 +47,11 @@ _Noreturn void sim_die(const char *format, ...)
 const struct sim_stats *sim_stats(void)
 {
 	return &sim_state.stats;
+}
+
+uint64_t sim_now_ns(void)
+{
+	return sim_state.now_ns;
 }
 
 const char *sim_last_line(void)
@@ -264,7 +269,7 @@ static unsigned collect(struct candidate *list, const struct sim_task *except)
 	return count;
 }
 
-/* Nobody can go on: to the next deadline. */
+/* Nobody can go on: to the next deadline. One that has passed is that of a work under another one. */
 static void jump(void)
 {
 	uint64_t next = SIM_NEVER;
@@ -272,10 +277,11 @@ static void jump(void)
 	struct sim_task *task;
 
 	for (task = sim_state.tasks; task; task = task->next)
-		if (task->state == SIM_WAITING && task->deadline_ns < next)
+		if (task->state == SIM_WAITING && task->deadline_ns > sim_state.now_ns &&
+		    task->deadline_ns < next)
 			next = task->deadline_ns;
 	for (timer = sim_state.timers; timer; timer = timer->next)
-		if (timer->deadline_ns < next)
+		if (timer->deadline_ns > sim_state.now_ns && timer->deadline_ns < next)
 			next = timer->deadline_ns;
 	if (next == SIM_NEVER)
 		sim_die("all wait for each other, and no deadline is left");
@@ -392,5 +398,4 @@ void sim_stop(void)
 	sim_fiber_release(sim_state.main->fiber);
 	free(sim_state.main);
 	sim_state.current = NULL;
-	sim_fiber_free_all();
 }

@@ -105,6 +105,9 @@ const struct sim_stats *sim_stats(void);
 /* The last line logged. */
 const char *sim_last_line(void);
 
+/* The clock, without taking time. */
+uint64_t sim_now_ns(void);
+
 /* A number of the seed's sequence, below `bound`: for what else is to be the same in every run. */
 uint32_t sim_random(uint32_t bound);
 

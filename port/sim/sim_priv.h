@@ -66,7 +66,6 @@ struct sim_fiber *sim_fiber_create(void (*fn)(void)); /* NULL: the caller's own 
 void sim_fiber_switch(struct sim_fiber *from, struct sim_fiber *to, bool forever);
 void sim_fiber_entered(void); /* first thing in a new one */
 void sim_fiber_release(struct sim_fiber *fiber);
-void sim_fiber_free_all(void);
 
 /* --- memory.c --- */
 void sim_memory_start(void);
