@@ -84,10 +84,14 @@ unsigned soft_queued(const struct soft_hypervisor *soft)
 	return queued;
 }
 
-void soft_drop_queued(struct soft_hypervisor *soft)
+unsigned soft_mapped(const struct soft_hypervisor *soft)
 {
-	for (unsigned cpu = 0; cpu < soft->cpus; cpu++)
-		soft->cpu[cpu].queued = 0;
+	unsigned mapped = 0, cpu;
+
+	for (cpu = 0; cpu < soft->cpus; cpu++)
+		mapped += !!(soft->cpu[cpu].simp & HVP_MSR_ENABLE) +
+			  !!(soft->cpu[cpu].siefp & HVP_MSR_ENABLE);
+	return mapped;
 }
 
 /* --- registers ------------------------------------------------------------------------------------------ */

@@ -74,7 +74,9 @@ void soft_event(struct soft_hypervisor *soft, uint32_t vp, uint32_t flag);
 
 /* Messages that wait for the guest. */
 unsigned soft_queued(const struct soft_hypervisor *soft);
-void soft_drop_queued(struct soft_hypervisor *soft);
+
+/* Pages of guest memory that it has mapped. */
+unsigned soft_mapped(const struct soft_hypervisor *soft);
 
 /* sim_config.cpu_reset, with the hypervisor as ctx. */
 void soft_cpu_reset(void *soft, unsigned cpu);

@@ -103,6 +103,7 @@ PORT_BAREMETAL_SRCS += port/baremetal/start.S
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
 # tests/unit, tests/golden and tests/loopback are also run in the sanitizer builds and, under qemu-user, for aarch64.
 TESTS_GOLDEN += tests/golden/test_golden.c
+TESTS_LOOPBACK += tests/loopback/test_guest_host.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
 TESTS_LOOPBACK += tests/loopback/test_threads.c
 TESTS_UNIT += tests/unit/test_acpi.c
@@ -193,7 +194,9 @@ BENCH_HELPERS += bench/boot_run.c
 
 # Programs that run the guest core on port/sim, and what they need for it
 USES_SIM += fuzz/fake_host.c
+USES_SIM += fuzz/loopback.c
 USES_SIM += fuzz/soft_hypervisor.c
+USES_SIM += tests/loopback/test_guest_host.c
 USES_SIM += tests/unit/test_guest_bus.c
 SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
@@ -202,6 +205,7 @@ SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
+SRCS_tests/loopback/test_guest_host.c = $(SIM_SRCS) $(HOST_TEST_SRCS) fuzz/loopback.c
 SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_threads.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_acpi.c := vmm/acpi/tables.c

@@ -126,8 +126,11 @@ int hvg_chan_create(struct hvg_device *device, const struct hvp_msg_offer_channe
 void hvg_chan_release_id(struct hvg_chan *chan, bool tell);
 void hvg_chan_destroy(struct hvg_chan *chan);
 
-/* Context A: the inbox is full. Whoever waits for an answer makes room. */
-void hvg_request_need_room(struct hvg_bus *bus);
+/*
+ * Context A: whoever waits for an answer is to empty the inbox. What ends his wait may be in it, or
+ * behind it when it is full, and he may be what keeps the bus's work from running.
+ */
+void hvg_request_nudge(struct hvg_bus *bus);
 
 /* offer.c */
 void hvg_offer_work(void *bus);

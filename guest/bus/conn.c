@@ -132,8 +132,8 @@ static bool put_in_inbox(struct hvg_bus *bus, const struct hvw_msg *msg)
 		bus->inbox[(bus->inbox_first + bus->inbox_count++) % HVG_INBOX_MESSAGES] = *msg;
 		hvos_work_queue(&bus->work);
 	}
-	if (!room)
-		hvg_request_need_room(bus);
+	if (!room || msg->u.h.type == HVP_MSG_RESCIND_OFFER)
+		hvg_request_nudge(bus);
 	hvos_unlock(&bus->lock);
 	return room;
 }

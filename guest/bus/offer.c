@@ -4,8 +4,8 @@
  *
  * The interrupt puts them into the inbox. The bus's work takes them out: it makes devices and
  * channels, marks them revoked, frees what is gone, and never waits for the host. Each device has a work
- * of its own, which calls its driver and may wait. Where that keeps the bus's work from running and the
- * inbox fills up in front of the very answer that is waited for, whoever waits empties it.
+ * of its own, which calls its driver and may wait. Where that keeps the bus's work from running, whoever
+ * waits empties the inbox: a rescind in it may end the wait, and a full one is in front of the answer.
  */
 #include "bus_priv.h"
 

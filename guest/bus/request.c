@@ -40,8 +40,8 @@ void hvg_request_cancel(struct hvg_bus *bus, struct hvg_request *request)
 	hvos_event_fini(&request->done);
 }
 
-/* Woken without an answer: to make room in the inbox, behind which the answer may be. */
-static bool woken_for_room(struct hvg_bus *bus, struct hvg_request *request)
+/* Woken without an answer: by hvg_request_nudge(). */
+static bool nudged(struct hvg_bus *bus, struct hvg_request *request)
 {
 	bool waiting;
 
@@ -61,10 +61,11 @@ int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request)
 	uint64_t now_ns = hvos_now_ns(), end_ns = now_ns + timeout_ms * 1000000ull;
 
 	while (now_ns < end_ns) {
-		if (hvos_event_wait(&request->done, (uint32_t)((end_ns - now_ns) / 1000000 + 1)) ||
-		    !woken_for_room(bus, request))
-			break;
+		/* What came in before we stood in the list nudged nobody. */
 		hvg_offer_take(bus);
+		if (hvos_event_wait(&request->done, (uint32_t)((end_ns - now_ns) / 1000000 + 1)) ||
+		    !nudged(bus, request))
+			break;
 		now_ns = hvos_now_ns();
 	}
 	/* An answer in the very last moment counts; after the cancel nobody writes there any more. */
@@ -147,7 +148,7 @@ void hvg_request_revoke(struct hvg_bus *bus, const struct hvg_chan *chan)
 	hvos_unlock(&bus->lock);
 }
 
-void hvg_request_need_room(struct hvg_bus *bus)
+void hvg_request_nudge(struct hvg_bus *bus)
 {
 	struct hvg_request *request;
 

@@ -23,6 +23,7 @@ struct sim_task {
 	unsigned cpu; /* that it runs on, or ran on last */
 	struct hvos_work *work; /* whose task it is */
 	bool working; /* it runs a work */
+	bool idle; /* it waits for an event or for time, where another work may run on its stack */
 	struct sim_task *below; /* the one that runs another work, and waits for ours to end */
 };
 

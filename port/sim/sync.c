@@ -166,6 +166,17 @@ void hvos_event_reset(struct hvos_event *event)
 	sim_point();
 }
 
+static bool wait_idle(bool (*ready)(void *ctx), void *ctx, uint32_t ms)
+{
+	struct sim_task *task = sim_state.current;
+	bool result;
+
+	task->idle = true;
+	result = sim_wait(ready, ctx, sim_state.now_ns + ms * 1000000ull);
+	task->idle = false;
+	return result;
+}
+
 static bool event_ready(void *event)
 {
 	return ((struct hvos_event *)event)->set;
@@ -179,8 +190,7 @@ int hvos_event_wait(struct hvos_event *event, uint32_t timeout_ms)
 	sim_object_require(&event->object, "event");
 	event->waiters++;
 	sim_point();
-	set = event->set ||
-	      sim_wait(event_ready, event, sim_state.now_ns + timeout_ms * 1000000ull);
+	set = event->set || wait_idle(event_ready, event, timeout_ms);
 	event->waiters--;
 	return set ? 0 : -ETIMEDOUT;
 }
@@ -194,7 +204,7 @@ static bool never(void *ctx)
 void hvos_sleep_ms(uint32_t ms)
 {
 	sim_require_thread("hvos_sleep_ms");
-	(void)sim_wait(never, NULL, sim_state.now_ns + ms * 1000000ull);
+	(void)wait_idle(never, NULL, ms);
 }
 
 void hvos_delay_us(uint32_t us)
@@ -220,7 +230,7 @@ static bool work_may_begin(void *ctx)
 	case SIM_WORKS_SERIAL:
 		return !last;
 	case SIM_WORKS_NESTED:
-		return !last || (last->state == SIM_WAITING && !last->locks);
+		return !last || last->idle;
 	default:
 		return true;
 	}
