@@ -39,7 +39,7 @@ $(OBJ)/wire/%.o: wire/%.c $(FLAGS_FILE)
 $(OBJ)/guest/%.o: guest/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_guest) $(INC_sim))
 $(OBJ)/port/sim/%.o: port/sim/%.c $(FLAGS_FILE)
-	$(call compile,$(CPP_guest) $(INC_sim) -fno-freestanding -D_GNU_SOURCE)
+	$(call compile,$(INC_guest) $(INC_sim) -D_GNU_SOURCE)
 # and for the processors themselves, as far as that goes without a port: it compiles
 $(OBJ)/bare/guest/%.o: guest/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_guest) -Itests/port/bare)
