@@ -218,23 +218,33 @@ int hvg_bus_cpu_online(struct hvg_bus *bus, unsigned cpu)
 	return hvg_hv_cpu_start(&bus->hv, cpu);
 }
 
+static bool uses_cpu(const struct hvg_chan *chan, unsigned cpu)
+{
+	return chan->open &&
+	       (chan->cpu == cpu || (chan->other_cpu == cpu && hvos_now_ns() < chan->other_ns));
+}
+
 int hvg_bus_cpu_offline(struct hvg_bus *bus, unsigned cpu)
 {
 	struct hvg_device *device;
 	struct hvg_chan *sub;
-	bool busy = cpu == 0; /* where the host's messages come */
+	bool busy;
+
+	if (!hvg_hv_cpu_ready(&bus->hv, cpu))
+		return 0;
+	busy = hvg_hv_vp(&bus->hv, cpu) == bus->message_vp;
 
 	hvos_mutex_lock(&bus->mutex);
 	for (device = bus->devices; device; device = device->next) {
-		busy |= device->primary->open && device->primary->cpu == cpu;
+		busy |= uses_cpu(device->primary, cpu);
 		for (sub = device->subs; sub; sub = sub->next)
-			busy |= sub->open && sub->cpu == cpu;
+			busy |= uses_cpu(sub, cpu);
 	}
+	/* With the mutex, so that no channel comes to it meanwhile. */
+	if (!busy)
+		hvg_hv_cpu_stop(&bus->hv, cpu);
 	hvos_mutex_unlock(&bus->mutex);
-	if (busy)
-		return -EBUSY;
-	hvg_hv_cpu_stop(&bus->hv, cpu);
-	return 0;
+	return busy ? -EBUSY : 0;
 }
 
 uint32_t hvg_bus_version(const struct hvg_bus *bus)

@@ -6,6 +6,9 @@
 
 #define RING_PAGES_MAX 4096u
 
+/* A host that does not answer has surely seen a message after this. */
+#define UNANSWERED_NS 1000000000ull
+
 /* With the bus's mutex held, so that a rescind finds the channel where it belongs or not at all. */
 int hvg_chan_create(struct hvg_device *device, const struct hvp_msg_offer_channel *offer,
 		    struct hvg_chan **out)
@@ -127,6 +130,13 @@ static int ask_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	return request.answer.u.OPEN_RESULT.status == HVP_OPEN_SUCCESS ? 0 : -EIO;
 }
 
+static void leave_cpu(struct hvg_chan *chan)
+{
+	hvos_mutex_lock(&chan->bus->mutex);
+	chan->open = false;
+	hvos_mutex_unlock(&chan->bus->mutex);
+}
+
 /* `tell`: the host takes it for open, or may. */
 static void close_chan(struct hvg_chan *chan, bool tell)
 {
@@ -136,8 +146,9 @@ static void close_chan(struct hvg_chan *chan, bool tell)
 	};
 	int err;
 
-	chan->open = false;
 	set_listener(chan, NULL, NULL);
+	/* A processor that goes takes its last events with the mutex held, and not in an interrupt. */
+	leave_cpu(chan);
 	hvos_interrupt_drain();
 	if (tell && !hvg_chan_revoked(chan)) {
 		err = hvg_conn_post(chan->bus, &message, sizeof(message));
@@ -148,24 +159,43 @@ static void close_chan(struct hvg_chan *chan, bool tell)
 	drop_ring(chan, hvg_gpadl_teardown(chan, chan->ring_gpadl) == 0);
 }
 
+/* From here on `cpu` does not go offline, until `until_ns` nor the one before. False: it is not there. */
+static bool use_cpu(struct hvg_chan *chan, unsigned cpu, uint64_t until_ns)
+{
+	struct hvg_bus *bus = chan->bus;
+	bool ready;
+
+	hvos_mutex_lock(&bus->mutex);
+	ready = hvg_hv_cpu_ready(&bus->hv, cpu);
+	if (ready) {
+		chan->other_cpu = chan->open ? chan->cpu : cpu;
+		chan->other_ns = until_ns;
+		chan->cpu = cpu;
+		chan->open = true;
+	}
+	hvos_mutex_unlock(&bus->mutex);
+	return ready;
+}
+
 int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 {
 	int err;
 
 	if (chan->open || !config->signalled || config->send_pages > RING_PAGES_MAX ||
-	    config->receive_pages > RING_PAGES_MAX ||
-	    !hvg_hv_cpu_ready(&chan->bus->hv, config->cpu))
+	    config->receive_pages > RING_PAGES_MAX)
 		return -EINVAL;
 	if (hvg_chan_revoked(chan))
 		return -ENODEV;
+	if (!use_cpu(chan, config->cpu, 0))
+		return -EINVAL;
 	__atomic_store_n(&chan->broken, 0, __ATOMIC_RELAXED);
-	chan->cpu = config->cpu;
 	err = make_ring(chan, config);
-	if (err)
+	if (err) {
+		leave_cpu(chan);
 		return err;
+	}
 	/* Interrupts may come before the answer. */
 	set_listener(chan, config->signalled, config->ctx);
-	chan->open = true;
 	err = ask_open(chan, config);
 	/* What the host refused to open it has not open. */
 	if (err)
@@ -179,8 +209,25 @@ void hvg_chan_close(struct hvg_chan *chan)
 		close_chan(chan, true);
 }
 
+/* The move is over, as far as `err` says; one of the two may still get interrupts until `until_ns`. */
+static void settle_cpu(struct hvg_chan *chan, int err, uint64_t until_ns)
+{
+	unsigned cpu;
+
+	hvos_mutex_lock(&chan->bus->mutex);
+	if (err) {
+		cpu = chan->cpu;
+		chan->cpu = chan->other_cpu;
+		chan->other_cpu = cpu;
+	}
+	/* Without an answer nobody knows what the host did. */
+	chan->other_ns = err == -ETIMEDOUT ? UINT64_MAX : until_ns;
+	hvos_mutex_unlock(&chan->bus->mutex);
+}
+
 int hvg_chan_set_cpu(struct hvg_chan *chan, unsigned cpu)
 {
+	uint64_t until_ns = 0;
 	struct hvg_bus *bus = chan->bus;
 	struct hvp_msg_modify_channel message = {
 		.h.type = HVP_MSG_MODIFY_CHANNEL,
@@ -190,21 +237,23 @@ int hvg_chan_set_cpu(struct hvg_chan *chan, unsigned cpu)
 	struct hvg_request request;
 	int err;
 
-	if (!chan->open || !hvg_hv_cpu_ready(&bus->hv, cpu))
+	if (!chan->open)
 		return -EINVAL;
 	if (bus->version < hvw_msg_since(HVP_MSG_MODIFY_CHANNEL))
 		return -EOPNOTSUPP;
+	/* Until the host has said so interrupts may come to either. */
+	if (!use_cpu(chan, cpu, UINT64_MAX))
+		return -EINVAL;
 	if (bus->version < hvw_msg_since(HVP_MSG_MODIFY_CHANNEL_RESPONSE)) {
-		/* No answer from these: for a while interrupts may come to either. */
 		err = hvg_conn_post(bus, &message, sizeof(message));
+		until_ns = hvos_now_ns() + UNANSWERED_NS;
 	} else {
 		hvg_request_begin(bus, &request, HVP_MSG_MODIFY_CHANNEL_RESPONSE, chan->id, 0, chan);
 		err = hvg_request_ask(bus, &request, &message, sizeof(message));
 		if (!err && request.answer.u.MODIFY_CHANNEL_RESPONSE.status)
 			err = -EIO;
 	}
-	if (!err)
-		chan->cpu = cpu;
+	settle_cpu(chan, err, until_ns);
 	return err;
 }
 

@@ -34,11 +34,14 @@ static struct hvp_msg_initiate_contact contact_message(struct hvg_bus *bus, uint
 /* -EOPNOTSUPP: not this version. */
 static int try_version(struct hvg_bus *bus, uint32_t version)
 {
-	struct hvp_msg_initiate_contact contact = contact_message(bus, version);
+	struct hvp_msg_initiate_contact contact;
 	const struct hvp_msg_version_response *response;
 	struct hvg_request request;
 	int err;
 
+	/* Before 3.0 the host does not ask where its messages should go. */
+	bus->message_vp = version >= HVP_VERSION_3_0 ? hvg_hv_vp(&bus->hv, 0) : 0;
+	contact = contact_message(bus, version);
 	bus->connection_id = version >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 :
 							  HVP_CONNECTION_MESSAGE_1;
 	hvg_request_begin(bus, &request, HVP_MSG_VERSION_RESPONSE, 0, 0, NULL);
@@ -75,7 +78,6 @@ int hvg_conn_contact(struct hvg_bus *bus, uint32_t version_max, uint32_t version
 	};
 	unsigned i = sizeof(versions) / sizeof(versions[0]);
 
-	bus->message_vp = hvg_hv_vp(&bus->hv, 0);
 	while (i--) {
 		int err;
 
@@ -119,14 +121,31 @@ void hvg_conn_unload(struct hvg_bus *bus)
 
 /* --- from the host, in interrupt context ---------------------------------------------------------------- */
 
+/*
+ * Nobody takes rescinds out of the inbox any more, but drivers that are being detached or suspended may still
+ * wait for an answer that does not come. The channel is not freed while an interrupt runs.
+ */
+static void rescind_closed(struct hvg_bus *bus, uint32_t id)
+{
+	struct hvg_chan *chan = NULL;
+
+	if (id <= HVP_CHANNEL_ID_MAX)
+		chan = __atomic_load_n(&bus->by_id[id], __ATOMIC_ACQUIRE);
+	if (!chan)
+		return;
+	__atomic_store_n(&chan->revoked, 1, __ATOMIC_SEQ_CST);
+	hvg_request_revoke(bus, chan);
+}
+
 /* False: no room. */
 static bool put_in_inbox(struct hvg_bus *bus, const struct hvw_msg *msg)
 {
-	bool room;
+	bool room, closed;
 
 	hvos_lock(&bus->lock);
-	room = bus->closed || bus->inbox_count < HVG_INBOX_MESSAGES;
-	if (bus->closed) {
+	closed = bus->closed;
+	room = closed || bus->inbox_count < HVG_INBOX_MESSAGES;
+	if (closed) {
 		hvg_bus_count(&bus->counters.unexpected, 1);
 	} else if (room) {
 		bus->inbox[(bus->inbox_first + bus->inbox_count++) % HVG_INBOX_MESSAGES] = *msg;
@@ -135,6 +154,8 @@ static bool put_in_inbox(struct hvg_bus *bus, const struct hvw_msg *msg)
 	if (!room || msg->u.h.type == HVP_MSG_RESCIND_OFFER)
 		hvg_request_nudge(bus);
 	hvos_unlock(&bus->lock);
+	if (closed && msg->u.h.type == HVP_MSG_RESCIND_OFFER)
+		rescind_closed(bus, msg->u.RESCIND_OFFER.channel_id);
 	return room;
 }
 

@@ -3,7 +3,7 @@
  * Channels on the core's own VMBus. Contract: hvg/hvg_chan.h.
  *
  * Keys: (c) const from the offer to the end, (d) the device's thread, (t) tx_lock, (r) the one receiver,
- * (a) atomic, (m) bus mutex.
+ * (a) atomic, (m) bus mutex. (d), (m): the thread writes it with the mutex, so either will do for a reader.
  */
 #ifndef GUEST_BUS_HVG_CHAN_IMPL_H
 #define GUEST_BUS_HVG_CHAN_IMPL_H
@@ -19,9 +19,11 @@ struct hvg_chan {
 	uint32_t id; /* (c) but a suspend */
 	uint32_t connection_id; /* (c) but a suspend */
 	uint32_t index; /* (c) 0: primary */
-	bool open; /* (d) the rings are there */
+	bool open; /* (d), (m) the rings are there */
 	bool presented; /* (d) the driver was told of it */
-	unsigned cpu; /* (d) that is interrupted */
+	unsigned cpu; /* (m) that is interrupted */
+	unsigned other_cpu; /* (m) that may be, until `other_ns` */
+	uint64_t other_ns; /* (m) of hvos_now_ns() */
 	uint32_t ring_gpadl; /* (d) */
 	struct hvos_shared ring; /* (d) */
 	hvg_chan_fn signalled; /* (a) NULL: nobody listens */

@@ -420,9 +420,10 @@ static void quiesce(struct hvg_bus *bus)
 		hvos_work_fini(&device->work);
 	hvos_lock(&bus->lock);
 	bus->closed = true;
-	bus->inbox_count = 0;
 	hvos_unlock(&bus->lock);
 	hvos_work_fini(&bus->work);
+	/* Offers come too late. Rescinds do not: drivers may still wait for an answer. */
+	hvg_offer_take(bus);
 }
 
 static void unlink_and_free(struct hvg_bus *bus, struct hvg_device *device)

@@ -40,6 +40,27 @@ void hvg_hv_synic_on(void *ctx)
 	hvg_arch_set(HVG_REG_SCONTROL, keep(HVG_REG_SCONTROL, 0) | HVP_MSR_ENABLE);
 }
 
+/* Each flag is cleared before its ring is looked at: only a change from 0 to 1 interrupts again. */
+static void take_events(struct hvg_hv *hv, struct hvg_hv_cpu *cpu)
+{
+	struct hvp_synic_event_page HVW_SHARED *page =
+		(struct hvp_synic_event_page HVW_SHARED *)cpu->events.base;
+	uint32_t HVW_SHARED *flags = page->flags[HVP_VMBUS_SINT];
+	uint32_t word;
+
+	for (word = 0; word < EVENT_WORDS; word++) {
+		uint32_t bits = hvw_load32(&flags[word]);
+
+		if (!bits)
+			continue;
+		bits = hvw_exchange32(&flags[word], 0);
+		while (bits) {
+			hv->ops->event(hv->ctx, word * 32 + (uint32_t)__builtin_ctz(bits));
+			bits &= bits - 1;
+		}
+	}
+}
+
 void hvg_hv_synic_off(void *ctx)
 {
 	struct hvg_hv_cpu *cpu = ctx;
@@ -47,6 +68,8 @@ void hvg_hv_synic_off(void *ctx)
 	const uint32_t sint = HVG_REG_SINT0 + HVP_VMBUS_SINT;
 
 	hvg_arch_set(sint, keep(sint, 0) | HVP_SINT_MASKED);
+	/* A channel that was moved away may have left an event here whose interrupt has not come yet. */
+	take_events(cpu->hv, cpu);
 	hvg_arch_set(HVG_REG_SIMP, keep(HVG_REG_SIMP, page));
 	hvg_arch_set(HVG_REG_SIEFP, keep(HVG_REG_SIEFP, page));
 	hvg_arch_set(HVG_REG_SCONTROL, keep(HVG_REG_SCONTROL, HVP_MSR_ENABLE));
@@ -78,27 +101,6 @@ uint32_t hvg_hv_vp(const struct hvg_hv *hv, unsigned cpu)
 }
 
 /* --- what arrives --------------------------------------------------------------------------------------- */
-
-/* Each flag is cleared before its ring is looked at: only a change from 0 to 1 interrupts again. */
-static void take_events(struct hvg_hv *hv, struct hvg_hv_cpu *cpu)
-{
-	struct hvp_synic_event_page HVW_SHARED *page =
-		(struct hvp_synic_event_page HVW_SHARED *)cpu->events.base;
-	uint32_t HVW_SHARED *flags = page->flags[HVP_VMBUS_SINT];
-	uint32_t word;
-
-	for (word = 0; word < EVENT_WORDS; word++) {
-		uint32_t bits = hvw_load32(&flags[word]);
-
-		if (!bits)
-			continue;
-		bits = hvw_exchange32(&flags[word], 0);
-		while (bits) {
-			hv->ops->event(hv->ctx, word * 32 + (uint32_t)__builtin_ctz(bits));
-			bits &= bits - 1;
-		}
-	}
-}
 
 /*
  * Give the slot back. By exchange, because the crash path may be emptying the same one and the host
