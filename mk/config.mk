@@ -61,6 +61,7 @@ INC_wire := -Iproto -Iwire
 # The guest core gets the OS's types from a port, and channels from guest/bus or the port.
 INC_guest := $(INC_wire) -Iguest/include -Iguest/bus -I.
 INC_sim := -Iguest/include -Iguest/bus -Iport/sim
+INC_user := -Iguest/include -Iguest/bus -Iport/user
 INC_host := $(INC_wire) -Ihost/include -I.
 INC_vmm := $(INC_host) -I$(BUILD)/gen
 INC_test := $(INC_host) -Itests

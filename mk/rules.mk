@@ -17,6 +17,7 @@ EXTRA_SRCS := $(foreach src,$(TEST_C_SRCS) $(BENCH_C_SRCS) $(FUZZ_TARGETS),$(SRC
 FUZZ_NAMES := $(patsubst fuzz/%.c,%,$(FUZZ_TARGETS))
 
 $(foreach src,$(USES_SIM),$(eval CFLAGS_$(src) += $$(INC_sim)))
+$(foreach src,$(USES_USER),$(eval CFLAGS_$(src) += $$(INC_user)))
 
 # Objects depend on the flags they were made with: another CC, CFLAGS or WERROR rebuilds them.
 FLAGS_FILE := $(BUILD)/flags
@@ -40,6 +41,13 @@ $(OBJ)/guest/%.o: guest/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_guest) $(INC_sim))
 $(OBJ)/port/sim/%.o: port/sim/%.c $(FLAGS_FILE)
 	$(call compile,$(INC_guest) $(INC_sim) -D_GNU_SOURCE)
+$(OBJ)/user/guest/%.o: guest/%.c $(FLAGS_FILE)
+	$(call compile,$(CPP_guest) $(INC_user))
+$(OBJ)/port/user/%.o: port/user/%.c $(FLAGS_FILE)
+	$(call compile,$(INC_guest) $(INC_user) -D_GNU_SOURCE)
+# Drivers for tests, and the suite for ports, are compiled for each port as well
+$(OBJ)/user/%.o: %.c $(FLAGS_FILE)
+	$(call compile,$(CPP_test) $(INC_user))
 # and for the processors themselves, as far as that goes without a port: it compiles
 $(OBJ)/bare/guest/%.o: guest/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_guest) -Itests/port/bare)
@@ -106,4 +114,4 @@ BARE_GUEST_OBJS := $(patsubst %.c,$(OBJ)/bare/%.o,$(GUEST_SRCS))
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(call objs,$(LIB_SRCS) $(VMM_SRCS) $(TEST_C_SRCS) $(BENCH_C_SRCS) $(EXTRA_SRCS) \
-	$(FUZZ_TARGETS) fuzz/replay.c $(GUEST_SRCS) $(PORT_SIM_SRCS) $(USES_SIM)) $(BARE_GUEST_OBJS))
+	$(FUZZ_TARGETS) fuzz/replay.c $(GUEST_SRCS) $(PORT_SIM_SRCS) $(USES_SIM) $(USER_SRCS) $(USES_USER)) $(BARE_GUEST_OBJS))

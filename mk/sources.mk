@@ -31,6 +31,10 @@ PORT_SIM_SRCS += port/sim/memory.c
 PORT_SIM_SRCS += port/sim/sched.c
 PORT_SIM_SRCS += port/sim/sync.c
 
+# port/user/: the core in a process, with threads
+PORT_USER_SRCS += port/user/os.c
+PORT_USER_SRCS += port/user/threads.c
+
 # host/: with wire/ it makes libhvis-host.a
 HOST_SRCS += host/dev/heartbeat.c
 HOST_SRCS += host/dev/ic.c
@@ -104,6 +108,7 @@ PORT_BAREMETAL_SRCS += port/baremetal/start.S
 # tests/unit, tests/golden and tests/loopback are also run in the sanitizer builds and, under qemu-user, for aarch64.
 TESTS_GOLDEN += tests/golden/test_golden.c
 TESTS_LOOPBACK += tests/loopback/test_guest_host.c
+TESTS_LOOPBACK += tests/loopback/test_guest_threads.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
 TESTS_LOOPBACK += tests/loopback/test_threads.c
 TESTS_UNIT += tests/unit/test_acpi.c
@@ -140,6 +145,7 @@ TESTS_UNIT += tests/unit/test_state.c
 TESTS_UNIT += tests/unit/test_subchannel.c
 TESTS_UNIT += tests/unit/test_synic.c
 TESTS_UNIT += tests/unit/test_timesync.c
+TESTS_UNIT += tests/unit/test_user.c
 
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
 # vmm/ is for x86-64, and jansson is installed for this machine's processor alone
@@ -203,12 +209,22 @@ USES_SIM += tests/unit/test_sim.c
 USES_SIM += tests/unit/test_guest_bus.c
 SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
+# The same for port/user, whose objects of the core lie under user/
+USES_USER += fuzz/threaded_host.c
+USES_USER += fuzz/threaded_loop.c
+USES_USER += fuzz/threaded_partition.c
+USES_USER += tests/loopback/test_guest_threads.c
+USES_USER += tests/unit/test_user.c
+THREADED_HOST_SRCS := fuzz/echo_device.c fuzz/threaded_host.c fuzz/threaded_loop.c fuzz/threaded_partition.c
+USER_SRCS := $(addprefix user/,$(GUEST_SRCS)) $(PORT_USER_SRCS)
+
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
 HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_guest_host.c = $(SIM_SRCS) $(HOST_TEST_SRCS) fuzz/loopback.c
+SRCS_tests/loopback/test_guest_threads.c := $(USER_SRCS) user/fuzz/echo_driver.c $(THREADED_HOST_SRCS)
 SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_threads.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_acpi.c := vmm/acpi/tables.c
@@ -241,6 +257,7 @@ SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_subchannel.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_sim.c = $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c tests/port/conformance.c
 SRCS_tests/unit/test_timesync.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_user.c = $(USER_SRCS) user/tests/port/conformance.c
 SRCS_bench/boot_run.c := bench/bench.c
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal

@@ -193,6 +193,15 @@ static void take_call(struct user_cpu *cpu)
 	pthread_cond_broadcast(&cpu->changed);
 }
 
+static void take_kick(struct user_cpu *cpu)
+{
+	cpu->kick = false;
+	pthread_mutex_unlock(&cpu->lock);
+	user.config->kicked(user.config->hypervisor->ctx, cpu->index);
+	pthread_mutex_lock(&cpu->lock);
+}
+
+/* Calls before interrupts: there is an end to them, and somebody waits for each. */
 static void *cpu_thread(void *argument)
 {
 	struct user_cpu *cpu = argument;
@@ -201,10 +210,12 @@ static void *cpu_thread(void *argument)
 	user_in_interrupt = true;
 	pthread_mutex_lock(&cpu->lock);
 	while (!cpu->stop) {
-		if (cpu->interrupt)
-			take_interrupt(cpu);
+		if (cpu->kick)
+			take_kick(cpu);
 		else if (cpu->call)
 			take_call(cpu);
+		else if (cpu->interrupt)
+			take_interrupt(cpu);
 		else
 			pthread_cond_wait(&cpu->changed, &cpu->lock);
 	}
@@ -218,6 +229,16 @@ void user_interrupt(unsigned index)
 
 	pthread_mutex_lock(&cpu->lock);
 	cpu->interrupt = true;
+	pthread_cond_broadcast(&cpu->changed);
+	pthread_mutex_unlock(&cpu->lock);
+}
+
+void user_kick(unsigned index)
+{
+	struct user_cpu *cpu = &user.cpus[index];
+
+	pthread_mutex_lock(&cpu->lock);
+	cpu->kick = true;
 	pthread_cond_broadcast(&cpu->changed);
 	pthread_mutex_unlock(&cpu->lock);
 }
@@ -363,6 +384,11 @@ static unsigned complain(const char *what, uint64_t count)
 	if (count)
 		fprintf(stderr, "user port: left behind: %llu %s\n", (unsigned long long)count, what);
 	return count != 0;
+}
+
+uint64_t user_lost_pages(void)
+{
+	return __atomic_load_n(&user.lost_pages, __ATOMIC_RELAXED);
 }
 
 unsigned user_stop(void)

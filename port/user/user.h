@@ -13,6 +13,9 @@ struct user_config {
 	unsigned cpus;
 	const struct hvg_soft_hypervisor *hypervisor;
 
+	/* See user_kick(); with the hypervisor's ctx. NULL: nobody kicks. */
+	void (*kicked)(void *ctx, unsigned cpu);
+
 	/* The guest's memory as the host sees it: all that is shared comes from here. */
 	void *memory;
 	uint64_t memory_gpa;
@@ -31,8 +34,17 @@ int user_start(const struct user_config *config) HVW_MUST_CHECK;
 /* Ends the threads. Complains on stderr about what the core has left behind, and returns how many things that are. */
 unsigned user_stop(void);
 
+/* Pages given up for good, because the host did not give them back. Before user_start() begins the next. */
+uint64_t user_lost_pages(void);
+
 /* The hypervisor interrupts that virtual processor. Any thread. */
 void user_interrupt(unsigned cpu);
+
+/*
+ * Have config->kicked called on that virtual processor's thread, between what the guest does there: the
+ * hypervisor's own work, as if the guest had been made to leave. Any thread.
+ */
+void user_kick(unsigned cpu);
 
 /* The virtual processor that this thread is; hvg_soft_hypervisor's functions ask. 0 for other threads. */
 unsigned user_cpu_current(void);

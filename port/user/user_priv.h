@@ -27,6 +27,7 @@ struct user_cpu {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool interrupt; /* pending */
+	bool kick; /* pending */
 	struct user_call *call; /* asked, or under way; NULL: none */
 	bool stop;
 };
