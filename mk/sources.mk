@@ -122,6 +122,8 @@ TESTS_UNIT += tests/unit/test_enlighten.c
 TESTS_UNIT += tests/unit/test_fault_guard.c
 TESTS_UNIT += tests/unit/test_gpadl.c
 TESTS_UNIT += tests/unit/test_guest_bus.c
+TESTS_UNIT += tests/unit/test_guest_chan.c
+TESTS_UNIT += tests/unit/test_guest_ic.c
 TESTS_UNIT += tests/unit/test_guid.c
 TESTS_UNIT += tests/unit/test_heartbeat.c
 TESTS_UNIT += tests/unit/test_hotplug.c
@@ -207,6 +209,8 @@ USES_SIM += tests/loopback/test_guest_host.c
 USES_SIM += tests/port/conformance.c
 USES_SIM += tests/unit/test_sim.c
 USES_SIM += tests/unit/test_guest_bus.c
+USES_SIM += tests/unit/test_guest_chan.c
+USES_SIM += tests/unit/test_guest_ic.c
 SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
 # The same for port/user, whose objects of the core lie under user/
@@ -243,6 +247,8 @@ SRCS_tests/unit/test_enlighten.c := vmm/enlighten.c
 SRCS_tests/unit/test_fault_guard.c := vmm/fault_guard.c
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_guest_bus.c := $(SIM_SRCS) fuzz/fake_host.c
+SRCS_tests/unit/test_guest_chan.c := $(SIM_SRCS) fuzz/fake_host.c
+SRCS_tests/unit/test_guest_ic.c := $(SIM_SRCS) fuzz/fake_host.c
 SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_io_loops.c := vmm/io_loops.c vmm/log.c vmm/loop.c
 SRCS_tests/unit/test_hotplug.c := $(HOST_TEST_SRCS)

@@ -11,8 +11,12 @@
 /* What an unshared page holds after its first use; before, zeroes. */
 #define PATTERN 0xdb
 
-/* Up to here the pages of an allocation are scattered over the arena; for more of them that takes too long. */
+/*
+ * Up to here the pages of an allocation are scattered over the arena, or its beginning. For more of them
+ * that takes too long; they lie in a row, for which there must be room.
+ */
 #define SCATTERED_PAGES 64u
+#define SCATTERED_OVER	1024u
 
 /* Larger arenas are not looked through for pages that were never used. */
 #define ARENA_WATCHED_PAGES 4096u
@@ -120,7 +124,8 @@ static bool usable(uint32_t index)
 /* First of `run` usable pages from a random place on; the number of pages in the arena: there are none. */
 static uint32_t find_run(uint32_t run)
 {
-	uint32_t all = sim_state.config.arena.pages, start = sim_random(all), tried, i;
+	uint32_t all = sim_state.config.arena.pages, tried, i;
+	uint32_t start = sim_random(run == 1 && all > SCATTERED_OVER ? SCATTERED_OVER : all);
 
 	for (tried = 0; tried < all; tried++) {
 		uint32_t first = (start + tried) % all;
