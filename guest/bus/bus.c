@@ -232,7 +232,8 @@ int hvg_bus_cpu_offline(struct hvg_bus *bus, unsigned cpu)
 
 	if (!hvg_hv_cpu_ready(&bus->hv, cpu))
 		return 0;
-	busy = hvg_hv_vp(&bus->hv, cpu) == bus->message_vp;
+	/* The first is where drivers without a wish have their interrupts. */
+	busy = cpu == 0 || hvg_hv_vp(&bus->hv, cpu) == bus->message_vp;
 
 	hvos_mutex_lock(&bus->mutex);
 	for (device = bus->devices; device; device = device->next) {

@@ -75,7 +75,10 @@ void hvg_bus_crash(struct hvg_bus *bus, uint32_t timeout_ms);
 void hvg_bus_report_crash(struct hvg_bus *bus, const uint64_t parameters[5],
 			  const struct hvos_shared *text, uint32_t text_len);
 
-/* A processor came or goes; the port calls while it runs. -EBUSY: channels interrupt it, or the host's messages do. */
+/*
+ * A processor came or goes; the port calls while it runs. -EBUSY: it is the first, or channels interrupt it or did
+ * a moment ago, or the host's messages do.
+ */
 int hvg_bus_cpu_online(struct hvg_bus *bus, unsigned cpu) HVW_MUST_CHECK;
 int hvg_bus_cpu_offline(struct hvg_bus *bus, unsigned cpu) HVW_MUST_CHECK;
 
