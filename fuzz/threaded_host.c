@@ -92,6 +92,7 @@ static void on_started(struct threaded_host *host, struct job *job)
 	struct hvh_channel *channel = door->channel;
 	int result = door->result;
 
+	host->starting--;
 	if (result)
 		free_door(door);
 	if (hvh_server_started(host->server, channel, result))
@@ -176,6 +177,7 @@ static int op_channel_start(void *ctx, struct hvh_channel *channel, uint32_t con
 	struct door *door = NULL;
 	unsigned i;
 
+	host->starting++;
 	pthread_mutex_lock(&host->doors_lock);
 	for (i = 0; i < DOORS && !door; i++)
 		if (!host->doors[i].channel && host->doors[i].owner == owner)
@@ -251,8 +253,11 @@ static void op_log(void *ctx, enum hvh_log_level level, const char *line)
 
 	if (getenv("HVIS_HOST_LOG"))
 		fprintf(stderr, "# host: %s\n", line);
-	if (level <= HVH_LOG_WARNING)
-		atomic_fetch_add(&host->lines, 1);
+	if (level > HVH_LOG_WARNING || atomic_fetch_add(&host->lines, 1))
+		return;
+	pthread_mutex_lock(&host->doors_lock);
+	snprintf(host->line, sizeof(host->line), "%s", line);
+	pthread_mutex_unlock(&host->doors_lock);
 }
 
 static const struct hvh_server_ops server_ops = {
@@ -404,6 +409,9 @@ static void read_stats(struct threaded_host *host, struct threaded_host_stats *s
 	for (i = THREADED_ECHO; i < THREADED_DEVICES; i++)
 		if (host->devices[i])
 			stats->echoes |= 1u << (i - THREADED_ECHO);
+	pthread_mutex_lock(&host->doors_lock);
+	memcpy(stats->line, host->line, sizeof(stats->line));
+	pthread_mutex_unlock(&host->doors_lock);
 	stats->lines = atomic_load(&host->lines);
 	stats->dropped = atomic_load(&host->dropped);
 }
@@ -477,6 +485,11 @@ static void unpark_owners(struct threaded_host *host)
 		threaded_owner_unpark(&host->owners[i]);
 }
 
+static bool all_started(struct threaded_host *host)
+{
+	return !host->starting;
+}
+
 /* What the owners have said to the control loop so far is done. */
 static bool nothing_queued(struct threaded_host *host)
 {
@@ -534,6 +547,8 @@ static bool reload(struct threaded_host *host)
 		THREADED_REQUIRE(hvh_server_load(host->server, &r) == 0);
 		THREADED_REQUIRE(hvh_state_reader_finish(&r) == 0);
 		free(w.bytes);
+		/* Before the guest is heard again. */
+		threaded_control_nested(host, all_started);
 	}
 	threaded_partition_unpark(host);
 	/* The processors' slots may have been emptied since. */

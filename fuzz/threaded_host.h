@@ -68,6 +68,7 @@ struct threaded_host_stats {
 	struct hvh_server_stats server;
 	unsigned echoes; /* a bit for each echo device that is there */
 	unsigned lines; /* logged, at level warning or worse */
+	char line[200]; /* the first of them */
 	uint64_t dropped; /* messages for a processor without SynIC */
 };
 void threaded_host_stats(struct threaded_host *host, struct threaded_host_stats *stats);

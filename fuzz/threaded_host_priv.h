@@ -79,6 +79,7 @@ struct threaded_host {
 	struct hvh_server *server; /* (s) */
 	struct hvh_device
 		*devices[THREADED_DEVICES]; /* (s) and owner loops, between jobs of each other */
+	unsigned starting; /* (s) channels that were given to an owner, which has not answered */
 	unsigned leaving; /* (s) devices that were removed and are not gone */
 	struct loop control;
 	struct loop owners[OWNERS];
@@ -89,6 +90,7 @@ struct threaded_host {
 	atomic_bool muted; /* (a) the server goes away: the guest gets nothing of it */
 	_Atomic uint64_t os_id, hypercall, reference_tsc; /* (a) */
 	atomic_uint lines; /* (a) */
+	char line[200]; /* (doors lock) the first of them */
 	_Atomic uint64_t dropped; /* (a) */
 };
 
