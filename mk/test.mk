@@ -47,7 +47,7 @@ test-quick: programs
 	@MAKE='$(MAKE)' scripts/run-tests
 
 # The same checks as in "make test", without TAP around them
-check: all
+check: all baremetal $(call objs,$(GUEST_SRCS) $(PORT_SIM_SRCS) $(PORT_USER_SRCS))
 	@failed=; \
 	scripts/check-layers --build build || failed=1; \
 	scripts/check-headers || failed=1; \

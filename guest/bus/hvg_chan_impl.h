@@ -8,6 +8,7 @@
 #ifndef GUEST_BUS_HVG_CHAN_IMPL_H
 #define GUEST_BUS_HVG_CHAN_IMPL_H
 
+#include "hvg/hvg_chan.h"
 #include "hvp_vmbus.h"
 
 struct hvg_bus;

@@ -179,7 +179,7 @@ void hvg_hv_resume(struct hvg_hv *hv)
 	unsigned i;
 
 	/* On the processor that owns the slot: end of message counts there only. */
-	for (i = 0; i < hv->cpu_count; i++)
+	for (i = 0; hv->cpus && i < hv->cpu_count; i++)
 		if (__atomic_load_n(&hv->cpus[i].stalled, __ATOMIC_SEQ_CST) &&
 		    hvos_cpu_call(i, resume_cpu, &hv->cpus[i]))
 			__atomic_store_n(&hv->cpus[i].stalled, 0, __ATOMIC_SEQ_CST);

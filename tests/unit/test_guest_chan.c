@@ -251,7 +251,7 @@ static void set_cpu(struct world *w)
 	if (!channel)
 		return;
 	p = hvg_device_data(probe.last);
-	W_EQ(w, hvg_chan_set_cpu(primary(), cpus), -EINVAL);
+	W_EQ(w, hvg_chan_set_cpu(primary(), cpus), w->n ? -EINVAL : -EOPNOTSUPP);
 	W_EQ(w, hvg_chan_set_cpu(primary(), cpu), results[w->n]);
 	W_EQ(w, channel->target_vp, w->n ? cpus - 1 - cpu : cpus - 1);
 	p->primary.signals = 0;
