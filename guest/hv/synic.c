@@ -40,6 +40,14 @@ void hvg_hv_synic_on(void *ctx)
 	hvg_arch_set(HVG_REG_SCONTROL, keep(HVG_REG_SCONTROL, 0) | HVP_MSR_ENABLE);
 }
 
+static void take_word(struct hvg_hv *hv, uint32_t word, uint32_t HVW_SHARED *flags)
+{
+	uint32_t bits = hvw_load32(flags) ? hvw_exchange32(flags, 0) : 0;
+
+	for (; bits; bits &= bits - 1)
+		hv->ops->event(hv->ctx, word * 32 + (uint32_t)__builtin_ctz(bits));
+}
+
 /* Each flag is cleared before its ring is looked at: only a change from 0 to 1 interrupts again. */
 static void take_events(struct hvg_hv *hv, struct hvg_hv_cpu *cpu)
 {
@@ -48,16 +56,12 @@ static void take_events(struct hvg_hv *hv, struct hvg_hv_cpu *cpu)
 	uint32_t HVW_SHARED *flags = page->flags[HVP_VMBUS_SINT];
 	uint32_t word;
 
-	for (word = 0; word < EVENT_WORDS; word++) {
-		uint32_t bits = hvw_load32(&flags[word]);
-
-		if (!bits)
+	/* Most are clear: two at a glance. */
+	for (word = 0; word < EVENT_WORDS; word += 2) {
+		if (!hvw_load64((const uint64_t HVW_SHARED *)&flags[word]))
 			continue;
-		bits = hvw_exchange32(&flags[word], 0);
-		while (bits) {
-			hv->ops->event(hv->ctx, word * 32 + (uint32_t)__builtin_ctz(bits));
-			bits &= bits - 1;
-		}
+		take_word(hv, word, &flags[word]);
+		take_word(hv, word + 1, &flags[word + 1]);
 	}
 }
 
