@@ -251,7 +251,9 @@ static int settle(struct echo *echo, uint32_t timeout_ms)
 	int err = open_echo(echo, 0);
 
 	while (!err && get(&echo->received) < get(&echo->wanted)) {
-		if (hvos_now_ns() > end_ns)
+		if (hvg_chan_revoked(echo->chan))
+			err = -ENODEV;
+		else if (hvos_now_ns() > end_ns)
 			err = -ETIMEDOUT;
 		hvos_sleep_ms(STEP_MS);
 	}
