@@ -197,9 +197,11 @@ FUZZ_TARGETS += fuzz/state.c
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
 BENCH += bench/bench_ring.c
 BENCH += bench/boot
+BENCH += bench/chan
 
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
+BENCH_HELPERS += bench/chan_run.c
 
 # Programs that run the guest core on port/sim, and what they need for it
 USES_SIM += fuzz/fake_host.c
@@ -214,6 +216,7 @@ USES_SIM += tests/unit/test_guest_ic.c
 SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
 # The same for port/user, whose objects of the core lie under user/
+USES_USER += bench/chan_run.c
 USES_USER += fuzz/threaded_host.c
 USES_USER += fuzz/threaded_loop.c
 USES_USER += fuzz/threaded_partition.c
@@ -265,6 +268,7 @@ SRCS_tests/unit/test_sim.c = $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c tests/port/
 SRCS_tests/unit/test_timesync.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_user.c = $(USER_SRCS) user/tests/port/conformance.c
 SRCS_bench/boot_run.c := bench/bench.c
+SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
 CFLAGS_bench/ring_dpdk.c = $(shell $(PKG_CONFIG) --cflags-only-I libdpdk 2>/dev/null) -include rte_config.h

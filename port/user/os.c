@@ -2,6 +2,7 @@
 /*
  * Memory, locks, waiting, log, clock and power.
  */
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +26,26 @@ void *hvos_alloc(size_t bytes)
 {
 	void *memory = calloc(1, bytes);
 
-	if (memory)
+	if (memory) {
 		__atomic_fetch_add(&user.allocations, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&user.bytes, malloc_usable_size(memory), __ATOMIC_RELAXED);
+	}
 	return memory;
 }
 
 void hvos_free(void *memory)
 {
-	if (memory)
+	if (memory) {
 		__atomic_fetch_sub(&user.allocations, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&user.bytes, malloc_usable_size(memory), __ATOMIC_RELAXED);
+	}
 	free(memory);
+}
+
+void user_usage(struct user_usage *usage)
+{
+	usage->allocations = __atomic_load_n(&user.allocations, __ATOMIC_RELAXED);
+	usage->bytes = __atomic_load_n(&user.bytes, __ATOMIC_RELAXED);
 }
 
 /* First fit of free pages in the bitmap; the whole is small and this is rare. */

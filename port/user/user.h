@@ -34,6 +34,13 @@ int user_start(const struct user_config *config) HVW_MUST_CHECK;
 /* Ends the threads. Complains on stderr about what the core has left behind, and returns how many things that are. */
 unsigned user_stop(void);
 
+/* What the core has allocated now, by hvos_alloc(), as the C library rounds it. */
+struct user_usage {
+	uint64_t allocations;
+	uint64_t bytes;
+};
+void user_usage(struct user_usage *usage);
+
 /* Pages given up for good, because the host did not give them back. Before user_start() begins the next. */
 uint64_t user_lost_pages(void);
 

@@ -37,7 +37,7 @@ struct user_state {
 	pthread_mutex_t memory_lock;
 	uint8_t *used; /* (m) a byte a page */
 	uint32_t pages; /* (c) */
-	uint64_t allocations; /* (a) */
+	uint64_t allocations, bytes; /* (a) */
 	uint64_t lost_pages; /* (a) that the host does not give up */
 	uint64_t clock_ahead; /* (a) */
 
