@@ -21,6 +21,7 @@ GUEST_SRCS += guest/dev/ic.c
 GUEST_SRCS += guest/dev/ic_heartbeat.c
 GUEST_SRCS += guest/dev/ic_shutdown.c
 GUEST_SRCS += guest/dev/ic_timesync.c
+GUEST_SRCS += guest/dev/log.c
 GUEST_SRCS += guest/hv/hv.c
 GUEST_SRCS += guest/hv/synic.c
 

@@ -66,6 +66,7 @@ int hvg_bus_start(const struct hvg_bus_config *config, struct hvg_bus **out)
 	if (!config->os_id || config->version_max < HVP_VERSION_2_4 ||
 	    config->version_max > HVP_VERSION_5_3)
 		return -EINVAL;
+	hvg_log_begin();
 	bus = hvos_alloc(sizeof(*bus));
 	if (!bus)
 		return -ENOMEM;

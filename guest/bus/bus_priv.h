@@ -9,6 +9,7 @@
 
 #include "guest/hv/hv_priv.h"
 #include "hvg/hvg_bus.h"
+#include "hvg/hvg_log.h"
 #include "hvw_msg.h"
 
 /* The host has this long for an answer. Loaded ones have been seen to take many seconds for an open. */
@@ -78,7 +79,6 @@ struct hvg_bus {
 	struct hvos_work work; /* what is in the inbox; frees what is gone */
 	struct hvos_event offers_delivered;
 	struct hvos_event progress; /* some work is done: whoever waits for the devices looks again */
-	uint32_t complained[(HVP_CHANNEL_ID_MAX + 32) / 32]; /* (w) bits: numbers whose bad offers were logged */
 	uint32_t suspended_version; /* (c) while suspended */
 	bool unloaded; /* crash path: the host has let go */
 

@@ -49,7 +49,7 @@ void hvg_chan_release_id(struct hvg_chan *chan, bool tell)
 		return;
 	err = hvg_conn_post(chan->bus, &released, sizeof(released));
 	if (err)
-		hvos_log(HVOS_WARNING, "channel %u could not be released: error %d", chan->id, -err);
+		hvg_log(HVOS_WARNING, "channel %u could not be released: error %d", chan->id, -err);
 }
 
 /* Closed and released. Interrupts that were on the way to it have ended. */
@@ -76,7 +76,7 @@ static void drop_ring(struct hvg_chan *chan, bool host_let_go)
 	if (!lost)
 		return;
 	hvg_bus_count(&chan->bus->counters.lost_pages, pages);
-	hvos_log(HVOS_WARNING, "channel %u: %u pages stay with the host: lost", chan->id, pages);
+	hvg_log(HVOS_WARNING, "channel %u: %u pages stay with the host: lost", chan->id, pages);
 }
 
 static int make_ring(struct hvg_chan *chan, const struct hvg_chan_config *config)
@@ -153,8 +153,8 @@ static void close_chan(struct hvg_chan *chan, bool tell)
 	if (tell && !hvg_chan_revoked(chan)) {
 		err = hvg_conn_post(chan->bus, &message, sizeof(message));
 		if (err)
-			hvos_log(HVOS_WARNING, "channel %u could not be closed: error %d", chan->id,
-				 -err);
+			hvg_log(HVOS_WARNING, "channel %u could not be closed: error %d", chan->id,
+				-err);
 	}
 	drop_ring(chan, hvg_gpadl_teardown(chan, chan->ring_gpadl) == 0);
 }
@@ -283,7 +283,7 @@ void hvg_chan_break(struct hvg_chan *chan, const char *which)
 {
 	if (!__atomic_exchange_n(&chan->broken, 1, __ATOMIC_RELAXED)) {
 		hvg_bus_count(&chan->bus->counters.violations, 1);
-		hvos_log(HVOS_WARNING, "channel %u: the host has spoilt the %s ring: no more of it",
-			 chan->id, which);
+		hvg_log(HVOS_WARNING, "channel %u: the host has spoilt the %s ring: no more of it",
+			chan->id, which);
 	}
 }

@@ -47,8 +47,8 @@ static void attach(struct hvg_device *device)
 	int err = device->driver ? device->driver->attach(device) : -ENODEV;
 
 	if (err && device->driver)
-		hvos_log(HVOS_ERROR, "%s: the driver does not take the device: error %d",
-			 device->driver->name, -err);
+		hvg_log(HVOS_ERROR, "%s: the driver does not take the device: error %d",
+			device->driver->name, -err);
 	if (err)
 		hvg_chan_close(device->primary);
 	set_state(device, err ? HVG_DEVICE_IDLE : HVG_DEVICE_ATTACHED);
@@ -62,8 +62,8 @@ static void resume(struct hvg_device *device)
 		set_state(device, HVG_DEVICE_ATTACHED);
 		return;
 	}
-	hvos_log(HVOS_ERROR, "%s: cannot go on after the suspend: error %d", device->driver->name,
-		 -err);
+	hvg_log(HVOS_ERROR, "%s: cannot go on after the suspend: error %d", device->driver->name,
+		-err);
 	device->driver->detach(device);
 	hvg_chan_close(device->primary);
 	set_state(device, HVG_DEVICE_IDLE);
@@ -204,11 +204,7 @@ static struct hvg_chan *find_chan(struct hvg_bus *bus, uint32_t id)
 static void violation(struct hvg_bus *bus, const char *what, uint32_t id)
 {
 	hvg_bus_count(&bus->counters.violations, 1);
-	/* One line for each number there is: the host cannot fill the log. */
-	if (id <= HVP_CHANNEL_ID_MAX && !(bus->complained[id / 32] & 1u << id % 32)) {
-		bus->complained[id / 32] |= 1u << id % 32;
-		hvos_log(HVOS_WARNING, "offer of channel %u dropped: %s", id, what);
-	}
+	hvg_log(HVOS_WARNING, "offer of channel %u dropped: %s", id, what);
 }
 
 /* The device with this instance that is not about to go. */
@@ -332,7 +328,7 @@ static void handle_offer(struct hvg_bus *bus, const struct hvp_msg_offer_channel
 	if (fault)
 		violation(bus, fault, id);
 	else if (!bus->stopping && accept(bus, device, offer))
-		hvos_log(HVOS_ERROR, "out of memory: channel %u is not served", id);
+		hvg_log(HVOS_ERROR, "out of memory: channel %u is not served", id);
 	hvos_mutex_unlock(&bus->mutex);
 }
 
@@ -465,8 +461,8 @@ int hvg_offer_suspend_all(struct hvg_bus *bus)
 			drop_subs(device, false);
 			err = device->driver->suspend(device);
 			if (err)
-				hvos_log(HVOS_WARNING, "%s: cannot be suspended: error %d; detached",
-					 device->driver->name, -err);
+				hvg_log(HVOS_WARNING, "%s: cannot be suspended: error %d; detached",
+					device->driver->name, -err);
 		}
 		if (err) {
 			/* Offered again later, it is a new device. */
@@ -490,8 +486,8 @@ void hvg_offer_drop_missing(struct hvg_bus *bus)
 	hvos_mutex_lock(&bus->mutex);
 	for (device = bus->devices; device; device = device->next)
 		if (device->state == HVG_DEVICE_SUSPENDED) {
-			hvos_log(HVOS_WARNING, "%s: the host does not have it any more",
-				 device->driver->name);
+			hvg_log(HVOS_WARNING, "%s: the host does not have it any more",
+				device->driver->name);
 			__atomic_store_n(&device->primary->revoked, 1, __ATOMIC_SEQ_CST);
 			hvos_work_queue(&device->work);
 		}

@@ -73,7 +73,7 @@ int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request)
 	if (request->result == WAITING) {
 		__atomic_store_n(&bus->silent, 1, __ATOMIC_RELAXED);
 		hvg_bus_count(&bus->counters.timeouts, 1);
-		hvos_log(HVOS_WARNING, "no %s from the host", hvw_msg_name(request->type));
+		hvg_log(HVOS_WARNING, "no %s from the host", hvw_msg_name(request->type));
 	}
 	return request->result;
 }

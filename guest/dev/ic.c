@@ -42,11 +42,11 @@ static void negotiate(struct hvg_ic *ic, const struct hvw_ic *request)
 	/* The host may begin anew at any time; what was agreed before is void. */
 	__atomic_store_n(&ic->ready, !err, __ATOMIC_RELEASE);
 	if (err)
-		hvos_log(HVOS_WARNING, "%s: no version in common with the host", service->name);
+		hvg_log(HVOS_WARNING, "%s: no version in common with the host", service->name);
 	else
-		hvos_log(HVOS_INFO, "%s: version %u.%u, framework %u.%u", service->name,
-			 ic->message.major, ic->message.minor, ic->framework.major,
-			 ic->framework.minor);
+		hvg_log(HVOS_INFO, "%s: version %u.%u, framework %u.%u", service->name,
+			ic->message.major, ic->message.minor, ic->framework.major,
+			ic->framework.minor);
 	ic->waiting = (uint32_t)hvw_ic_build_choice(ic->buffer, &header, err ? NULL : &ic->framework,
 						    err ? NULL : &ic->message);
 }

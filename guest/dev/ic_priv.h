@@ -8,6 +8,7 @@
 #define GUEST_DEV_IC_PRIV_H
 
 #include "hvg/hvg_ic.h"
+#include "hvg/hvg_log.h"
 #include "hvw_ic.h"
 
 /* Requests are shorter than a page but for KVP, which is not here. */

@@ -63,7 +63,7 @@ static void set_clock(uint64_t host_now, bool sync)
 	else if (delta > SLEW_MIN_TICKS || delta < -SLEW_MIN_TICKS)
 		err = hvos_clock_slew(delta);
 	if (err && err != -EOPNOTSUPP)
-		hvos_log(HVOS_WARNING, "timesync: the clock cannot be set: error %d", -err);
+		hvg_log(HVOS_WARNING, "timesync: the clock cannot be set: error %d", -err);
 }
 
 static uint32_t sample(struct hvg_ic *ic, uint8_t *body, size_t size)

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 
+#include "hvg/hvg_log.h"
 #include "port/user/user.h"
 #include "tap.h"
 #include "tests/port/conformance.h"
@@ -113,6 +114,18 @@ TAP_TEST(what_is_left_behind_is_found)
 	TAP_EQ(user_stop(), 3);
 	TAP_EQ(user_lost_pages(), 2);
 	free(left);
+}
+
+TAP_TEST(the_host_cannot_fill_the_log)
+{
+	unsigned allowed = 0;
+
+	hvg_log_begin();
+	for (unsigned i = 0; i < 100000; i++)
+		allowed += hvg_log_allowed();
+	TAP_EQ(allowed, 20);
+	hvg_log_begin();
+	TAP_CHECK(hvg_log_allowed());
 }
 
 TAP_MAIN()
