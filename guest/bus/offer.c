@@ -11,6 +11,9 @@
 
 #include "hvw_guid.h"
 
+/* A host that sends on and on does not keep anybody in the inbox; a full inbox is less than this. */
+#define TAKE_BUDGET (4 * HVG_INBOX_MESSAGES)
+
 /* --- a device's own work -------------------------------------------------------------------------------- */
 
 static const struct hvg_driver *find_driver(struct hvg_bus *bus, const struct hvp_guid *class_id)
@@ -368,10 +371,11 @@ static bool take_from_inbox(struct hvg_bus *bus, struct hvw_msg *msg)
 void hvg_offer_take(struct hvg_bus *bus)
 {
 	struct hvw_msg msg;
+	unsigned left;
 
 	/* One at a time, so that what the host says of a channel keeps its order. */
 	hvos_mutex_lock(&bus->inbox_mutex);
-	while (take_from_inbox(bus, &msg)) {
+	for (left = TAKE_BUDGET; left && take_from_inbox(bus, &msg); left--) {
 		switch (msg.u.h.type) {
 		case HVP_MSG_OFFER_CHANNEL:
 			handle_offer(bus, &msg.u.OFFER_CHANNEL);
@@ -385,6 +389,8 @@ void hvg_offer_take(struct hvg_bus *bus)
 		}
 	}
 	hvos_mutex_unlock(&bus->inbox_mutex);
+	if (!left)
+		hvos_work_queue(&bus->work);
 	/* There may be more where these came from. */
 	hvg_hv_resume(&bus->hv);
 }
