@@ -80,15 +80,17 @@ void fake_rescind(struct fake_host *fake, struct fake_channel *channel)
 	send_ref(fake, HVP_MSG_RESCIND_OFFER, channel->id);
 }
 
-/* An answer with ids that nobody asked about. */
+/* An answer with ids that nobody asked about, and bad news. */
 static void spoil_ids(struct hvw_msg *answer)
 {
 	switch (answer->u.h.type) {
 	case HVP_MSG_OPEN_RESULT:
 		answer->u.OPEN_RESULT.open_id += 1000;
+		answer->u.OPEN_RESULT.status = HVP_OPEN_FAILED;
 		break;
 	case HVP_MSG_GPADL_CREATED:
 		answer->u.GPADL_CREATED.gpadl += 1000;
+		answer->u.GPADL_CREATED.status = HVP_GPADL_FAILED;
 		break;
 	case HVP_MSG_GPADL_TORNDOWN:
 		answer->u.GPADL_TORNDOWN.gpadl += 1000;

@@ -231,20 +231,23 @@ TAP_TEST(devices_come_and_go)
 
 static void bad_offers(struct world *w)
 {
-	struct fake_channel *channel = fake_add(&w->fake, PROBE_CLASS, 1, 0);
+	struct fake_channel *channel = fake_add(&w->fake, PROBE_CLASS, 1, 0), *other;
 	uint64_t before;
 
 	if (!world_up(w))
 		return;
 	before = world_counters(w).violations;
-	fake_offer(&w->fake, channel); /* the number is used */
+	fake_offer(&w->fake, channel); /* all of it is there */
+	other = fake_add(&w->fake, PROBE_CLASS, 9, 0);
+	other->id = channel->id;
+	fake_offer(&w->fake, other); /* the number is used */
 	fake_offer(&w->fake, fake_add(&w->fake, PROBE_CLASS, 1, 0)); /* the device is there */
 	fake_offer(&w->fake, fake_add(&w->fake, PROBE_CLASS, 7, 3)); /* a sub-channel of none */
 	channel = fake_add(&w->fake, PROBE_CLASS, 8, 0);
 	channel->id = HVP_CHANNEL_ID_MAX + 1;
 	fake_offer(&w->fake, channel);
 	sim_run();
-	W_EQ(w, world_counters(w).violations - before, 4);
+	W_EQ(w, world_counters(w).violations - before, 5);
 	W_EQ(w, devices(w), 1);
 	W_EQ(w, probe.attached, 1);
 }
