@@ -42,7 +42,8 @@ static struct fake_gpadl *find_gpadl(struct fake_host *fake, uint32_t handle)
 
 void fake_send(struct fake_host *fake, const void *message, size_t len)
 {
-	soft_message(&fake->soft, fake->message_vp, HVP_MESSAGE_VMBUS, message, len);
+	if (!fake->tamper || !fake->tamper(fake, message, len))
+		soft_message(&fake->soft, fake->message_vp, HVP_MESSAGE_VMBUS, message, len);
 }
 
 static void send_ref(struct fake_host *fake, uint32_t type, uint32_t id)

@@ -187,6 +187,7 @@ TESTS_CHECKS += tests/checks/tree
 
 # fuzz/NAME.c holds LLVMFuzzerTestOneInput and its corpus is fuzz/corpora/NAME/
 FUZZ_TARGETS += fuzz/gpa.c
+FUZZ_TARGETS += fuzz/guest.c
 FUZZ_TARGETS += fuzz/guid.c
 FUZZ_TARGETS += fuzz/ic.c
 FUZZ_TARGETS += fuzz/msg.c
@@ -205,7 +206,9 @@ BENCH_HELPERS += bench/boot_run.c
 BENCH_HELPERS += bench/chan_run.c
 
 # Programs that run the guest core on port/sim, and what they need for it
+USES_SIM += fuzz/echo_driver.c
 USES_SIM += fuzz/fake_host.c
+USES_SIM += fuzz/guest.c
 USES_SIM += fuzz/loopback.c
 USES_SIM += fuzz/soft_hypervisor.c
 USES_SIM += tests/loopback/test_guest_host.c
@@ -229,6 +232,7 @@ USER_SRCS := $(addprefix user/,$(GUEST_SRCS)) $(PORT_USER_SRCS)
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
 HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
+SRCS_fuzz/guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/echo_driver.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_guest_host.c = $(SIM_SRCS) $(HOST_TEST_SRCS) fuzz/loopback.c
