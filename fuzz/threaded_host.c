@@ -135,11 +135,12 @@ uint64_t threaded_host_expire(struct threaded_host *host, const struct loop *own
 		return 0;
 	for (i = 0; i < DOORS; i++) {
 		struct door *door = &host->doors[i];
-		uint64_t now_ns = threaded_host_now_ns();
+		uint64_t now_ns;
 
 		/* Doors belong to one owner for good, so the rest is ours to look at. */
 		if (door->owner != owner || !door->deadline_ns)
 			continue;
+		now_ns = threaded_host_now_ns();
 		if (door->deadline_ns <= now_ns) {
 			door->deadline_ns = 0;
 			hvh_channel_expire(door->channel, now_ns);

@@ -326,11 +326,16 @@ static void handle_offer(struct hvg_bus *bus, const struct hvp_msg_offer_channel
 		return;
 	}
 	hvos_mutex_lock(&bus->mutex);
+	/* Rescinds are ahead of what is left in the inbox then, so no offer would be judged rightly. */
+	if (bus->stopping) {
+		hvos_mutex_unlock(&bus->mutex);
+		return;
+	}
 	device = find_device(bus, offer);
 	fault = find_fault(device, offer);
 	if (fault)
 		violation(bus, fault, id);
-	else if (!bus->stopping && accept(bus, device, offer))
+	else if (accept(bus, device, offer))
 		hvg_log(HVOS_ERROR, "out of memory: channel %u is not served", id);
 	hvos_mutex_unlock(&bus->mutex);
 }
