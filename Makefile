@@ -12,6 +12,7 @@ include mk/sources.mk
 include mk/config.mk
 include mk/rules.mk
 include mk/nested.mk
+include mk/baremetal.mk
 include mk/guests.mk
 include mk/test.mk
 include mk/coverage.mk
@@ -25,6 +26,7 @@ clean:
 
 help:
 	@echo 'make                 build/hvhost and build/libhvis-host.a'
+	@echo 'make baremetal       build/hvis-baremetal.elf: the guest driver core on a bare machine'
 	@echo 'make nested          the inner Linux of the nested mode, for machines without usable KVM'
 	@echo 'make demo            install what is missing, build, show the whole thing on a real guest'
 	@echo 'make test            install what is missing, build, run the tests and the core list of VM boots'
@@ -34,6 +36,7 @@ help:
 	@echo 'make bench           measure, print a table, write build/bench.json'
 	@echo 'make fuzz-NAME       run fuzz/NAME.c under libFuzzer for FUZZ_SECONDS (60)'
 	@echo 'make coverage        lines of wire/ and host/vmbus/ that the replayed fuzz corpora reach'
+	@echo 'make coverage-guest  lines of guest/ that its tests on the simulated system reach'
 	@echo 'make mutants         remove checks one by one; the tests must notice each (minutes)'
 	@echo 'make install         DESTDIR=, prefix=/usr/local'
 	@echo 'make clean           remove build/'

@@ -8,7 +8,7 @@
 
 #include <hvh/hvh_channel.h>
 
-#define ECHO_PACKET_MAX	 512u
+#define ECHO_PACKET_MAX	 1536u
 #define ECHO_SUBCHANNELS 4u /* at most */
 
 /* Of one channel. */

@@ -53,6 +53,12 @@ static void trace_message(struct embedder *e, const struct embedder_message *mes
 
 /* --- invariants ------------------------------------------------------------------------------ */
 
+/* Mappings of guest memory by the server. */
+static unsigned held(const struct embedder *e)
+{
+	return hvh_mem_held(e->mem) - (e->held ? e->held(e) : 0);
+}
+
 static void check_place(struct embedder *e, const struct hvh_channel *channel)
 {
 	struct hvh_server *server = e->server;
@@ -124,7 +130,7 @@ void embedder_check(struct embedder *e)
 	EMBEDDER_REQUIRE(server->stats.gpadl_pages == pages && pages <= GPADL_PAGES_MAX);
 	EMBEDDER_REQUIRE(server->stats.channels_open == open);
 	EMBEDDER_REQUIRE(server->waiting_count <= MESSAGES_WAITING_LIMIT);
-	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == mapped);
+	EMBEDDER_REQUIRE(held(e) == mapped);
 	if (server->state == CONNECTION_NONE)
 		EMBEDDER_REQUIRE(!gpadls && !mapped && !server->version);
 }
@@ -138,7 +144,7 @@ static void check_answer(struct embedder *e, const void *bytes)
 
 	EMBEDDER_REQUIRE(hvw_msg_parse(&msg, bytes, HVP_MESSAGE_PAYLOAD_MAX, HVP_TO_GUEST) == 0);
 	if (msg.u.h.type == HVP_MSG_UNLOAD_RESPONSE || msg.u.h.type == HVP_MSG_VERSION_RESPONSE)
-		EMBEDDER_REQUIRE(!e->server->gpadls && !hvh_mem_held(e->mem));
+		EMBEDDER_REQUIRE(!e->server->gpadls && !held(e));
 	for (i = 0; msg.u.h.type == HVP_MSG_GPADL_TORNDOWN && i < e->server->channel_count; i++)
 		EMBEDDER_REQUIRE(e->server->channels[i]->ring_gpadl != msg.u.GPADL_TORNDOWN.gpadl);
 	if (msg.u.h.type == HVP_MSG_OPEN_RESULT && msg.u.OPEN_RESULT.status) {
@@ -199,6 +205,8 @@ static void op_signal(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag)
 			 flag <= EMBEDDER_CHANNELS_MAX);
 	e->signals[flag - 1]++;
 	e->signal_vp[flag - 1] = vp;
+	if (e->signal)
+		e->signal(e, vp, flag);
 }
 
 static unsigned index_of(struct embedder *e, const struct hvh_channel *channel)
@@ -617,6 +625,7 @@ static struct hvh_device *device_create(struct embedder *e, enum embedder_slot s
 		e->echo.slow = old.slow;
 		e->echo.open_result = old.open_result;
 		e->echo.period_ns = old.period_ns;
+		e->echo.subchannels = old.subchannels;
 		return &e->echo.device;
 	case EMBEDDER_TIMESYNC:
 		EMBEDDER_REQUIRE(hvh_timesync_create(clock_read, e, &device) == 0);
@@ -720,8 +729,8 @@ static void server_drop(struct embedder *e)
 		EMBEDDER_REQUIRE(!e->owned[i] && !e->deadline_ns[i]);
 	for (i = 0; i < e->server->channel_count; i++)
 		EMBEDDER_REQUIRE(e->server->channels[i]->state == CHANNEL_RELEASED);
-	EMBEDDER_REQUIRE(hvh_mem_held(e->mem) == 0 && !e->server->gpadls &&
-			 !e->server->waiting_count && !e->leaving_count);
+	EMBEDDER_REQUIRE(held(e) == 0 && !e->server->gpadls && !e->server->waiting_count &&
+			 !e->leaving_count);
 	hvh_server_destroy(e->server);
 	for (i = 0; i < EMBEDDER_SLOTS; i++) {
 		if (e->slots[i])

@@ -76,6 +76,10 @@ struct embedder {
 	int owner_result; /* what EMBEDDER_START answers instead of asking the device, unless 0 */
 	void (*after_action)(
 		struct embedder *e); /* called after each action of the guest or a loop; may be NULL */
+	void (*signal)(struct embedder *e, uint32_t vp,
+		       uint32_t flag); /* the guest is; may be NULL */
+	unsigned (*held)(const struct embedder *e); /* mappings of e->mem by the test; NULL: none */
+	void *ctx; /* the test's own */
 
 	/* For the test to read. */
 	struct hvh_mem *mem;

@@ -58,11 +58,16 @@ ALL_LDFLAGS = $(HARDEN_LDFLAGS) $(VARIANT_LDFLAGS) $(LDFLAGS)
 # What a folder may include is limited by its include path already; scripts/check-layers checks the rest. Folders that
 # must not know an OS do not get _GNU_SOURCE, so libc hides everything but ISO C from them.
 INC_wire := -Iproto -Iwire
+# The guest core gets the OS's types from a port, and channels from guest/bus or the port.
+INC_guest := $(INC_wire) -Iguest/include -Iguest/bus -I.
+INC_sim := -Iguest/include -Iguest/bus -Iport/sim
+INC_user := -Iguest/include -Iguest/bus -Iport/user
 INC_host := $(INC_wire) -Ihost/include -I.
 INC_vmm := $(INC_host) -I$(BUILD)/gen
 INC_test := $(INC_host) -Itests
 
 CPP_wire := $(INC_wire)
+CPP_guest := $(INC_guest) -ffreestanding
 CPP_host := $(INC_host) -D_GNU_SOURCE
 CPP_host_pure := $(INC_host)
 CPP_test := $(INC_test) -D_GNU_SOURCE

@@ -16,6 +16,9 @@ BENCH_C_SRCS := $(filter %.c,$(BENCH) $(BENCH_HELPERS))
 EXTRA_SRCS := $(foreach src,$(TEST_C_SRCS) $(BENCH_C_SRCS) $(FUZZ_TARGETS),$(SRCS_$(src)))
 FUZZ_NAMES := $(patsubst fuzz/%.c,%,$(FUZZ_TARGETS))
 
+$(foreach src,$(USES_SIM),$(eval CFLAGS_$(src) += $$(INC_sim)))
+$(foreach src,$(USES_USER),$(eval CFLAGS_$(src) += $$(INC_user)))
+
 # Objects depend on the flags they were made with: another CC, CFLAGS or WERROR rebuilds them.
 FLAGS_FILE := $(BUILD)/flags
 $(FLAGS_FILE): FLAGS_NOW = $(CC) $(ALL_CFLAGS) $(CPP_host)
@@ -33,6 +36,21 @@ endef
 
 $(OBJ)/wire/%.o: wire/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_wire))
+# guest/ for port/sim; every other port has objects of its own, $(OBJ)/PORT/guest/
+$(OBJ)/guest/%.o: guest/%.c $(FLAGS_FILE)
+	$(call compile,$(CPP_guest) $(INC_sim))
+$(OBJ)/port/sim/%.o: port/sim/%.c $(FLAGS_FILE)
+	$(call compile,$(INC_guest) $(INC_sim) -D_GNU_SOURCE)
+$(OBJ)/user/guest/%.o: guest/%.c $(FLAGS_FILE)
+	$(call compile,$(CPP_guest) $(INC_user))
+$(OBJ)/port/user/%.o: port/user/%.c $(FLAGS_FILE)
+	$(call compile,$(INC_guest) $(INC_user) -D_GNU_SOURCE)
+# Drivers for tests, and the suite for ports, are compiled for each port as well
+$(OBJ)/user/%.o: %.c $(FLAGS_FILE)
+	$(call compile,$(CPP_test) $(INC_user))
+# and for the processors themselves, as far as that goes without a port: it compiles
+$(OBJ)/bare/guest/%.o: guest/%.c $(FLAGS_FILE)
+	$(call compile,$(CPP_guest) -Itests/port/bare)
 $(OBJ)/host/vmbus/%.o: host/vmbus/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_host_pure))
 $(OBJ)/host/dev/%.o: host/dev/%.c $(FLAGS_FILE)
@@ -90,8 +108,10 @@ $(BUILD)/gen/vmm_dsdt_aml.h: $(BUILD)/gen/dsdt.aml
 	$(Q){ echo 'static const unsigned char vmm_dsdt_aml[] = {'; \
 	  od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g'; echo '};'; } > $@
 
+BARE_GUEST_OBJS := $(patsubst %.c,$(OBJ)/bare/%.o,$(GUEST_SRCS))
+
 # Keep what chains of pattern rules make.
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(call objs,$(LIB_SRCS) $(VMM_SRCS) $(TEST_C_SRCS) $(BENCH_C_SRCS) $(EXTRA_SRCS) \
-	$(FUZZ_TARGETS) fuzz/replay.c))
+	$(FUZZ_TARGETS) fuzz/replay.c $(GUEST_SRCS) $(PORT_SIM_SRCS) $(USES_SIM) $(USER_SRCS) $(USES_USER)) $(BARE_GUEST_OBJS))

@@ -10,6 +10,32 @@ WIRE_SRCS += wire/hvw_msg.c
 WIRE_SRCS += wire/hvw_pkt.c
 WIRE_SRCS += wire/hvw_ring.c
 
+# guest/: the driver core, compiled once for each port
+GUEST_SRCS += guest/bus/bus.c
+GUEST_SRCS += guest/bus/chan.c
+GUEST_SRCS += guest/bus/conn.c
+GUEST_SRCS += guest/bus/gpadl.c
+GUEST_SRCS += guest/bus/offer.c
+GUEST_SRCS += guest/bus/request.c
+GUEST_SRCS += guest/dev/ic.c
+GUEST_SRCS += guest/dev/ic_heartbeat.c
+GUEST_SRCS += guest/dev/ic_shutdown.c
+GUEST_SRCS += guest/dev/ic_timesync.c
+GUEST_SRCS += guest/dev/log.c
+GUEST_SRCS += guest/hv/hv.c
+GUEST_SRCS += guest/hv/synic.c
+
+# port/sim/: a simulated system for tests
+PORT_SIM_SRCS += port/sim/fiber.c
+PORT_SIM_SRCS += port/sim/machine.c
+PORT_SIM_SRCS += port/sim/memory.c
+PORT_SIM_SRCS += port/sim/sched.c
+PORT_SIM_SRCS += port/sim/sync.c
+
+# port/user/: the core in a process, with threads
+PORT_USER_SRCS += port/user/os.c
+PORT_USER_SRCS += port/user/threads.c
+
 # host/: with wire/ it makes libhvis-host.a
 HOST_SRCS += host/dev/heartbeat.c
 HOST_SRCS += host/dev/ic.c
@@ -72,11 +98,22 @@ VMM_SRCS += vmm/vcpu.c
 VMM_SRCS += vmm/vm.c
 VMM_SRCS += vmm/vm_commands.c
 
+# port/baremetal/: with wire/ and guest/ it makes hvis-baremetal.elf
+PORT_BAREMETAL_SRCS += port/baremetal/console.c
+PORT_BAREMETAL_SRCS += port/baremetal/cpu.c
+PORT_BAREMETAL_SRCS += port/baremetal/firmware.c
+PORT_BAREMETAL_SRCS += port/baremetal/main.c
+PORT_BAREMETAL_SRCS += port/baremetal/mem.c
+PORT_BAREMETAL_SRCS += port/baremetal/os.c
+PORT_BAREMETAL_SRCS += port/baremetal/start.S
+
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
 # tests/unit, tests/golden and tests/loopback are also run in the sanitizer builds and, under qemu-user, for aarch64.
 TESTS_GOLDEN += tests/golden/test_golden.c
+TESTS_LOOPBACK += tests/loopback/test_guest_host.c
+TESTS_LOOPBACK += tests/loopback/test_guest_threads.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
 TESTS_LOOPBACK += tests/loopback/test_threads.c
 TESTS_UNIT += tests/unit/test_acpi.c
@@ -89,6 +126,9 @@ TESTS_UNIT += tests/unit/test_crash.c
 TESTS_UNIT += tests/unit/test_enlighten.c
 TESTS_UNIT += tests/unit/test_fault_guard.c
 TESTS_UNIT += tests/unit/test_gpadl.c
+TESTS_UNIT += tests/unit/test_guest_bus.c
+TESTS_UNIT += tests/unit/test_guest_chan.c
+TESTS_UNIT += tests/unit/test_guest_ic.c
 TESTS_UNIT += tests/unit/test_guid.c
 TESTS_UNIT += tests/unit/test_heartbeat.c
 TESTS_UNIT += tests/unit/test_hotplug.c
@@ -109,10 +149,12 @@ TESTS_UNIT += tests/unit/test_rtc.c
 TESTS_UNIT += tests/unit/test_serial.c
 TESTS_UNIT += tests/unit/test_server.c
 TESTS_UNIT += tests/unit/test_shutdown.c
+TESTS_UNIT += tests/unit/test_sim.c
 TESTS_UNIT += tests/unit/test_state.c
 TESTS_UNIT += tests/unit/test_subchannel.c
 TESTS_UNIT += tests/unit/test_synic.c
 TESTS_UNIT += tests/unit/test_timesync.c
+TESTS_UNIT += tests/unit/test_user.c
 
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
 # vmm/ is for x86-64, and jansson is installed for this machine's processor alone
@@ -157,6 +199,7 @@ TESTS_CHECKS += tests/checks/tree
 
 # fuzz/NAME.c holds LLVMFuzzerTestOneInput and its corpus is fuzz/corpora/NAME/
 FUZZ_TARGETS += fuzz/gpa.c
+FUZZ_TARGETS += fuzz/guest.c
 FUZZ_TARGETS += fuzz/guid.c
 FUZZ_TARGETS += fuzz/ic.c
 FUZZ_TARGETS += fuzz/msg.c
@@ -168,15 +211,44 @@ FUZZ_TARGETS += fuzz/state.c
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
 BENCH += bench/bench_ring.c
 BENCH += bench/boot
+BENCH += bench/chan
 
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
+BENCH_HELPERS += bench/chan_run.c
+
+# Programs that run the guest core on port/sim, and what they need for it
+USES_SIM += fuzz/echo_driver.c
+USES_SIM += fuzz/fake_host.c
+USES_SIM += fuzz/guest.c
+USES_SIM += fuzz/loopback.c
+USES_SIM += fuzz/soft_hypervisor.c
+USES_SIM += tests/loopback/test_guest_host.c
+USES_SIM += tests/port/conformance.c
+USES_SIM += tests/unit/test_sim.c
+USES_SIM += tests/unit/test_guest_bus.c
+USES_SIM += tests/unit/test_guest_chan.c
+USES_SIM += tests/unit/test_guest_ic.c
+SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
+
+# The same for port/user, whose objects of the core lie under user/
+USES_USER += bench/chan_run.c
+USES_USER += fuzz/threaded_host.c
+USES_USER += fuzz/threaded_loop.c
+USES_USER += fuzz/threaded_partition.c
+USES_USER += tests/loopback/test_guest_threads.c
+USES_USER += tests/unit/test_user.c
+THREADED_HOST_SRCS := fuzz/echo_device.c fuzz/threaded_host.c fuzz/threaded_loop.c fuzz/threaded_partition.c
+USER_SRCS := $(addprefix user/,$(GUEST_SRCS)) $(PORT_USER_SRCS)
 
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
 HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
+SRCS_fuzz/guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/echo_driver.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
+SRCS_tests/loopback/test_guest_host.c = $(SIM_SRCS) $(HOST_TEST_SRCS) fuzz/loopback.c
+SRCS_tests/loopback/test_guest_threads.c := $(USER_SRCS) user/fuzz/echo_driver.c $(THREADED_HOST_SRCS)
 SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_threads.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_acpi.c := vmm/acpi/tables.c
@@ -194,6 +266,9 @@ CFLAGS_tests/unit/test_crash.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_enlighten.c := vmm/enlighten.c
 SRCS_tests/unit/test_fault_guard.c := vmm/fault_guard.c
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_guest_bus.c := $(SIM_SRCS) fuzz/fake_host.c
+SRCS_tests/unit/test_guest_chan.c := $(SIM_SRCS) fuzz/fake_host.c
+SRCS_tests/unit/test_guest_ic.c := $(SIM_SRCS) fuzz/fake_host.c
 SRCS_tests/unit/test_heartbeat.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_inject.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_io_loops.c := vmm/io_loops.c vmm/log.c vmm/loop.c
@@ -208,8 +283,11 @@ SRCS_tests/unit/test_serial.c := vmm/serial.c
 SRCS_tests/unit/test_server.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_subchannel.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_sim.c = $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c tests/port/conformance.c
 SRCS_tests/unit/test_timesync.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_user.c = $(USER_SRCS) user/tests/port/conformance.c
 SRCS_bench/boot_run.c := bench/bench.c
+SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
 CFLAGS_bench/ring_dpdk.c = $(shell $(PKG_CONFIG) --cflags-only-I libdpdk 2>/dev/null) -include rte_config.h

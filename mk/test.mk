@@ -19,7 +19,7 @@ deps-test deps-demo deps-bench: deps-%:
 	@scripts/deps $*
 
 # Everything the tests of one variant need
-programs: $(PORTABLE_PROGRAMS) $(if $(CROSS),,all) $(if $(SAN)$(CROSS),,guests) $(if $(SAN)$(CROSS),,$(call programs,$(TESTS_CLI) $(TESTS_CHECKS)))
+programs: $(PORTABLE_PROGRAMS) $(if $(SAN),,$(BARE_GUEST_OBJS)) $(if $(CROSS),,all) $(if $(SAN)$(CROSS),,guests baremetal) $(if $(SAN)$(CROSS),,$(call programs,$(TESTS_CLI) $(TESTS_CHECKS)))
 
 # One line for each test of this variant, for scripts/run-tests
 list-programs:
@@ -47,7 +47,7 @@ test-quick: programs
 	@MAKE='$(MAKE)' scripts/run-tests
 
 # The same checks as in "make test", without TAP around them
-check: all
+check: all baremetal $(call objs,$(GUEST_SRCS) $(PORT_SIM_SRCS) $(PORT_USER_SRCS))
 	@failed=; \
 	scripts/check-layers --build build || failed=1; \
 	scripts/check-headers || failed=1; \
@@ -57,7 +57,7 @@ check: all
 	scripts/check-man $(if $(VMM_SRCS),--hvhost $(HVHOST)) || failed=1; \
 	test -z "$$failed"
 
-bench: deps-bench $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) nested
+bench: deps-bench $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) baremetal nested
 	scripts/run-bench --output build/bench.json $(call programs,$(BENCH))
 
 demo: deps-demo

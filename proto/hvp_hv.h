@@ -118,27 +118,52 @@
 #define HVP_STIMER_SINT_SHIFT	16
 
 /* Hypercall control word. */
-#define HVP_CALL_CODE_MASK     0xffffull
-#define HVP_CALL_FAST	       (1ull << 16)
-#define HVP_CALL_HEADER_SHIFT	17 /* variable header, in 8-byte units */
-#define HVP_CALL_COUNT_SHIFT	32 /* of a rep call's elements; in the result, those done */
-#define HVP_CALL_START_SHIFT	48
-#define HVP_CALL_FLUSH_SPACE	0x0002u
-#define HVP_CALL_FLUSH_LIST	0x0003u
-#define HVP_CALL_SEND_IPI	0x000bu
-#define HVP_CALL_FLUSH_SPACE_EX 0x0013u
-#define HVP_CALL_SEND_IPI_EX	0x0015u
-#define HVP_CALL_POST_MESSAGE  0x005cu
-#define HVP_CALL_SIGNAL_EVENT  0x005du
-#define HVP_CALL_EXT_QUERY_CAP 0x8001u
+#define HVP_CALL_CODE_MASK	  0xffffull
+#define HVP_CALL_FAST		  (1ull << 16)
+#define HVP_CALL_HEADER_SHIFT	  17 /* variable header, in 8-byte units */
+#define HVP_CALL_COUNT_SHIFT	  32 /* of a rep call's elements; in the result, those done */
+#define HVP_CALL_START_SHIFT	  48
+#define HVP_CALL_FLUSH_SPACE	  0x0002u
+#define HVP_CALL_FLUSH_LIST	  0x0003u
+#define HVP_CALL_SEND_IPI	  0x000bu
+#define HVP_CALL_FLUSH_SPACE_EX	  0x0013u
+#define HVP_CALL_SEND_IPI_EX	  0x0015u
+#define HVP_CALL_GET_VP_REGISTERS 0x0050u
+#define HVP_CALL_SET_VP_REGISTERS 0x0051u
+#define HVP_CALL_POST_MESSAGE	  0x005cu
+#define HVP_CALL_SIGNAL_EVENT	  0x005du
+#define HVP_CALL_EXT_QUERY_CAP	  0x8001u
 
-/* Hypercall status. */
+/* Parameters of the register calls: the caller's own partition and processor. */
+#define HVP_PARTITION_SELF 0xffffffffffffffffull
+#define HVP_VP_SELF	   0xfffffffeu
+
+/* arm64: the function of HVC #0 that is a hypercall, and the registers, which have no MSR there. */
+#define HVP_SMCCC_HYPERCALL    0x46000001u
+#define HVP_REG_VERSION	       0x00000100u
+#define HVP_REG_FEATURES       0x00000200u /* as CPUID leaf 3 */
+#define HVP_REG_HINTS	       0x00000201u /* as CPUID leaf 4 */
+#define HVP_REG_CRASH_P0       0x00000210u
+#define HVP_REG_CRASH_CTL      0x00000215u
+#define HVP_REG_GUEST_OS_ID    0x00090002u
+#define HVP_REG_VP_INDEX       0x00090003u
+#define HVP_REG_TIME_REF_COUNT 0x00090004u
+#define HVP_REG_REFERENCE_TSC  0x00090017u
+#define HVP_REG_SINT0	       0x000a0000u
+#define HVP_REG_SCONTROL       0x000a0010u
+#define HVP_REG_SIEFP	       0x000a0012u
+#define HVP_REG_SIMP	       0x000a0013u
+#define HVP_REG_EOM	       0x000a0014u
+
+/* Hypercall status, in the low bits of the result. */
+#define HVP_STATUS_MASK			 0xffffull
 #define HVP_STATUS_SUCCESS		 0x0000u
 #define HVP_STATUS_INVALID_CALL_CODE	 0x0002u
 #define HVP_STATUS_INVALID_CALL_INPUT	 0x0003u
 #define HVP_STATUS_INVALID_ALIGNMENT	 0x0004u
 #define HVP_STATUS_INVALID_PARAMETER	 0x0005u
 #define HVP_STATUS_ACCESS_DENIED	 0x0006u
+#define HVP_STATUS_INSUFFICIENT_MEMORY	 0x000bu
 #define HVP_STATUS_INVALID_PORT_ID	 0x0011u
 #define HVP_STATUS_INVALID_CONNECTION_ID 0x0012u
 #define HVP_STATUS_INSUFFICIENT_BUFFERS	 0x0013u

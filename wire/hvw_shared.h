@@ -9,6 +9,8 @@
 #ifndef WIRE_HVW_SHARED_H
 #define WIRE_HVW_SHARED_H
 
+#include <stdbool.h>
+
 #include "hvp_base.h"
 
 #ifdef __CHECKER__
@@ -32,6 +34,11 @@ static inline uint32_t hvw_load32(const uint32_t HVW_SHARED *p)
 static inline uint32_t hvw_load32_acquire(const uint32_t HVW_SHARED *p)
 {
 	return __atomic_load_n((const uint32_t HVW_FORCE *)p, __ATOMIC_ACQUIRE);
+}
+
+static inline uint8_t hvw_load8(const uint8_t HVW_SHARED *p)
+{
+	return __atomic_load_n((const uint8_t HVW_FORCE *)p, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t hvw_load64(const uint64_t HVW_SHARED *p)
@@ -73,6 +80,19 @@ static inline void hvw_store32_full(uint32_t HVW_SHARED *p, uint32_t value)
 	hvw_store32_release(p, value);
 	hvw_barrier_full();
 #endif
+}
+
+/* What was there; a full barrier. */
+static inline uint32_t hvw_exchange32(uint32_t HVW_SHARED *p, uint32_t value)
+{
+	return __atomic_exchange_n((uint32_t HVW_FORCE *)p, value, __ATOMIC_SEQ_CST);
+}
+
+/* Store `value` if `expected` is there; a full barrier. False: something else is. */
+static inline bool hvw_replace32(uint32_t HVW_SHARED *p, uint32_t expected, uint32_t value)
+{
+	return __atomic_compare_exchange_n((uint32_t HVW_FORCE *)p, &expected, value, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 /*

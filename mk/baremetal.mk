@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+# The bare-metal guest: one bootable file with the driver core in it. Its objects have flags of their own, so they lie
+# apart from those of other ports.
+
+BAREMETAL := $(BUILD)/hvis-baremetal.elf
+BAREMETAL_SRCS := $(WIRE_SRCS) $(GUEST_SRCS) $(PORT_BAREMETAL_SRCS)
+BAREMETAL_OBJ := $(BUILD)/obj-baremetal
+BAREMETAL_OBJS := $(patsubst %,$(BAREMETAL_OBJ)/%.o,$(BAREMETAL_SRCS))
+
+# General registers alone: nobody saves the others in an interrupt.
+BAREMETAL_CFLAGS = -std=c11 $(WARNINGS) $(CFLAGS) -ffreestanding -fno-pie -fno-stack-protector -mno-red-zone \
+	-mgeneral-regs-only -Iproto -Iwire -Iguest/include -Iguest/bus -Iport/baremetal -I.
+
+.PHONY: baremetal
+baremetal: $(BAREMETAL)
+
+$(BAREMETAL_OBJ)/%.c.o: %.c $(FLAGS_FILE)
+	$(call say,CC    ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BAREMETAL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BAREMETAL_OBJ)/%.S.o: %.S $(FLAGS_FILE)
+	$(call say,AS    ,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -o $@ $<
+
+$(BAREMETAL): $(BAREMETAL_OBJS) port/baremetal/image.ld
+	$(call say,LINK  ,$@)
+	$(Q)$(LD) -nostdlib -static -z noexecstack --no-warn-rwx-segments -T port/baremetal/image.ld -o $@ $(BAREMETAL_OBJS)
+
+-include $(patsubst %.o,%.d,$(BAREMETAL_OBJS))

@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "tests/port/conformance.h"
+
+#include "hvw_shared.h"
+
+#define THREADS	    3u
+#define ROUNDS	    50u
+#define PATIENCE_MS 10000u
+#define MS_NS	    1000000ull
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			port->failed(#condition, __LINE__);                                        \
+	} while (0)
+
+static uint32_t get(const uint32_t *value)
+{
+	return __atomic_load_n(value, __ATOMIC_SEQ_CST);
+}
+
+static void add(uint32_t *value)
+{
+	__atomic_fetch_add(value, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Until *value is `wanted`, or patience ends. */
+static bool becomes(const uint32_t *value, uint32_t wanted)
+{
+	uint32_t waited_ms;
+
+	for (waited_ms = 0; get(value) != wanted && waited_ms < PATIENCE_MS; waited_ms++)
+		hvos_sleep_ms(1);
+	return get(value) == wanted;
+}
+
+/* --- memory ------------------------------------------------------------------------------------------- */
+
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (bytes[i])
+			return false;
+	return true;
+}
+
+static void allocations_are_zeroed_and_apart(const struct conformance_port *port)
+{
+	uint8_t *a = hvos_alloc(5000), *b = hvos_alloc(5000);
+
+	CHECK(a && b);
+	if (a && b) {
+		CHECK(all_zero(a, 5000) && all_zero(b, 5000));
+		CHECK((uintptr_t)a % sizeof(uint64_t) == 0);
+		hvw_memset(a, 0xff, 5000);
+		CHECK(all_zero(b, 5000));
+	}
+	hvos_free(a);
+	hvos_free(b);
+	hvos_free(NULL);
+	a = hvos_alloc(5000);
+	CHECK(a && all_zero(a, 5000));
+	hvos_free(a);
+}
+
+static void shared_memory_is_zeroed_numbered_and_given_back(const struct conformance_port *port)
+{
+	struct hvos_shared shared, other;
+	uint32_t round, i, j;
+
+	for (round = 0; round < 3; round++) {
+		int err = hvos_shared_alloc(&shared, 5);
+
+		CHECK(!err);
+		if (err)
+			return;
+		CHECK(shared.pages == 5 && (uintptr_t)shared.base % HVP_PAGE_SIZE == 0);
+		CHECK(all_zero(shared.base, 5 * HVP_PAGE_SIZE));
+		for (i = 0; i < 5; i++)
+			for (j = 0; j < i; j++)
+				CHECK(hvos_shared_gpn(&shared, i) != hvos_shared_gpn(&shared, j));
+		err = hvos_shared_alloc(&other, 2);
+		CHECK(!err);
+		for (i = 0; !err && i < 10; i++)
+			CHECK(hvos_shared_gpn(&shared, i % 5) != hvos_shared_gpn(&other, i / 5));
+		/* The next round must not see this. */
+		hvw_memset(shared.base, 0xff, 5 * HVP_PAGE_SIZE);
+		CHECK(err || all_zero(other.base, 2 * HVP_PAGE_SIZE));
+		CHECK(err || !hvos_shared_free(&other));
+		CHECK(!hvos_shared_free(&shared));
+	}
+}
+
+static void a_code_page_has_a_number(const struct conformance_port *port)
+{
+	struct hvos_shared code, shared;
+
+	if (hvos_code_alloc(&code)) {
+		port->failed("hvos_code_alloc", __LINE__);
+		return;
+	}
+	CHECK(code.base && (uintptr_t)code.base % HVP_PAGE_SIZE == 0);
+	if (!hvos_shared_alloc(&shared, 1)) {
+		CHECK(hvos_shared_gpn(&code, 0) != hvos_shared_gpn(&shared, 0));
+		CHECK(!hvos_shared_free(&shared));
+	}
+	hvos_code_free(&code);
+}
+
+/* --- locks --------------------------------------------------------------------------------------------- */
+
+struct excluded {
+	struct hvos_lock lock;
+	struct hvos_mutex mutex;
+	uint32_t inside; /* (a) */
+	uint32_t broken; /* (a) */
+	uint32_t count; /* under the lock */
+	uint32_t ended; /* (a) */
+};
+
+static void go_in_and_out(struct excluded *x)
+{
+	if (__atomic_exchange_n(&x->inside, 1, __ATOMIC_SEQ_CST))
+		add(&x->broken);
+	x->count++;
+	hvos_delay_us(1);
+	__atomic_store_n(&x->inside, 0, __ATOMIC_SEQ_CST);
+}
+
+static void lock_often(void *ctx)
+{
+	struct excluded *x = ctx;
+	uint32_t i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		hvos_lock(&x->lock);
+		hvos_lock_assert(&x->lock);
+		go_in_and_out(x);
+		hvos_unlock(&x->lock);
+	}
+	add(&x->ended);
+}
+
+static void mutex_often(void *ctx)
+{
+	struct excluded *x = ctx;
+	uint32_t i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		hvos_mutex_lock(&x->mutex);
+		hvos_mutex_assert(&x->mutex);
+		go_in_and_out(x);
+		if (i % 16 == 0)
+			hvos_sleep_ms(1);
+		hvos_mutex_unlock(&x->mutex);
+	}
+	add(&x->ended);
+}
+
+static void exclude(const struct conformance_port *port, hvos_fn fn)
+{
+	struct excluded x = { .count = 0 };
+	unsigned i;
+
+	hvos_lock_init(&x.lock, "conformance");
+	hvos_mutex_init(&x.mutex, "conformance");
+	for (i = 0; i < THREADS; i++)
+		port->thread(fn, &x);
+	CHECK(becomes(&x.ended, THREADS));
+	CHECK(!x.broken);
+	CHECK(x.count == THREADS * ROUNDS);
+	hvos_mutex_fini(&x.mutex);
+	hvos_lock_fini(&x.lock);
+}
+
+static void locks_exclude(const struct conformance_port *port)
+{
+	exclude(port, lock_often);
+}
+
+static void mutexes_exclude_also_who_sleeps(const struct conformance_port *port)
+{
+	exclude(port, mutex_often);
+}
+
+/* --- waiting and time ------------------------------------------------------------------------------------ */
+
+struct signalled {
+	struct hvos_event event;
+	uint32_t woken; /* (a) */
+};
+
+static void wait_for_it(void *ctx)
+{
+	struct signalled *s = ctx;
+
+	if (!hvos_event_wait(&s->event, PATIENCE_MS))
+		add(&s->woken);
+}
+
+static void events_stay_set_until_reset(const struct conformance_port *port)
+{
+	struct signalled s = { .woken = 0 };
+	uint64_t begin, end;
+
+	hvos_event_init(&s.event);
+	begin = hvos_now_ns();
+	CHECK(hvos_event_wait(&s.event, 20) == -ETIMEDOUT);
+	end = hvos_now_ns();
+	CHECK(end - begin >= 19 * MS_NS);
+	port->thread(wait_for_it, &s);
+	port->thread(wait_for_it, &s);
+	hvos_sleep_ms(2);
+	CHECK(get(&s.woken) == 0);
+	hvos_event_set(&s.event);
+	CHECK(becomes(&s.woken, 2));
+	CHECK(!hvos_event_wait(&s.event, 0) && !hvos_event_wait(&s.event, PATIENCE_MS));
+	hvos_event_reset(&s.event);
+	CHECK(hvos_event_wait(&s.event, 1) == -ETIMEDOUT);
+	hvos_event_fini(&s.event);
+}
+
+static void the_clock_goes_forward(const struct conformance_port *port)
+{
+	uint64_t last = hvos_now_ns(), now;
+	uint32_t i;
+
+	for (i = 0; i < 100; i++) {
+		now = hvos_now_ns();
+		CHECK(now >= last);
+		last = now;
+	}
+	hvos_sleep_ms(20);
+	now = hvos_now_ns();
+	CHECK(now - last >= 19 * MS_NS && now - last < PATIENCE_MS * MS_NS);
+	last = now;
+	hvos_delay_us(500);
+	CHECK(hvos_now_ns() - last >= 499000);
+}
+
+/* --- works ------------------------------------------------------------------------------------------------ */
+
+struct worked {
+	struct hvos_work work;
+	struct hvos_event go; /* what the work waits for, when it is to be slow */
+	bool slow;
+	uint32_t begun, ended, inside, broken; /* (a) */
+};
+
+static void do_work(void *ctx)
+{
+	struct worked *w = ctx;
+
+	if (__atomic_exchange_n(&w->inside, 1, __ATOMIC_SEQ_CST))
+		add(&w->broken);
+	add(&w->begun);
+	if (w->slow && hvos_event_wait(&w->go, PATIENCE_MS))
+		add(&w->broken);
+	__atomic_store_n(&w->inside, 0, __ATOMIC_SEQ_CST);
+	add(&w->ended);
+}
+
+static void queue_often(void *ctx)
+{
+	struct worked *w = ctx;
+	uint32_t i;
+
+	for (i = 0; i < ROUNDS; i++)
+		hvos_work_queue(&w->work);
+}
+
+static void works_run_once_more_when_queued_while_they_run(const struct conformance_port *port)
+{
+	struct worked w = { .slow = true };
+
+	hvos_event_init(&w.go);
+	hvos_work_init(&w.work, do_work, &w);
+	hvos_work_queue(&w.work);
+	CHECK(becomes(&w.begun, 1));
+	hvos_work_queue(&w.work);
+	hvos_work_queue(&w.work);
+	hvos_sleep_ms(2);
+	CHECK(get(&w.begun) == 1);
+	hvos_event_set(&w.go);
+	CHECK(becomes(&w.ended, 2));
+	hvos_sleep_ms(2);
+	CHECK(get(&w.begun) == 2 && !get(&w.broken));
+	hvos_work_fini(&w.work);
+	hvos_event_fini(&w.go);
+}
+
+static void works_never_run_twice_at_once(const struct conformance_port *port)
+{
+	struct worked w = { .slow = false };
+	unsigned i;
+
+	hvos_work_init(&w.work, do_work, &w);
+	for (i = 0; i < THREADS; i++)
+		port->thread(queue_often, &w);
+	queue_often(&w);
+	hvos_sleep_ms(20);
+	CHECK(get(&w.begun) >= 1 && get(&w.begun) == get(&w.ended) && !get(&w.broken));
+	hvos_work_fini(&w.work);
+}
+
+static void let_go(void *ctx)
+{
+	struct worked *w = ctx;
+
+	hvos_sleep_ms(10);
+	hvos_event_set(&w->go);
+}
+
+static void a_finished_work_has_ended_and_is_deaf(const struct conformance_port *port)
+{
+	struct worked w = { .slow = true };
+
+	hvos_event_init(&w.go);
+	hvos_work_init(&w.work, do_work, &w);
+	hvos_work_queue(&w.work);
+	CHECK(becomes(&w.begun, 1));
+	hvos_work_queue(&w.work); /* forgotten */
+	port->thread(let_go, &w);
+	hvos_work_fini(&w.work);
+	CHECK(get(&w.ended) == 1);
+	hvos_work_queue(&w.work);
+	hvos_sleep_ms(5);
+	CHECK(get(&w.begun) == 1);
+	hvos_event_fini(&w.go);
+}
+
+static void a_finished_work_can_begin_anew(const struct conformance_port *port)
+{
+	struct worked w = { .slow = false };
+	uint32_t i;
+
+	for (i = 1; i <= 3; i++) {
+		hvos_work_init(&w.work, do_work, &w);
+		hvos_work_queue(&w.work);
+		CHECK(becomes(&w.ended, i));
+		hvos_work_fini(&w.work);
+	}
+}
+
+/* --- timers ------------------------------------------------------------------------------------------------- */
+
+struct timed {
+	struct hvos_timer timer;
+	uint32_t *sequence; /* (a) counts all of a test's timers */
+	uint32_t place; /* when its turn came */
+	uint32_t runs; /* (a) */
+	uint64_t at_ns;
+};
+
+static void on_time(void *ctx)
+{
+	struct timed *t = ctx;
+
+	t->at_ns = hvos_now_ns();
+	t->place = __atomic_fetch_add(t->sequence, 1, __ATOMIC_SEQ_CST);
+	add(&t->runs);
+}
+
+static void timers_keep_their_order(const struct conformance_port *port)
+{
+	static const uint32_t after_ms[3] = { 60, 20, 40 }, places[3] = { 2, 0, 1 };
+	struct timed t[3] = { { .runs = 0 } };
+	uint64_t begin = hvos_now_ns();
+	uint32_t sequence = 0;
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		t[i].sequence = &sequence;
+		hvos_timer_init(&t[i].timer, on_time, &t[i]);
+		hvos_timer_arm(&t[i].timer, begin + after_ms[i] * MS_NS);
+	}
+	CHECK(becomes(&sequence, 3));
+	for (i = 0; i < 3; i++) {
+		hvos_timer_stop(&t[i].timer);
+		CHECK(t[i].runs == 1 && t[i].place == places[i]);
+		CHECK(t[i].at_ns >= begin + after_ms[i] * MS_NS);
+	}
+}
+
+static void timers_stop_and_are_armed_again(const struct conformance_port *port)
+{
+	uint32_t sequence = 0;
+	struct timed t = { .sequence = &sequence };
+
+	hvos_timer_init(&t.timer, on_time, &t);
+	hvos_timer_arm(&t.timer, hvos_now_ns() + 10 * MS_NS);
+	hvos_timer_arm(&t.timer, hvos_now_ns() + 30 * MS_NS); /* in place of the first */
+	hvos_sleep_ms(60);
+	CHECK(get(&t.runs) == 1);
+	hvos_timer_arm(&t.timer, hvos_now_ns() + 100 * MS_NS);
+	hvos_timer_stop(&t.timer);
+	hvos_sleep_ms(150);
+	CHECK(get(&t.runs) == 1);
+	hvos_timer_arm(&t.timer, 0); /* long past: at once */
+	CHECK(becomes(&t.runs, 2));
+	hvos_timer_stop(&t.timer);
+	hvos_timer_stop(&t.timer);
+}
+
+/* --- processors ------------------------------------------------------------------------------------------------ */
+
+static void on_cpu(void *ctx)
+{
+	add(ctx);
+}
+
+static void calls_run_on_every_processor_that_runs(const struct conformance_port *port)
+{
+	unsigned cpu, cpus = hvos_cpu_count();
+	uint32_t calls = 0, online = 0;
+
+	CHECK(cpus >= 1 && hvos_cpu_online(0) && !hvos_cpu_online(cpus));
+	for (cpu = 0; cpu < cpus; cpu++) {
+		int err = hvos_cpu_call(cpu, on_cpu, &calls);
+
+		CHECK(err == (hvos_cpu_online(cpu) ? 0 : -ENODEV));
+		online += !err;
+		CHECK(get(&calls) == online);
+	}
+	CHECK(hvos_cpu_call(cpus, on_cpu, &calls) == -ENODEV);
+	CHECK(hvos_cpu_count() == cpus);
+}
+
+struct interrupted {
+	uint32_t begun, ended, wrong; /* (a) */
+};
+
+static void on_interrupt(void *ctx, unsigned cpu)
+{
+	struct interrupted *x = ctx;
+
+	add(&x->begun);
+	if (cpu >= hvos_cpu_count())
+		add(&x->wrong);
+	hvos_delay_us(10);
+	add(&x->ended);
+}
+
+static void interrupts_drain_and_stop(const struct conformance_port *port)
+{
+	struct interrupted x = { .begun = 0 };
+	unsigned cpu, cpus = hvos_cpu_count();
+	uint8_t vector = 0;
+	uint32_t round;
+
+	if (hvos_interrupt_start(on_interrupt, &x, &vector)) {
+		port->failed("hvos_interrupt_start", __LINE__);
+		return;
+	}
+	CHECK(vector >= 16);
+	hvos_interrupt_drain();
+	for (round = 0; port->interrupt && round < ROUNDS; round++) {
+		uint32_t begun;
+
+		for (cpu = 0; cpu < cpus; cpu++)
+			if (hvos_cpu_online(cpu))
+				port->interrupt(cpu);
+		begun = get(&x.begun);
+		hvos_interrupt_drain();
+		CHECK(get(&x.ended) >= begun);
+	}
+	if (port->interrupt) {
+		hvos_sleep_ms(5);
+		CHECK(get(&x.begun) >= 1);
+		port->interrupt(0);
+	}
+	hvos_interrupt_stop();
+	round = get(&x.begun);
+	CHECK(get(&x.ended) == round && !x.wrong);
+	hvos_sleep_ms(5);
+	CHECK(get(&x.begun) == round);
+}
+
+/* --- the wall clock ---------------------------------------------------------------------------------------------- */
+
+static void the_wall_clock_goes_with_time_and_can_be_moved(const struct conformance_port *port)
+{
+	const int64_t second = (int64_t)10 * 1000 * 1000;
+	uint64_t before = hvos_clock_get(), after;
+	int err;
+
+	hvos_sleep_ms(20);
+	after = hvos_clock_get();
+	CHECK(after > before && after - before < PATIENCE_MS * 10000ull);
+	err = hvos_clock_step(3600 * second);
+	CHECK(!err || err == -EPERM);
+	if (err)
+		return;
+	CHECK(hvos_clock_get() - after >= 3600 * (uint64_t)second);
+	CHECK(!hvos_clock_step(-3600 * second));
+	CHECK(hvos_clock_get() - after < 3600 * (uint64_t)second);
+	err = hvos_clock_slew(second / 1000);
+	CHECK(!err || err == -EOPNOTSUPP);
+}
+
+static void log_lines_of_any_length_are_taken(const struct conformance_port *port)
+{
+	static const char text[] = "a line of some length, which comes several times in one: ";
+
+	(void)port;
+	hvos_log(HVOS_DEBUG, "conformance: %s%s%s%s%s%s", text, text, text, text, text, text);
+}
+
+const struct conformance_test conformance_tests[] = {
+#define TEST(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
+	TEST(allocations_are_zeroed_and_apart),
+	TEST(shared_memory_is_zeroed_numbered_and_given_back),
+	TEST(a_code_page_has_a_number),
+	TEST(locks_exclude),
+	TEST(mutexes_exclude_also_who_sleeps),
+	TEST(events_stay_set_until_reset),
+	TEST(the_clock_goes_forward),
+	TEST(works_run_once_more_when_queued_while_they_run),
+	TEST(works_never_run_twice_at_once),
+	TEST(a_finished_work_has_ended_and_is_deaf),
+	TEST(a_finished_work_can_begin_anew),
+	TEST(timers_keep_their_order),
+	TEST(timers_stop_and_are_armed_again),
+	TEST(calls_run_on_every_processor_that_runs),
+	TEST(interrupts_drain_and_stop),
+	TEST(the_wall_clock_goes_with_time_and_can_be_moved),
+	TEST(log_lines_of_any_length_are_taken),
+	{ NULL, NULL },
+#undef TEST
+};
