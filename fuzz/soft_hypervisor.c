@@ -257,11 +257,12 @@ struct sim_arena soft_arena(const struct hvh_mem *mem)
 
 	if (!hvh_mem_region(mem, 0, &region))
 		sim_die("no memory");
+	/* Page 0 is for nobody; see hvos_shared_alloc(). */
 	return (struct sim_arena){
 		.fd = region.fd,
-		.offset = (uint64_t)region.fd_offset,
-		.gpn = region.gpa >> HVP_PAGE_SHIFT,
-		.pages = (uint32_t)(region.len >> HVP_PAGE_SHIFT),
+		.offset = (uint64_t)region.fd_offset + HVP_PAGE_SIZE,
+		.gpn = (region.gpa >> HVP_PAGE_SHIFT) + 1,
+		.pages = (uint32_t)(region.len >> HVP_PAGE_SHIFT) - 1,
 	};
 }
 

@@ -664,9 +664,10 @@ struct threaded_host *threaded_host_create(const struct threaded_host_config *co
 	user->cpus = config->cpus;
 	user->hypervisor = &host->table;
 	user->kicked = threaded_partition_kicked;
-	user->memory = region.host;
-	user->memory_gpa = region.gpa;
-	user->memory_bytes = region.len;
+	user->memory = (uint8_t *)region.host + HVP_PAGE_SIZE;
+	/* Page 0 is for nobody; see hvos_shared_alloc(). */
+	user->memory_gpa = region.gpa + HVP_PAGE_SIZE;
+	user->memory_bytes = region.len - HVP_PAGE_SIZE;
 	return host;
 }
 

@@ -206,7 +206,8 @@ void hvg_bus_report_crash(struct hvg_bus *bus, const uint64_t parameters[5],
 		hvg_arch_set(HVG_REG_CRASH_P0 + i, parameters[i]);
 	if (text && actions & HVP_CRASH_MESSAGE) {
 		hvg_arch_set(HVG_REG_CRASH_P0 + 3, hvos_shared_gpn(text, 0) << HVP_PAGE_SHIFT);
-		hvg_arch_set(HVG_REG_CRASH_P0 + 4, text_len < HVP_PAGE_SIZE ? text_len : HVP_PAGE_SIZE);
+		hvg_arch_set(HVG_REG_CRASH_P0 + 4,
+			     text_len < HVP_PAGE_SIZE ? text_len : HVP_PAGE_SIZE);
 		wanted |= HVP_CRASH_MESSAGE;
 	}
 	hvg_arch_set(HVG_REG_CRASH_CTL, wanted & actions);

@@ -59,7 +59,8 @@ struct hvg_bus {
 	uint32_t version; /* (a) 0: not connected */
 	uint32_t connection_id; /* (c) after the contact */
 	uint32_t message_vp; /* (c) the processor that the host's messages interrupt, as the host counts */
-	struct hvos_shared pages; /* (c) interrupt page and monitor pages, which old hosts want and none uses */
+	struct hvos_shared
+		pages; /* (c) interrupt page and monitor pages, which old hosts want and none uses */
 
 	struct hvos_lock lock;
 	struct hvg_request *requests; /* (l) */
@@ -92,7 +93,8 @@ static inline void hvg_bus_count(uint64_t *counter, uint64_t by)
 }
 
 /* conn.c */
-int hvg_conn_contact(struct hvg_bus *bus, uint32_t version_max, uint32_t version_min) HVW_MUST_CHECK;
+int hvg_conn_contact(struct hvg_bus *bus, uint32_t version_max,
+		     uint32_t version_min) HVW_MUST_CHECK;
 int hvg_conn_request_offers(struct hvg_bus *bus) HVW_MUST_CHECK;
 void hvg_conn_unload(struct hvg_bus *bus);
 int hvg_conn_post(struct hvg_bus *bus, const void *message, size_t len) HVW_MUST_CHECK;
@@ -100,8 +102,8 @@ bool hvg_conn_message(void *bus, const void *payload, size_t len);
 void hvg_conn_event(void *bus, uint32_t flag);
 
 /* request.c */
-void hvg_request_begin(struct hvg_bus *bus, struct hvg_request *request, uint32_t type, uint32_t id0,
-		       uint32_t id1, struct hvg_chan *chan);
+void hvg_request_begin(struct hvg_bus *bus, struct hvg_request *request, uint32_t type,
+		       uint32_t id0, uint32_t id1, struct hvg_chan *chan);
 
 /* Not asked after all. */
 void hvg_request_cancel(struct hvg_bus *bus, struct hvg_request *request);

@@ -123,7 +123,8 @@ static int ask_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	hvos_lock(&chan->bus->lock);
 	message.open_id = chan->bus->next_open++;
 	hvos_unlock(&chan->bus->lock);
-	hvg_request_begin(chan->bus, &request, HVP_MSG_OPEN_RESULT, chan->id, message.open_id, chan);
+	hvg_request_begin(chan->bus, &request, HVP_MSG_OPEN_RESULT, chan->id, message.open_id,
+			  chan);
 	err = hvg_request_ask(chan->bus, &request, &message, sizeof(message));
 	if (err)
 		return err;
@@ -248,7 +249,8 @@ int hvg_chan_set_cpu(struct hvg_chan *chan, unsigned cpu)
 		err = hvg_conn_post(bus, &message, sizeof(message));
 		until_ns = hvos_now_ns() + UNANSWERED_NS;
 	} else {
-		hvg_request_begin(bus, &request, HVP_MSG_MODIFY_CHANNEL_RESPONSE, chan->id, 0, chan);
+		hvg_request_begin(bus, &request, HVP_MSG_MODIFY_CHANNEL_RESPONSE, chan->id, 0,
+				  chan);
 		err = hvg_request_ask(bus, &request, &message, sizeof(message));
 		if (!err && request.answer.u.MODIFY_CHANNEL_RESPONSE.status)
 			err = -EIO;

@@ -113,8 +113,8 @@ void hvg_conn_unload(struct hvg_bus *bus)
 	hvg_request_begin(bus, &request, HVP_MSG_UNLOAD_RESPONSE, 0, 0, NULL);
 	err = hvg_request_ask(bus, &request, &message, sizeof(message));
 	if (err)
-		hvos_log(HVOS_WARNING, "the host did not confirm the end of the connection: error %d",
-			 -err);
+		hvos_log(HVOS_WARNING,
+			 "the host did not confirm the end of the connection: error %d", -err);
 	bus->contacted = err != 0;
 	__atomic_store_n(&bus->version, 0, __ATOMIC_RELEASE);
 }

@@ -17,7 +17,8 @@
 #define PAGES_MAX ((UINT16_MAX - sizeof(struct hvp_gpa_range)) / sizeof(uint64_t))
 
 /* Page numbers go where they may lie unaligned. */
-static uint32_t put_pages(uint8_t *at, const struct hvos_shared *shared, uint32_t first, uint32_t max)
+static uint32_t put_pages(uint8_t *at, const struct hvos_shared *shared, uint32_t first,
+			  uint32_t max)
 {
 	uint32_t count = shared->pages - first < max ? shared->pages - first : max, i;
 
@@ -36,8 +37,8 @@ static size_t build_header(uint8_t *message, const struct hvg_chan *chan,
 		.h.type = HVP_MSG_GPADL_HEADER,
 		.channel_id = chan->id,
 		.gpadl = handle,
-		.range_bytes = (uint16_t)(sizeof(struct hvp_gpa_range) +
-					  shared->pages * sizeof(uint64_t)),
+		.range_bytes =
+			(uint16_t)(sizeof(struct hvp_gpa_range) + shared->pages * sizeof(uint64_t)),
 		.range_count = 1,
 	};
 	struct hvp_gpa_range range = { .byte_count = shared->pages * HVP_PAGE_SIZE };

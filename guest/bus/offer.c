@@ -211,7 +211,8 @@ static void violation(struct hvg_bus *bus, const char *what, uint32_t id)
 }
 
 /* The device with this instance that is not about to go. */
-static struct hvg_device *find_device(struct hvg_bus *bus, const struct hvp_msg_offer_channel *offer)
+static struct hvg_device *find_device(struct hvg_bus *bus,
+				      const struct hvp_msg_offer_channel *offer)
 {
 	struct hvg_device *device;
 
@@ -530,8 +531,8 @@ bool hvg_offer_settled(struct hvg_bus *bus)
 	return settled;
 }
 
-void hvg_bus_each(struct hvg_bus *bus, void (*fn)(void *ctx, const struct hvg_device_status *status),
-		  void *ctx)
+void hvg_bus_each(struct hvg_bus *bus,
+		  void (*fn)(void *ctx, const struct hvg_device_status *status), void *ctx)
 {
 	struct hvg_device *device;
 	struct hvg_chan *sub;
@@ -540,7 +541,8 @@ void hvg_bus_each(struct hvg_bus *bus, void (*fn)(void *ctx, const struct hvg_de
 	for (device = bus->devices; device; device = device->next) {
 		struct hvg_device_status status = {
 			.info = &device->info,
-			.driver = device->state == HVG_DEVICE_ATTACHED ? device->driver->name : NULL,
+			.driver = device->state == HVG_DEVICE_ATTACHED ? device->driver->name :
+									 NULL,
 			.channel_id = device->primary->id,
 			.channels = device->primary->open,
 			.revoked = hvg_chan_revoked(device->primary),

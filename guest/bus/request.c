@@ -8,8 +8,8 @@
 /* The result of a request that has none yet, and so of one that never gets any. */
 #define WAITING (-ETIMEDOUT)
 
-void hvg_request_begin(struct hvg_bus *bus, struct hvg_request *request, uint32_t type, uint32_t id0,
-		       uint32_t id1, struct hvg_chan *chan)
+void hvg_request_begin(struct hvg_bus *bus, struct hvg_request *request, uint32_t type,
+		       uint32_t id0, uint32_t id1, struct hvg_chan *chan)
 {
 	request->type = type;
 	request->id[0] = id0;
@@ -78,7 +78,8 @@ int hvg_request_wait(struct hvg_bus *bus, struct hvg_request *request)
 	return request->result;
 }
 
-int hvg_request_ask(struct hvg_bus *bus, struct hvg_request *request, const void *message, size_t len)
+int hvg_request_ask(struct hvg_bus *bus, struct hvg_request *request, const void *message,
+		    size_t len)
 {
 	int err = hvg_conn_post(bus, message, len);
 

@@ -47,8 +47,8 @@ static void negotiate(struct hvg_ic *ic, const struct hvw_ic *request)
 		hvg_log(HVOS_INFO, "%s: version %u.%u, framework %u.%u", service->name,
 			ic->message.major, ic->message.minor, ic->framework.major,
 			ic->framework.minor);
-	ic->waiting = (uint32_t)hvw_ic_build_choice(ic->buffer, &header, err ? NULL : &ic->framework,
-						    err ? NULL : &ic->message);
+	ic->waiting = (uint32_t)hvw_ic_build_choice(
+		ic->buffer, &header, err ? NULL : &ic->framework, err ? NULL : &ic->message);
 }
 
 static void answer(struct hvg_ic *ic, const struct hvw_ic *request)
@@ -72,8 +72,7 @@ static void take(struct hvg_ic *ic, const struct hvw_rx_packet *packet)
 
 	if (packet->h.type != HVP_PACKET_INBAND || len > sizeof(ic->buffer) ||
 	    hvg_chan_copy(ic->chan, packet, packet->header_len, ic->buffer, len) ||
-	    hvw_ic_parse(&request, ic->buffer, len) ||
-	    !(request.h.flags & HVP_IC_FLAG_REQUEST)) {
+	    hvw_ic_parse(&request, ic->buffer, len) || !(request.h.flags & HVP_IC_FLAG_REQUEST)) {
 		count(&ic->violations);
 		return;
 	}

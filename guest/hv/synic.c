@@ -28,12 +28,12 @@ void hvg_hv_synic_on(void *ctx)
 	hvw_zero(cpu->events.base, HVP_PAGE_SIZE);
 	__atomic_store_n(&cpu->vp, (uint32_t)hvg_arch_get(HVG_REG_VP_INDEX), __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
-	hvg_arch_set(HVG_REG_SIMP,
-		     keep(HVG_REG_SIMP, page) |
-			     hvos_shared_gpn(&cpu->messages, 0) << HVP_PAGE_SHIFT | HVP_MSR_ENABLE);
-	hvg_arch_set(HVG_REG_SIEFP,
-		     keep(HVG_REG_SIEFP, page) |
-			     hvos_shared_gpn(&cpu->events, 0) << HVP_PAGE_SHIFT | HVP_MSR_ENABLE);
+	hvg_arch_set(HVG_REG_SIMP, keep(HVG_REG_SIMP, page) |
+					   hvos_shared_gpn(&cpu->messages, 0) << HVP_PAGE_SHIFT |
+					   HVP_MSR_ENABLE);
+	hvg_arch_set(HVG_REG_SIEFP, keep(HVG_REG_SIEFP, page) |
+					    hvos_shared_gpn(&cpu->events, 0) << HVP_PAGE_SHIFT |
+					    HVP_MSR_ENABLE);
 	/* Never with automatic end of interrupt: every host takes an explicit one, and most want it. */
 	hvg_arch_set(sint, keep(sint, HVP_SINT_VECTOR_MASK | HVP_SINT_MASKED | HVP_SINT_AUTO_EOI) |
 				   cpu->hv->vector);

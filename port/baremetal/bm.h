@@ -21,7 +21,8 @@
 /* --- start.S --------------------------------------------------------------------------------------- */
 
 extern const uint8_t bm_image_end[];
-extern const uint8_t bm_trampoline[], bm_trampoline_end[]; /* first instructions of the other processors */
+extern const uint8_t bm_trampoline[],
+	bm_trampoline_end[]; /* first instructions of the other processors */
 extern const uint64_t bm_vectors[256]; /* entry points, for the table of interrupts */
 
 /* Called by the first instructions of each processor, on a stack of its own. */

@@ -6,23 +6,23 @@
 
 #include "hvw_shared.h"
 
-#define APIC		0xfee00000u
-#define APIC_ID		0x20
-#define APIC_EOI	0xb0
-#define APIC_SPURIOUS	0xf0
-#define APIC_ENABLE	(1u << 8)
-#define APIC_ICR_LOW	0x300
-#define APIC_ICR_HIGH	0x310
-#define APIC_BUSY	(1u << 12)
-#define APIC_INIT	0x4500u
-#define APIC_STARTUP	0x4600u
-#define APIC_FIXED	0x4000u
-#define APIC_TIMER	0x320
-#define APIC_PERIODIC	(1u << 17)
-#define APIC_COUNT	0x380
-#define APIC_NOW	0x390
-#define APIC_DIVIDE	0x3e0
-#define APIC_DIVIDE_16	0x3
+#define APIC	       0xfee00000u
+#define APIC_ID	       0x20
+#define APIC_EOI       0xb0
+#define APIC_SPURIOUS  0xf0
+#define APIC_ENABLE    (1u << 8)
+#define APIC_ICR_LOW   0x300
+#define APIC_ICR_HIGH  0x310
+#define APIC_BUSY      (1u << 12)
+#define APIC_INIT      0x4500u
+#define APIC_STARTUP   0x4600u
+#define APIC_FIXED     0x4000u
+#define APIC_TIMER     0x320
+#define APIC_PERIODIC  (1u << 17)
+#define APIC_COUNT     0x380
+#define APIC_NOW       0x390
+#define APIC_DIVIDE    0x3e0
+#define APIC_DIVIDE_16 0x3
 
 #define TRAMPOLINE 0x8000u
 

@@ -48,7 +48,8 @@ static uint64_t field(const void *table, size_t offset, size_t bytes)
 
 static void read_processors(const struct table *madt)
 {
-	const uint8_t *entry = (const uint8_t *)madt + 44, *end = (const uint8_t *)madt + madt->length;
+	const uint8_t *entry = (const uint8_t *)madt + 44,
+		      *end = (const uint8_t *)madt + madt->length;
 
 	for (; entry + 8 <= end && entry[1] >= 2; entry += entry[1])
 		if (entry[0] == 0 && (entry[4] & 1) && bm_firmware.cpu_count < BM_CPUS_MAX)

@@ -73,7 +73,8 @@ int hvos_shared_alloc(struct hvos_shared *shared, uint32_t pages)
 
 static uint32_t page_of(const struct hvos_shared *shared)
 {
-	return (uint32_t)(((uint8_t *)shared->base - (uint8_t *)user.config->memory) / HVP_PAGE_SIZE);
+	return (uint32_t)(((uint8_t *)shared->base - (uint8_t *)user.config->memory) /
+			  HVP_PAGE_SIZE);
 }
 
 int hvos_shared_free(struct hvos_shared *shared)

@@ -382,7 +382,8 @@ static void stop_threads(void)
 static unsigned complain(const char *what, uint64_t count)
 {
 	if (count)
-		fprintf(stderr, "user port: left behind: %llu %s\n", (unsigned long long)count, what);
+		fprintf(stderr, "user port: left behind: %llu %s\n", (unsigned long long)count,
+			what);
 	return count != 0;
 }
 

@@ -28,7 +28,7 @@
 /* Each takes a millisecond or more. */
 #define QUIET_ROUNDS 1000u
 
-#define OS_ID	  0x8100000000000000ull
+#define OS_ID 0x8100000000000000ull
 
 static const uint32_t versions[] = {
 	HVP_VERSION_2_4, HVP_VERSION_3_0, HVP_VERSION_4_0, HVP_VERSION_4_1,

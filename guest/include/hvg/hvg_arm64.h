@@ -6,8 +6,8 @@
 #ifndef GUEST_INCLUDE_HVG_HVG_ARM64_H
 #define GUEST_INCLUDE_HVG_HVG_ARM64_H
 
-#include "hvp_hv.h"
 #include "hvg/hvg_features.h"
+#include "hvp_hv.h"
 
 #define HVG_REG_GUEST_OS_ID    HVP_REG_GUEST_OS_ID
 #define HVG_REG_VP_INDEX       HVP_REG_VP_INDEX

@@ -97,7 +97,7 @@ struct hvg_device_status {
 };
 
 /* Calls `fn` for each device; it may not sleep for long nor call the bus. */
-void hvg_bus_each(struct hvg_bus *bus, void (*fn)(void *ctx, const struct hvg_device_status *status),
-		  void *ctx);
+void hvg_bus_each(struct hvg_bus *bus,
+		  void (*fn)(void *ctx, const struct hvg_device_status *status), void *ctx);
 
 #endif

@@ -42,7 +42,7 @@ struct hvos_shared {
 	void *port; /* the port's own */
 };
 
-/* T. Zeroed and visible to the host. -ENOMEM, or -EIO when it could not be made visible: nothing is left then. */
+/* T. Zeroed and visible to the host, and never its page 0, which some messages take for none. -ENOMEM, or -EIO when it could not be made visible: nothing is left then. */
 int hvos_shared_alloc(struct hvos_shared *shared, uint32_t pages) HVW_MUST_CHECK;
 
 /*
@@ -119,7 +119,8 @@ void hvos_work_fini(struct hvos_work *work);
 
 /* `fn` runs in context A, once each time the timer is armed, at `deadline_ns` of hvos_now_ns() or later. */
 void hvos_timer_init(struct hvos_timer *timer, hvos_fn fn, void *ctx); /* A */
-void hvos_timer_arm(struct hvos_timer *timer, uint64_t deadline_ns); /* A; replaces an earlier one */
+void hvos_timer_arm(struct hvos_timer *timer,
+		    uint64_t deadline_ns); /* A; replaces an earlier one */
 
 /* T, not from the timer itself. It does not run any more after the return; it may be armed again. */
 void hvos_timer_stop(struct hvos_timer *timer);
@@ -153,8 +154,7 @@ void hvos_interrupt_drain(void);
 enum hvos_level { HVOS_ERROR, HVOS_WARNING, HVOS_INFO, HVOS_DEBUG };
 
 /* A. One line without a newline. What the host can provoke again and again is rate-limited already. */
-void hvos_log(enum hvos_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void hvos_log(enum hvos_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A. The wall clock in 100 ns since 1601-01-01 00:00 UTC; see hvp_ic.h. */
 uint64_t hvos_clock_get(void);
