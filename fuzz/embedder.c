@@ -167,6 +167,13 @@ static void action_done(struct embedder *e)
 
 /* --- the server's ops -------------------------------------------------------------------------- */
 
+static void op_withdraw(void *ctx)
+{
+	struct embedder *e = ctx;
+
+	e->withdrawals++;
+}
+
 static bool op_post_message(void *ctx, uint32_t vp, uint32_t sint, const void *bytes, size_t len)
 {
 	struct embedder *e = ctx;
@@ -369,6 +376,7 @@ static void op_device_removed(void *ctx, struct hvh_device *device)
 
 static const struct hvh_server_ops server_ops = {
 	.post_message = op_post_message,
+	.withdraw = op_withdraw,
 	.signal = op_signal,
 	.channel_start = op_channel_start,
 	.channel_stop = op_channel_stop,

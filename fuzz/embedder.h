@@ -89,6 +89,7 @@ struct embedder {
 	struct hvh_device *shutdown;
 	struct hvh_device *timesync;
 	struct echo_device echo;
+	unsigned withdrawals; /* the server's; the inbox stays, which is what the guest has been given */
 	unsigned removed; /* devices that the server was done with */
 	uint64_t now_ns;
 	unsigned accepted[HVP_MSG_END]; /* the guest's messages that were no violation */

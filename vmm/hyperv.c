@@ -134,6 +134,7 @@ static void on_work_at(void *ctx, uint64_t deadline_ns)
 
 static const struct hvh_server_ops server_ops = {
 	.post_message = vmm_mail_post,
+	.withdraw = vmm_mail_withdraw,
 	.signal = on_signal,
 	.channel_start = vmm_channel_start,
 	.channel_stop = vmm_channel_stop,

@@ -18,11 +18,12 @@ struct vmm_vm;
 void vmm_sint_raise(struct vmm_vcpu *vcpu, uint32_t sint);
 int vmm_sint_assign_irqfd(struct vmm_vcpu *vcpu, int fd, int resample_fd, unsigned flags);
 
-/* mail.c: messages to the guest. vmm_mail_post() is hvh_server_ops.post_message. */
+/* mail.c: messages to the guest. vmm_mail_post() is hvh_server_ops.post_message, vmm_mail_withdraw() its withdraw. */
 void vmm_mail_init(struct vmm_vm *vm);
 void vmm_mail_reset(struct vmm_vm *vm);
 void vmm_mail_unwatch(struct vmm_vcpu *vcpu);
 bool vmm_mail_post(void *ctx, uint32_t vp, uint32_t sint, const void *bytes, size_t len);
+void vmm_mail_withdraw(void *ctx);
 
 /*
  * mail.c: the hypercall POST_MESSAGE. On the processor's thread. Asks the control loop and waits; the

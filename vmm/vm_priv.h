@@ -57,8 +57,9 @@ struct vmm_serial;
 /* One message from the control loop to the guest, which only this processor's thread may deliver. */
 enum vmm_mail_state {
 	VMM_MAIL_EMPTY, /* the loop may fill it */
-	VMM_MAIL_FULL, /* with the processor's thread */
-	VMM_MAIL_BUSY, /* the guest's slot was taken: to be tried again after the guest's EOM */
+	VMM_MAIL_FULL, /* for the processor's thread; the loop may take it back */
+	VMM_MAIL_BUSY, /* the same, and the guest's slot was taken: to be tried again after the guest's EOM */
+	VMM_MAIL_DELIVERING, /* the processor's thread is at it */
 };
 
 struct vmm_mail {

@@ -107,6 +107,8 @@ static void leave(struct hvh_server *server, enum after_leaving after)
 static void forget_messages(struct hvh_server *server)
 {
 	server->waiting_count = 0;
+	if (server->ops->withdraw)
+		server->ops->withdraw(server->ctx);
 	if (server->injector)
 		hvh_inject_forget(server);
 }

@@ -230,6 +230,21 @@ TAP_TEST(a_second_contact_waits_for_slow_devices)
 	drop(&b);
 }
 
+TAP_TEST(each_contact_takes_back_what_has_not_arrived)
+{
+	struct bed b;
+
+	make(&b, HVP_VERSION_5_3);
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_EQ(b.e.withdrawals, 1);
+	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 1));
+	TAP_EQ(b.e.withdrawals, 2);
+	/* A farewell does not: its answer comes behind the others. */
+	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
+	TAP_EQ(b.e.withdrawals, 2);
+	drop(&b);
+}
+
 /* A FreeBSD guest takes any answer for the one that it waits for. */
 TAP_TEST(nothing_of_the_old_life_is_answered_into_the_new_one)
 {

@@ -66,6 +66,12 @@ struct hvh_server_ops {
 	/* Queue a message to the guest. False: no room now; call hvh_server_flush() when there is. */
 	bool (*post_message)(void *ctx, uint32_t vp, uint32_t sint, const void *bytes, size_t len);
 
+	/*
+	 * Forget the messages that post_message() took and the guest has not been given, as far as that is
+	 * possible: they were meant for who had the connection before. May be NULL if there are never any.
+	 */
+	void (*withdraw)(void *ctx);
+
 	/* Set event flag `flag` of `sint` on virtual processor `vp` and interrupt it. Any thread. */
 	void (*signal)(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag);
 

@@ -52,28 +52,42 @@ static void note(enum item item, bool good)
 		failed_on[item] |= 1u << cpu_this()->index;
 }
 
-/* Have the host answer to this processor. */
-static bool provoke(uint8_t sint)
+/* Have the host answer to a processor. */
+static bool provoke_for(const struct cpu *cpu, uint8_t sint)
 {
 	struct hvp_msg_initiate_contact contact = {
 		.h.type = HVP_MSG_INITIATE_CONTACT,
 		.version = VERSION_NONE,
-		.target_vp = cpu_this()->vp_index,
+		.target_vp = cpu->vp_index,
 		.u.v5.sint = sint,
 	};
 
 	return !hv_post(HVP_CONNECTION_MESSAGE_1, HVP_MESSAGE_VMBUS, &contact, sizeof(contact));
 }
 
+static bool provoke(uint8_t sint)
+{
+	return provoke_for(cpu_this(), sint);
+}
+
+static bool full_for(const struct cpu *cpu, unsigned sint)
+{
+	return *(volatile uint32_t *)&cpu->messages->slot[sint].type != HVP_MESSAGE_NONE;
+}
+
 static bool slot_full(unsigned sint)
 {
-	return *(volatile uint32_t *)&cpu_this()->messages->slot[sint].type != HVP_MESSAGE_NONE;
+	return full_for(cpu_this(), sint);
+}
+
+static bool pending_for(const struct cpu *cpu, unsigned sint)
+{
+	return *(volatile uint8_t *)&cpu->messages->slot[sint].flags & HVP_MESSAGE_FLAG_PENDING;
 }
 
 static bool pending(unsigned sint)
 {
-	return *(volatile uint8_t *)&cpu_this()->messages->slot[sint].flags &
-	       HVP_MESSAGE_FLAG_PENDING;
+	return pending_for(cpu_this(), sint);
 }
 
 /* The answer, taken out of the slot. */
@@ -267,6 +281,42 @@ static void check_events(void)
 	smp_run_all(hv_synic_off, NULL);
 }
 
+/* --- messages of an earlier connection ------------------------------------------------------------- */
+
+static void count_messages(void *arg)
+{
+	struct hvp_synic_message message;
+	unsigned *count = arg;
+
+	while (TIME_UNTIL(hv_synic_take(HVP_VMBUS_SINT, &message), NOTHING))
+		++*count;
+}
+
+/*
+ * An answer to one contact waits behind another in a slot of the second processor; then the first one
+ * connects. Guests that take any answer for theirs would be led astray by what came later.
+ */
+static void check_withdrawn(void)
+{
+	struct cpu *other = &cpus[1];
+	unsigned count = 0;
+
+	if (cpu_count < 2)
+		return;
+	smp_run_all(hv_synic_on, NULL);
+	/* Each is a contact itself: the first answer has to be there before the second is asked for. */
+	tap_ok(provoke_for(other, HVP_VMBUS_SINT) &&
+		       TIME_UNTIL(full_for(other, HVP_VMBUS_SINT), WAIT) &&
+		       provoke_for(other, HVP_VMBUS_SINT) &&
+		       TIME_UNTIL(pending_for(other, HVP_VMBUS_SINT), WAIT) &&
+		       bus_connect(HVP_VERSION_5_3),
+	       "a contact from one processor, with messages waiting on another");
+	smp_run(1, count_messages, &count);
+	tap_eq(count, 1, "a new contact takes back what waits for a busy slot");
+	tap_ok(bus_disconnect(), "UNLOAD is answered then");
+	smp_run_all(hv_synic_off, NULL);
+}
+
 void check_synic(void)
 {
 	for (unsigned i = 0; i < cpu_count; i++)
@@ -274,4 +324,5 @@ void check_synic(void)
 	for (unsigned i = 0; i < ITEM_COUNT; i++)
 		tap_eq(failed_on[i], 0, "SynIC: %s", item_texts[i]);
 	check_events();
+	check_withdrawn();
 }
