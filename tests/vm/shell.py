@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""The guest of tests/guests/login at its prompt: types commands and reads what they print. The Vm needs talk=True."""
+
+import re
+import time
+
+ANSWER_TIMEOUT = 60
+LOGIN = "login: "
+PROMPT = "root # "
+
+
+def ask(vm, command, pattern):
+    """Types it and waits for what it prints: (match, when it was typed, when it was seen)."""
+    before, typed = len(vm.text()), time.time()
+    vm.say(command)
+    found = vm.wait(f"answer to {command}", ANSWER_TIMEOUT, lambda: re.search(pattern, vm.text()[before:], re.M), pause=0.01)
+    return found, typed, time.time()
+
+
+def log_in(vm, timeout, since=0):
+    """Waits for the login that comes after `since` characters of the serial line."""
+    vm.wait("the guest asks for a login", timeout, lambda: LOGIN in vm.text()[since:])
+    vm.say("root")
+    vm.wait("a prompt", ANSWER_TIMEOUT, lambda: PROMPT in vm.text()[since:].partition(LOGIN)[2])
+    # What is typed is not printed from here on.
+    ask(vm, "stty -echo; echo quiet''ed", "quieted\r?\n")
+
+
+def nmis(vm):
+    """NMIs counted so far, by processor."""
+    return [int(n) for n in ask(vm, "grep NMI: /proc/interrupts", r"NMI:((?: +\d+)+) +Non")[0][1].split()]
+
+
+def one_clock_error(vm, offset):
+    found, typed, seen = ask(vm, "adjtimex", r"tv_sec: +(\d+)\r?\n *time\.tv_usec: +(\d+)\r?\n")
+    guest = int(found[1]) + int(found[2]) / 1e6 - offset
+    return guest - seen, guest - typed
+
+
+def clock_error(vm, offset=0, tries=5):
+    """
+    The least and the greatest by which the guest's clock can be ahead of this machine's plus the offset: it was read between
+    typing and seeing the answer. The narrowest of some tries.
+    """
+    return min((one_clock_error(vm, offset) for _ in range(tries)), key=lambda error: error[1] - error[0])
