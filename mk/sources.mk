@@ -94,6 +94,9 @@ VMM_SRCS += vmm/serial.c
 VMM_SRCS += vmm/services.c
 VMM_SRCS += vmm/status.c
 VMM_SRCS += vmm/terminal.c
+VMM_SRCS += vmm/trace.c
+VMM_SRCS += vmm/trace_json.c
+VMM_SRCS += vmm/trace_normalise.c
 VMM_SRCS += vmm/vcpu.c
 VMM_SRCS += vmm/vm.c
 VMM_SRCS += vmm/vm_commands.c
@@ -154,6 +157,7 @@ TESTS_UNIT += tests/unit/test_state.c
 TESTS_UNIT += tests/unit/test_subchannel.c
 TESTS_UNIT += tests/unit/test_synic.c
 TESTS_UNIT += tests/unit/test_timesync.c
+TESTS_UNIT += tests/unit/test_trace.c
 TESTS_UNIT += tests/unit/test_user.c
 
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
@@ -161,6 +165,7 @@ TESTS_UNIT += tests/unit/test_user.c
 TESTS_NATIVE += tests/unit/test_cmdline.c
 TESTS_NATIVE += tests/unit/test_console.c
 TESTS_NATIVE += tests/unit/test_control.c
+TESTS_NATIVE += tests/unit/test_trace.c
 TESTS_NATIVE += tests/unit/test_crash.c
 # <linux/kvm.h> has the structures of CPUID leaves and interrupt controllers on x86 only
 TESTS_NATIVE += tests/unit/test_enlighten.c
@@ -285,6 +290,9 @@ SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_subchannel.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_sim.c = $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c tests/port/conformance.c
 SRCS_tests/unit/test_timesync.c := $(HOST_TEST_SRCS)
+SRCS_tests/unit/test_trace.c := vmm/log.c vmm/loop.c vmm/trace.c vmm/trace_json.c vmm/trace_normalise.c
+LIBS_tests/unit/test_trace.c = $(JANSSON_LIBS)
+CFLAGS_tests/unit/test_trace.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_user.c = $(USER_SRCS) user/tests/port/conformance.c
 SRCS_bench/boot_run.c := bench/bench.c
 SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)

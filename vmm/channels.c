@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <hvh/hvh_channel.h>
 #include <hvh/hvh_server.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,6 +22,7 @@
 
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
+#include "vmm/trace.h"
 #include "vmm/vm_priv.h"
 
 /* One started channel, until the server has been told that it is stopped. (w) its owner loop */
@@ -28,7 +30,8 @@ struct vmm_channel {
 	struct vmm_vm *vm; /* (c) */
 	struct hvh_channel *channel; /* (c) */
 	struct vmm_loop *loop; /* (c) the owner */
-	uint32_t connection_id; /* (c) */
+	uint32_t id, connection_id; /* (c) */
+	const char *device; /* (c) its name */
 	int fd; /* (c) doorbell: where the guest's SIGNAL_EVENT arrives */
 	int result; /* of the start: (w), then (o) */
 	struct vmm_timer timer; /* (w) */
@@ -146,26 +149,27 @@ static void on_stop(void *ctx)
 /* --- what the server asks for ------------------------------------------------------------------------ */
 
 /* Channel k of device n: the channels of one device are spread, and so are those of many. */
-static struct vmm_loop *choose_owner(struct vmm_vm *vm, const struct hvh_channel *channel)
+static struct vmm_loop *choose_owner(struct vmm_vm *vm, const struct hvh_channel_info *info)
 {
-	struct hvh_channel_info info;
-
-	hvh_channel_info(channel, &info);
 	return vmm_io_loops_get(vm->hyperv.io,
-				vmm_service_index(vm, info.device) + info.subchannel_index);
+				vmm_service_index(vm, info->device) + info->subchannel_index);
 }
 
 int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id)
 {
 	struct vmm_vm *vm = ctx;
 	struct vmm_channel *ch = calloc(1, sizeof(*ch));
+	struct hvh_channel_info info;
 	int err;
 
 	if (!ch)
 		return -ENOMEM;
 	ch->vm = vm;
 	ch->channel = channel;
-	ch->loop = choose_owner(vm, channel);
+	hvh_channel_info(channel, &info);
+	ch->loop = choose_owner(vm, &info);
+	ch->id = info.id;
+	ch->device = info.device->name;
 	ch->connection_id = connection_id;
 	vmm_timer_init(&ch->timer, ch->loop, on_timer, ch);
 	vmm_call_init(&ch->start, ch->loop, on_start, ch);
@@ -214,4 +218,21 @@ void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline
 			 (unsigned)((deadline_ns != 0) - (ch->deadline_ns != 0)));
 	ch->deadline_ns = deadline_ns;
 	vmm_timer_set(&ch->timer, deadline_ns ? vmm_vm_clock_deadline(vm, deadline_ns) : 0);
+}
+
+void vmm_channel_trace(void *ctx, const struct hvh_trace_packet *packet)
+{
+	struct vmm_vm *vm = ctx;
+	const struct vmm_channel *ch = hvh_channel_context(packet->channel);
+	struct vmm_trace_record record = {
+		.direction = packet->direction,
+		.is_packet = true,
+		.channel_id = ch->id,
+		.type = packet->type,
+		.flags = packet->flags,
+		.transaction_id = packet->transaction_id,
+	};
+
+	snprintf(record.device, sizeof(record.device), "%s", ch->device);
+	vmm_trace_packet(vm->hyperv.trace, &record, packet->payload);
 }

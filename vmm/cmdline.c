@@ -199,6 +199,11 @@ static const char *set_serial(void *target, const char *value)
 	return NULL;
 }
 
+static const char *set_trace(void *target, const char *value)
+{
+	return set_path(&((struct vmm_config *)target)->trace_path, value);
+}
+
 static const char *const accel_names[] = {
 	[VMM_ACCEL_AUTO] = "auto",
 	[VMM_ACCEL_KVM] = "kvm",
@@ -323,6 +328,7 @@ static const struct option run_options[] = {
 	{ "--initrd", true, set_initrd },
 	{ "--append", true, set_append },
 	{ "--serial", true, set_serial },
+	{ "--trace", true, set_trace },
 	{ "--accel", true, set_accel },
 	{ "--vmbus-version", true, set_vmbus_version },
 	{ "--no-service", true, set_no_service },
@@ -523,6 +529,25 @@ static enum vmm_cmdline_result parse_switch(struct parser *p, struct vmm_query *
 	return right ? fail(p, "'%.64s': %s", query->service, right) : VMM_CMDLINE_OK;
 }
 
+static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *query)
+{
+	if (!p->operands[0])
+		return fail(p, "say what to do with a trace: normalise FILE");
+	if (strcmp(p->operands[0], "normalise") != 0)
+		return fail(p, "'%.64s': must be normalise", p->operands[0]);
+	query->trace_path = p->operands[1];
+	return query->trace_path ?
+		       VMM_CMDLINE_OK :
+		       fail(p, "name the file of the trace, or - for the standard input");
+}
+
+static unsigned operands_max(unsigned takes)
+{
+	return takes & VMM_TAKES_SWITCH ? 3 :
+	       takes & VMM_TAKES_TRACE	? 2 :
+					  (takes & VMM_TAKES_NAME) != 0;
+}
+
 enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
 					  struct vmm_query *query, char *error, size_t error_size)
 {
@@ -540,10 +565,11 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 	if (takes & VMM_TAKES_SHUTDOWN)
 		memcpy(&options[count], shutdown_options, sizeof(shutdown_options));
 	*query = (struct vmm_query){ 0 };
-	result = parse(&p, argc, argv,
-		       takes & VMM_TAKES_SWITCH ? OPERANDS_MAX : (takes & VMM_TAKES_NAME) != 0);
+	result = parse(&p, argc, argv, operands_max(takes));
 	if (result != VMM_CMDLINE_OK)
 		return result;
+	if (takes & VMM_TAKES_TRACE)
+		return parse_trace(&p, query);
 	query->name = p.operands[0];
 	if ((takes & VMM_TAKES_NAME) && !query->name)
 		return fail(&p, "name the VM; `hvhost list` shows those that run");
@@ -599,6 +625,8 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 		put(w, "--serial=file:%s", config->serial_path);
 	else
 		put(w, "--serial=%s", config->serial == VMM_SERIAL_STDIO ? "stdio" : "none");
+	if (config->trace_path)
+		put(w, "--trace=%s", config->trace_path);
 	put(w, "--accel=%s", accel_names[config->accel]);
 	for (size_t i = 0; i < COUNT_OF(versions); i++)
 		if (config->vmbus_version_max == versions[i].number)

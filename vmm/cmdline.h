@@ -29,6 +29,7 @@ struct vmm_query {
 	double offset_seconds;
 	const char *service; /* to be switched; NULL: none */
 	bool on; /* or off */
+	const char *trace_path; /* to be normalised */
 };
 
 /* Which of them a subcommand has. */
@@ -38,6 +39,7 @@ enum vmm_query_takes {
 	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --power-button --timeout */
 	VMM_TAKES_OFFSET = 1 << 3, /* --offset */
 	VMM_TAKES_SWITCH = 1 << 4, /* behind the name: nothing, or on or off and a service */
+	VMM_TAKES_TRACE = 1 << 5, /* "normalise" and a file, instead of a name */
 };
 
 /* `argv`: what follows the subcommand's name. Strings of `config` and `query` are borrowed from it. */

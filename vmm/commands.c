@@ -15,6 +15,7 @@
 #include "vmm/control.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/trace.h"
 
 #define NS_PER_S	   1000000000ull
 #define ANSWER_TIMEOUT_S   10
@@ -640,4 +641,22 @@ enum vmm_exit vmm_command_shutdown(const struct vmm_query *query)
 	vmm_client_close(s.client);
 	json_decref(s.answer);
 	return status;
+}
+
+/* --- trace ------------------------------------------------------------------------------------ */
+
+enum vmm_exit vmm_command_trace(const struct vmm_query *query)
+{
+	bool is_stdin = strcmp(query->trace_path, "-") == 0;
+	FILE *in = is_stdin ? stdin : fopen(query->trace_path, "re");
+	int err;
+
+	if (!in) {
+		vmm_log(HVH_LOG_ERROR, "%s: %s", query->trace_path, strerror(errno));
+		return VMM_EXIT_FAILED;
+	}
+	err = vmm_trace_normalise(in, is_stdin ? "the standard input" : query->trace_path, stdout);
+	if (!is_stdin)
+		fclose(in);
+	return err ? VMM_EXIT_FAILED : VMM_EXIT_DONE;
 }

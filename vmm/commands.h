@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The subcommands that ask a running VM. Each prints its result to stdout or one line to stderr.
+ * The subcommands that ask a running VM, and the one for traces. Each prints its result to stdout or one line to stderr.
  */
 #ifndef VMM_COMMANDS_H
 #define VMM_COMMANDS_H
@@ -15,6 +15,7 @@ enum vmm_exit vmm_command_nmi(const struct vmm_query *query);
 enum vmm_exit vmm_command_pause(const struct vmm_query *query);
 enum vmm_exit vmm_command_resume(const struct vmm_query *query);
 enum vmm_exit vmm_command_service(const struct vmm_query *query);
+enum vmm_exit vmm_command_trace(const struct vmm_query *query);
 enum vmm_exit vmm_command_shutdown(const struct vmm_query *query);
 
 #endif

@@ -71,6 +71,7 @@ struct vmm_config {
 	const char *append; /* or NULL */
 	enum vmm_serial_kind serial;
 	const char *serial_path; /* for VMM_SERIAL_FILE */
+	const char *trace_path; /* or NULL */
 	enum vmm_accel accel;
 	uint32_t vmbus_version_max;
 	unsigned services_off; /* VMM_SERVICE_* */

@@ -14,6 +14,7 @@
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
 #include "vmm/log.h"
+#include "vmm/trace.h"
 #include "vmm/vm_priv.h"
 
 /* A guest cannot keep more I/O threads busy than it has processors; beyond this, nothing shows a gain. */
@@ -125,6 +126,13 @@ static void on_work(void *ctx)
 	hvh_server_work(vm->hyperv.server);
 }
 
+static void on_trace_message(void *ctx, enum hvp_direction direction, const void *bytes, size_t len)
+{
+	struct vmm_vm *vm = ctx;
+
+	vmm_trace_message(vm->hyperv.trace, direction, bytes, len);
+}
+
 static void on_work_at(void *ctx, uint64_t deadline_ns)
 {
 	struct vmm_vm *vm = ctx;
@@ -149,6 +157,19 @@ static const struct hvh_server_ops server_ops = {
 
 /* --- life ----------------------------------------------------------------------------------------- */
 
+/* Negative errno after a line to the log. */
+static int start_trace(struct vmm_vm *vm)
+{
+	struct vmm_hyperv *hv = &vm->hyperv;
+
+	hv->ops = server_ops;
+	if (!vm->config->trace_path)
+		return 0;
+	hv->ops.trace_message = on_trace_message;
+	hv->ops.trace_packet = vmm_channel_trace;
+	return vmm_trace_create(vm->config->trace_path, &hv->trace);
+}
+
 /* The command line was checked already. */
 static int inject(struct vmm_vm *vm)
 {
@@ -169,13 +190,16 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 		.vps = vm->config->cpus,
 	};
 	unsigned loops = vm->config->cpus < IO_LOOPS_MAX ? vm->config->cpus : IO_LOOPS_MAX;
-	int err = vmm_io_loops_create(loops, &vm->hyperv.io);
+	int err = start_trace(vm);
 
+	if (err)
+		return err;
+	err = vmm_io_loops_create(loops, &vm->hyperv.io);
 	vmm_mail_init(vm);
 	vmm_call_init(&vm->hyperv.work, vm->loop, on_work, vm);
 	vmm_timer_init(&vm->hyperv.work_timer, vm->loop, on_work, vm);
 	if (!err)
-		err = hvh_server_create(vm->mem, &config, &server_ops, vm, &vm->hyperv.server);
+		err = hvh_server_create(vm->mem, &config, &vm->hyperv.ops, vm, &vm->hyperv.server);
 	if (!err)
 		err = inject(vm);
 	if (!err)
@@ -192,6 +216,8 @@ bool vmm_hyperv_destroy(struct vmm_vm *vm)
 	if (!vmm_io_loops_destroy(hv->io) || hv->channels_started)
 		return false;
 	hv->io = NULL;
+	/* Nobody adds to it any more. If its file hangs, only its own memory stays. */
+	(void)vmm_trace_destroy(hv->trace);
 	if (!hv->server)
 		return true;
 	vmm_call_cancel(&hv->work);

@@ -9,6 +9,7 @@
 #ifndef VMM_HYPERV_H
 #define VMM_HYPERV_H
 
+#include <hvh/hvh_server.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,17 +17,19 @@
 #include "vmm/loop.h"
 #include "vmm/services.h"
 
-struct hvh_server;
 struct vmm_io_loops;
+struct vmm_trace;
 struct vmm_vcpu;
 struct vmm_vm;
 
 /* All (o) unless it says otherwise. */
 struct vmm_hyperv {
 	struct hvh_server *server;
+	struct hvh_server_ops ops; /* (c) */
 	struct vmm_call work; /* (c) what the server puts off */
 	struct vmm_timer work_timer; /* the same, to a certain time */
 	struct vmm_io_loops *io; /* (c) owner loops */
+	struct vmm_trace *trace; /* (c) NULL: none is wanted */
 	struct vmm_ic services[VMM_SERVICES];
 	unsigned channels_started; /* that have an owner loop */
 	unsigned errands; /* under way */

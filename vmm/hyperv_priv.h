@@ -37,6 +37,10 @@ void vmm_channel_stop(void *ctx, struct hvh_channel *channel);
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel);
 void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
 
+/* channels.c: likewise, on the owner loop, and only with a trace. */
+struct hvh_trace_packet;
+void vmm_channel_trace(void *ctx, const struct hvh_trace_packet *packet);
+
 /* services.c: see hvh_server_ops. */
 void vmm_device_removed(void *ctx, struct hvh_device *device);
 

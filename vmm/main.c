@@ -50,6 +50,7 @@ static const struct command commands[] = {
 			"  --inject RULE[,RULE]...\n"
 			"                         faults on purpose: MESSAGE:FAULT[:N[+]], as open-result:late:2; the\n"
 			"                         faults are short long bad-id wrong-state duplicate late never\n"
+			"  --trace FILE           write what guest and host say to each other, a JSON object a line\n"
 			"  --timeout SECONDS      stop it after that time, with exit status 124\n"
 			"  --daemonize            return when it runs\n"
 			"\n"
@@ -135,6 +136,14 @@ static const struct command commands[] = {
 			"  --power-button       press the machine's power button instead of asking the service\n"
 			"  --timeout SECONDS    wait so long (120)\n"
 			"  --json               as an object for programs\n",
+	},
+	{
+		.name = "trace",
+		.query = vmm_command_trace,
+		.takes = VMM_TAKES_TRACE,
+		.arguments = "normalise FILE",
+		.summary = "print the trace of a run so that it can be compared with another's",
+		.help = "FILE: from `hvhost run --trace`; - is the standard input.\n",
 	},
 };
 

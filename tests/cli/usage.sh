@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync service nmi pause resume shutdown; do
+for command in run list status heartbeat timesync service nmi pause resume shutdown trace; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -48,6 +48,13 @@ done
 fails "nmi without a name" 2 'name the VM' "$hvhost" nmi
 fails "pause prints no JSON" 2 "unknown option '--json'" "$hvhost" pause a --json
 fails "heartbeat takes no offset" 2 "unknown option '--offset'" "$hvhost" heartbeat a --offset 1
+fails "trace: what" 2 'say what to do with a trace' "$hvhost" trace
+fails "trace: unknown verb" 2 "'show': must be normalise" "$hvhost" trace show a
+fails "trace: which" 2 'name the file of the trace' "$hvhost" trace normalise
+fails "trace of two" 2 "'b' is one argument too many" "$hvhost" trace normalise a b
+fails "trace that is not there" 1 '/nonexistent: No such file' "$hvhost" trace normalise /nonexistent
+fails "trace that is none" 1 'line 1 is not one of a trace' "$hvhost" trace normalise "$0"
+fails "run: a trace without a name" 2 "--trace '': must name a file" "$hvhost" run --trace=
 fails "service: neither on nor off" 2 "'heartbeat': must be on or off" "$hvhost" service a heartbeat off
 fails "service: which" 2 "name the service behind 'off'" "$hvhost" service a off
 fails "service: unknown one" 2 "'kvp': must be one of heartbeat shutdown timesync" "$hvhost" service a off kvp

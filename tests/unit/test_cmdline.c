@@ -274,7 +274,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		"--name a --kernel -k --initrd=-i --append=--x --memory 65M --mmio-gap 128M --cpus 64 --serial none --accel nested",
 		"--name a --kernel k --serial file:a=b:c --vmbus-version 2.4 --no-service shutdown --no-service timesync --timeout 1000000000",
 		"--name a --kernel k --append= --daemonize --memory 1024G --accel kvm --no-service heartbeat",
-		"--name a --kernel k --no-enlightenment stimer --no-enlightenment crash",
+		"--name a --kernel k --no-enlightenment stimer --no-enlightenment crash --trace=-t",
 		"--name a --kernel k --inject offer-channel:short,gpadl-created:never:3+",
 	};
 
@@ -294,6 +294,7 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 		TAP_CHECK(same_text(c.initrd, back.initrd) && same_text(c.append, back.append));
 		TAP_CHECK(same_text(c.serial_path, back.serial_path));
 		TAP_CHECK(same_text(c.inject, back.inject));
+		TAP_CHECK(same_text(c.trace_path, back.trace_path));
 		TAP_CHECK(c.cpus == back.cpus && c.memory_bytes == back.memory_bytes &&
 			  c.serial == back.serial);
 		TAP_CHECK(c.accel == back.accel && c.vmbus_version_max == back.vmbus_version_max);

@@ -106,7 +106,7 @@ static int create_output(const char *path)
 static int build_argv(struct vmm_nested *nested, const struct vmm_config *config)
 {
 	struct vmm_config inner = *config;
-	char kernel[64], initrd[64], serial[64], **argv;
+	char kernel[64], initrd[64], serial[64], trace[64], **argv;
 	int err, i;
 
 	inner.accel = VMM_ACCEL_KVM;
@@ -119,6 +119,11 @@ static int build_argv(struct vmm_nested *nested, const struct vmm_config *config
 		err = create_output(inner.serial_path);
 		if (!err)
 			err = share_path(nested, &inner.serial_path, true, serial, sizeof(serial));
+	}
+	if (!err && inner.trace_path) {
+		err = create_output(inner.trace_path);
+		if (!err)
+			err = share_path(nested, &inner.trace_path, true, trace, sizeof(trace));
 	}
 	if (err)
 		return err;
