@@ -160,3 +160,17 @@ void echo_device_init(struct echo_device *echo, uint8_t instance)
 	echo->device.instance_id.b[0] = instance;
 	echo->device.instance_id.b[15] = 1;
 }
+
+struct echo_behaviour echo_device_behaviour(const struct echo_device *echo)
+{
+	return (struct echo_behaviour){ echo->open_result, echo->slow, echo->subchannels,
+					echo->period_ns };
+}
+
+void echo_device_behave(struct echo_device *echo, const struct echo_behaviour *behaviour)
+{
+	echo->open_result = behaviour->open_result;
+	echo->slow = behaviour->slow;
+	echo->subchannels = behaviour->subchannels;
+	echo->period_ns = behaviour->period_ns;
+}

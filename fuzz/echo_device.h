@@ -32,6 +32,16 @@ struct echo_device {
 	struct echo_lane lanes[1 + ECHO_SUBCHANNELS]; /* the first channel, then sub-channels */
 };
 
+struct echo_behaviour {
+	int open_result;
+	bool slow;
+	unsigned subchannels;
+	uint64_t period_ns;
+};
+
+struct echo_behaviour echo_device_behaviour(const struct echo_device *echo);
+void echo_device_behave(struct echo_device *echo, const struct echo_behaviour *behaviour);
+
 void echo_device_init(struct echo_device *echo, uint8_t instance);
 
 /* The I/O of a slow close is done. */

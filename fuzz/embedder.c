@@ -13,6 +13,19 @@ _Noreturn void embedder_die(const char *file, int line, const char *what)
 	abort();
 }
 
+unsigned embedder_allocating;
+
+static void *grow(void *old, size_t size)
+{
+	void *grown;
+
+	embedder_allocating++;
+	grown = realloc(old, size);
+	embedder_allocating--;
+	EMBEDDER_REQUIRE(grown);
+	return grown;
+}
+
 /* --- trace ----------------------------------------------------------------------------------- */
 
 void embedder_trace(struct embedder *e, const char *format, ...)
@@ -30,8 +43,7 @@ void embedder_trace(struct embedder *e, const char *format, ...)
 	line[len++] = '\n';
 	if (e->trace_len + len + 1 > e->trace_capacity) {
 		e->trace_capacity = (e->trace_len + len + 1) * 2;
-		e->trace = realloc(e->trace, e->trace_capacity);
-		EMBEDDER_REQUIRE(e->trace);
+		e->trace = grow(e->trace, e->trace_capacity);
 	}
 	memcpy(e->trace + e->trace_len, line, len);
 	e->trace_len += len;
@@ -192,8 +204,7 @@ static bool op_post_message(void *ctx, uint32_t vp, uint32_t sint, const void *b
 		check_answer(e, whole);
 	if (e->inbox_count == e->inbox_capacity) {
 		e->inbox_capacity = e->inbox_capacity ? 2 * e->inbox_capacity : 16;
-		e->inbox = realloc(e->inbox, e->inbox_capacity * sizeof(*e->inbox));
-		EMBEDDER_REQUIRE(e->inbox);
+		e->inbox = grow(e->inbox, e->inbox_capacity * sizeof(*e->inbox));
 	}
 	message = &e->inbox[e->inbox_count++];
 	message->vp = vp;
@@ -617,7 +628,7 @@ struct echo_device *embedder_echo(struct embedder *e, enum embedder_slot slot)
 
 static struct hvh_device *device_create(struct embedder *e, enum embedder_slot slot)
 {
-	struct echo_device old = e->echo, *echo;
+	struct echo_device *echo;
 	struct hvh_device *device = NULL;
 
 	switch (slot) {
@@ -629,11 +640,6 @@ static struct hvh_device *device_create(struct embedder *e, enum embedder_slot s
 		break;
 	case EMBEDDER_ECHO:
 		echo_device_init(&e->echo, 1);
-		/* How the test wants it to behave is no state of the device. */
-		e->echo.slow = old.slow;
-		e->echo.open_result = old.open_result;
-		e->echo.period_ns = old.period_ns;
-		e->echo.subchannels = old.subchannels;
 		return &e->echo.device;
 	case EMBEDDER_TIMESYNC:
 		EMBEDDER_REQUIRE(hvh_timesync_create(clock_read, e, &device) == 0);
@@ -666,7 +672,9 @@ static int device_add(struct embedder *e, enum embedder_slot slot)
 	for (i = 0; i < e->leaving_count; i++)
 		if (e->leaving[i].device == &e->echo.device && slot == EMBEDDER_ECHO)
 			return -EBUSY;
+	embedder_allocating++;
 	device = device_create(e, slot);
+	embedder_allocating--;
 	err = hvh_server_add(e->server, device);
 	if (err)
 		device_destroy(device, slot);
@@ -707,10 +715,12 @@ static void server_make(struct embedder *e, unsigned there)
 
 	e->injecting = false;
 	e->work_ns = 0;
+	embedder_allocating++;
 	EMBEDDER_REQUIRE(hvh_server_create(e->mem, &e->config, &server_ops, e, &e->server) == 0);
 	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
 		if (there & 1u << slot)
 			EMBEDDER_REQUIRE(device_add(e, slot) == 0);
+	embedder_allocating--;
 }
 
 /* Stop everything as the contract of hvh_server_destroy() wants it. */
@@ -787,16 +797,37 @@ int embedder_save(struct embedder *e, uint8_t **state, size_t *len)
 	return 0;
 }
 
-int embedder_load(struct embedder *e, const uint8_t *state, size_t len)
+unsigned embedder_there(const struct embedder *e)
 {
-	struct hvh_state_reader r;
 	unsigned there = 0, slot;
-	int err;
 
 	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
 		there |= e->slots[slot] ? 1u << slot : 0;
+	return there;
+}
+
+int embedder_load(struct embedder *e, const uint8_t *state, size_t len)
+{
+	return embedder_load_with(e, embedder_there(e), state, len);
+}
+
+int embedder_load_with(struct embedder *e, unsigned there, const uint8_t *state, size_t len)
+{
+	struct hvh_state_reader r;
+	struct echo_behaviour behaviour[EMBEDDER_SLOTS];
+	unsigned slot;
+	int err;
+
+	/* How the test wants its devices to behave is no state of theirs. */
+	memset(behaviour, 0, sizeof(behaviour));
+	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
+		if (embedder_echo(e, slot))
+			behaviour[slot] = echo_device_behaviour(embedder_echo(e, slot));
 	server_drop(e);
 	server_make(e, there);
+	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
+		if (embedder_echo(e, slot))
+			echo_device_behave(embedder_echo(e, slot), &behaviour[slot]);
 	hvh_state_reader_init(&r, state, len);
 	e->posting = true;
 	err = hvh_server_load(e->server, &r);

@@ -34,6 +34,9 @@ enum embedder_slot {
 /* An address behind the RAM. */
 #define EMBEDDER_NO_RAM ((uint64_t)EMBEDDER_RAM + 0x100000)
 
+/* Above 0 while the embedder allocates for itself: a test that has allocations fail leaves those alone. */
+extern unsigned embedder_allocating;
+
 struct embedder_message {
 	uint32_t vp;
 	uint32_t sint;
@@ -190,8 +193,13 @@ int embedder_shutdown(struct embedder *e, uint32_t flags);
  */
 int embedder_save(struct embedder *e, uint8_t **state, size_t *len);
 
-/* A fresh server with fresh devices, from `state`; the old one goes away without a trace. */
+/*
+ * A fresh server with fresh devices, from `state`; the old one goes away without a trace. The second one
+ * with others: a bit for each slot, as embedder_there() tells.
+ */
 int embedder_load(struct embedder *e, const uint8_t *state, size_t len);
+int embedder_load_with(struct embedder *e, unsigned there, const uint8_t *state, size_t len);
+unsigned embedder_there(const struct embedder *e);
 
 /* A line in the trace. */
 void embedder_trace(struct embedder *e, const char *format, ...)

@@ -120,6 +120,7 @@ TESTS_LOOPBACK += tests/loopback/test_guest_threads.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
 TESTS_LOOPBACK += tests/loopback/test_threads.c
 TESTS_UNIT += tests/unit/test_acpi.c
+TESTS_UNIT += tests/unit/test_alloc.c
 TESTS_UNIT += tests/unit/test_boot.c
 TESTS_UNIT += tests/unit/test_channel.c
 TESTS_UNIT += tests/unit/test_cmdline.c
@@ -258,6 +259,8 @@ SRCS_tests/loopback/test_save_load.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_threads.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_acpi.c := vmm/acpi/tables.c
 BOOT_SRCS := vmm/boot/image.c vmm/boot/linux.c vmm/boot/pvh.c
+SRCS_tests/unit/test_alloc.c := $(HOST_TEST_SRCS)
+LIBS_tests/unit/test_alloc.c := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 SRCS_tests/unit/test_boot.c := $(BOOT_SRCS)
 SRCS_tests/unit/test_channel.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_cmdline.c := vmm/cmdline.c

@@ -11,6 +11,8 @@
 #define SECOND	 1000000000ull
 #define ECHO	 2u
 #define SHUTDOWN 1u
+#define HOT	 3u
+#define SUB	 3u /* HOT's id is free by then */
 
 struct bed {
 	struct embedder e;
@@ -174,6 +176,96 @@ static void leave_and_return(struct bed *b)
 	TAP_CHECK(guest_contact(g, HVP_VERSION_3_0, 0));
 }
 
+static bool expect(struct bed *b, uint32_t type)
+{
+	return guest_expect(&b->g, type, &(struct hvw_msg){ 0 });
+}
+
+static void echo_once(struct bed *b, unsigned channel, uint64_t id)
+{
+	uint8_t bytes[16];
+	uint64_t back;
+
+	memset(bytes, (int)id, sizeof(bytes));
+	TAP_EQ(guest_send(&b->g, channel, id, bytes, sizeof(bytes)), 0);
+	embedder_run(&b->e);
+	TAP_EQ(guest_recv(&b->g, channel, bytes, sizeof(bytes), &back), sizeof(bytes));
+	embedder_trace(&b->e, "echo %u on channel %u", (unsigned)back, channel + 1);
+}
+
+/* A device is added, used, removed while lists are incomplete, and added again. */
+static void device_comes_and_goes(struct bed *b)
+{
+	struct guest *g = &b->g;
+	uint64_t gpns[60];
+
+	for (unsigned i = 0; i < 60; i++)
+		gpns[i] = 5 + i;
+	TAP_EQ(embedder_add(&b->e, EMBEDDER_HOT), 0);
+	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL));
+	TAP_CHECK(guest_share_ring(g, HOT, 8, 4) && guest_open(g, HOT, 3));
+	echo_once(b, HOT, 1);
+	TAP_EQ(guest_post_gpadl(g, HOT + 1, 81, gpns, 60, 1, 0), HVP_STATUS_SUCCESS);
+	embedder_echo(&b->e, EMBEDDER_HOT)->slow = true;
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_HOT), 0);
+	TAP_EQ(embedder_add(&b->e, EMBEDDER_HOT), 0);
+	embedder_run(&b->e);
+	embedder_drain(&b->e);
+	TAP_CHECK(expect(b, HVP_MSG_GPADL_CREATED) && expect(b, HVP_MSG_RESCIND_OFFER));
+	TAP_EQ(guest_post_gpadl_rest(g, 81, gpns, 60, 1), HVP_STATUS_SUCCESS);
+	guest_post_close(g, HOT);
+	TAP_CHECK(guest_unshare_ring(g, HOT));
+	TAP_EQ(embedder_add(&b->e, EMBEDDER_HOT + 1), 0);
+	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL));
+	guest_post_channel(g, HVP_MSG_RELID_RELEASED, HOT + 1);
+	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL));
+	TAP_CHECK(guest_share_ring(g, HOT + 1, 8, 4) && guest_open(g, HOT + 1, 0));
+	echo_once(b, HOT + 1, 2);
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_HOT + 1), 0);
+	TAP_CHECK(expect(b, HVP_MSG_RESCIND_OFFER));
+	TAP_EQ(embedder_remove(&b->e, EMBEDDER_HOT), 0);
+	TAP_CHECK(expect(b, HVP_MSG_RESCIND_OFFER));
+	guest_post_channel(g, HVP_MSG_RELID_RELEASED, HOT + 2);
+}
+
+/* Two sub-channels, in each of their states; and again after the first channel was closed. */
+static void subchannels(struct bed *b)
+{
+	struct guest *g = &b->g;
+
+	b->e.echo.subchannels = 2;
+	TAP_CHECK(guest_share_ring(g, ECHO, 8, 4) && guest_open(g, ECHO, 3));
+	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL) && expect(b, HVP_MSG_OFFER_CHANNEL));
+	/* The lowest free ids. */
+	TAP_CHECK(guest_share_ring(g, SUB, 8, 4) && guest_open(g, SUB, 1));
+	TAP_CHECK(guest_share_ring(g, SUB + 1, 8, 4) && guest_open(g, SUB + 1, 2));
+	for (unsigned i = 0; i < 2; i++) {
+		echo_once(b, ECHO, 10 + i);
+		echo_once(b, SUB, 20 + i);
+		echo_once(b, SUB + 1, 30 + i);
+	}
+	guest_post_close(g, SUB + 1);
+	TAP_CHECK(guest_unshare_ring(g, SUB + 1));
+	b->e.echo.slow = true;
+	guest_post_close(g, ECHO);
+	for (unsigned i = 0; i < 2; i++) {
+		embedder_run(&b->e);
+		embedder_drain(&b->e);
+	}
+	b->e.echo.slow = false;
+	TAP_CHECK(expect(b, HVP_MSG_RESCIND_OFFER) && expect(b, HVP_MSG_RESCIND_OFFER));
+	TAP_CHECK(guest_open(g, ECHO, 0));
+	guest_post_channel(g, HVP_MSG_RELID_RELEASED, SUB + 2);
+	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL));
+	TAP_CHECK(guest_unshare_ring(g, SUB));
+	guest_post_channel(g, HVP_MSG_RELID_RELEASED, SUB + 1);
+	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL));
+	guest_post_close(g, ECHO);
+	TAP_CHECK(expect(b, HVP_MSG_RESCIND_OFFER) && expect(b, HVP_MSG_RESCIND_OFFER));
+	TAP_CHECK(guest_unshare_ring(g, ECHO));
+	b->e.echo.subchannels = 0;
+}
+
 static void scenario(struct bed *b)
 {
 	connect_and_share(b);
@@ -181,6 +273,8 @@ static void scenario(struct bed *b)
 	shutdowns(b);
 	echoes(b);
 	broken_ring(b);
+	device_comes_and_goes(b);
+	subchannels(b);
 	messages_wait(b);
 	leave_and_return(b);
 }
@@ -218,19 +312,25 @@ static bool settled(struct embedder *e)
 	static const char *const moving[] = { "opening", "closing" };
 	struct hvh_channel_info info;
 
-	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++) {
-		hvh_channel_info(hvh_server_channel(e->server, i), &info);
+	struct hvh_channel *channel;
+
+	for (unsigned i = 0; (channel = hvh_server_channel(e->server, i)); i++) {
+		hvh_channel_info(channel, &info);
 		for (unsigned m = 0; m < 2; m++)
 			if (!strncmp(info.state, moving[m], strlen(moving[m])))
 				return false;
 	}
-	return true;
+	for (unsigned slot = 0; slot < EMBEDDER_SLOTS; slot++)
+		if (e->slots[slot] && e->slots[slot]->subchannels_wanted)
+			return false;
+	return !e->leaving_count;
 }
 
 static void save_and_load(struct embedder *e)
 {
-	unsigned before[EMBEDDER_CHANNELS];
+	unsigned before[EMBEDDER_CHANNELS_MAX];
 	struct hvh_channel_info info;
+	struct hvh_channel *channel;
 	uint8_t *state;
 	size_t len;
 	int err = embedder_save(e, &state, &len);
@@ -245,10 +345,10 @@ static void save_and_load(struct embedder *e)
 	free(state);
 	embedder_run(e);
 	/* Whatever interrupt was under way is made up for. */
-	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++) {
-		hvh_channel_info(hvh_server_channel(e->server, i), &info);
+	for (unsigned i = 0; (channel = hvh_server_channel(e->server, i)); i++) {
+		hvh_channel_info(channel, &info);
 		TAP_CHECK(!info.open || info.target_vp == HVP_TARGET_VP_NONE ||
-			  e->signals[i] > before[i]);
+			  e->signals[info.id - 1] > before[info.id - 1]);
 	}
 	when.loaded++;
 }
@@ -334,6 +434,7 @@ TAP_TEST(nor_after_all_of_them)
 static struct {
 	uint8_t *bytes;
 	size_t len;
+	unsigned there; /* its devices */
 } states[STATES_MAX];
 static unsigned state_count;
 
@@ -350,6 +451,7 @@ static void keep_state(struct embedder *e)
 		return;
 	}
 	states[state_count].bytes = bytes;
+	states[state_count].there = embedder_there(e);
 	states[state_count++].len = len;
 }
 
@@ -371,13 +473,13 @@ static void forget_states(void)
 }
 
 /* Load and, if it is accepted, go on for a while. The caller's bytes may be anything. */
-static int try_state(struct bed *b, const uint8_t *bytes, size_t len)
+static int try_state(struct bed *b, unsigned there, const uint8_t *bytes, size_t len)
 {
 	uint8_t *exact = malloc(len ? len : 1);
 	int err;
 
 	memcpy(exact, bytes, len);
-	err = embedder_load(&b->e, exact, len);
+	err = embedder_load_with(&b->e, there, exact, len);
 	free(exact);
 	if (err)
 		return err;
@@ -398,9 +500,9 @@ TAP_TEST(every_state_is_accepted_and_none_that_is_cut_short)
 	collect_states();
 	make(&b);
 	for (unsigned i = 0; i < state_count; i++) {
-		TAP_EQ(try_state(&b, states[i].bytes, states[i].len), 0);
+		TAP_EQ(try_state(&b, states[i].there, states[i].bytes, states[i].len), 0);
 		for (size_t cut = i % 7; cut < states[i].len; cut += 7)
-			TAP_EQ(try_state(&b, states[i].bytes, cut), -EPROTO);
+			TAP_EQ(try_state(&b, states[i].there, states[i].bytes, cut), -EPROTO);
 	}
 	drop(&b);
 	forget_states();
@@ -423,7 +525,7 @@ TAP_TEST(states_newer_than_known_are_refused)
 				continue;
 			found++;
 			bytes[at + 4]++;
-			TAP_EQ(try_state(&b, bytes, len), -EPROTO);
+			TAP_EQ(try_state(&b, states[state_count - 1].there, bytes, len), -EPROTO);
 			bytes[at + 4]--;
 		}
 		TAP_CHECK(found);
@@ -451,7 +553,7 @@ TAP_TEST(damaged_states_are_refused_or_harmless)
 			bytes[(random >> 8) % len] = random & 0x40 ? (uint8_t)random :
 								     (uint8_t)(random % 4);
 		}
-		if (try_state(&b, bytes, len))
+		if (try_state(&b, states[from].there, bytes, len))
 			refused++;
 		else
 			accepted++;
@@ -619,6 +721,86 @@ TAP_TEST(a_ring_spoilt_while_saved_costs_the_channel_not_the_machine)
 	TAP_CHECK(guest_unshare_ring(&b.g, ECHO));
 	drop(&b);
 	free(state);
+}
+
+/* The place `offset` bytes into the content of section `n` (from 0) with this tag. */
+static uint8_t *field_of(uint8_t *state, size_t len, const char tag[5], unsigned n, size_t offset)
+{
+	for (size_t at = 0; at + 12 + offset + 4 <= len; at++)
+		if (!memcmp(state + at, tag, 4) && !n--)
+			return state + at + 12 + offset;
+	return NULL;
+}
+
+TAP_TEST(states_of_devices_that_nothing_leads_to_are_refused)
+{
+	/* Channels: 0 to 2 as ever, 3 and 4 sub-channels of 2, 5 revoked, 6 waits for its release. */
+	static const struct {
+		char tag[5];
+		unsigned n, offset;
+		uint32_t value;
+	} bad[] = {
+		{ "VBUS", 0, 16, 0 }, /* no offers were asked for */
+		{ "VBUS", 0, 24, 4 }, /* processor of a message that waits */
+		{ "VBUS", 0, 28, HVP_SINT_COUNT },
+		{ "VBUS", 0, 32, 3 }, /* its length */
+		{ "VBUS", 0, 32, HVP_MESSAGE_PAYLOAD_MAX + 1 },
+		{ "CHAN", 2, 4, 2 }, /* the first channel is not open, and there are sub-channels */
+		{ "CHAN", 3, 4, 0 }, /* a sub-channel that was not offered */
+		{ "CHAN", 3, 4, 1 }, /* or waits for nothing */
+		{ "CHAN", 3, 8, 0 }, /* a second first channel */
+		{ "CHAN", 3, 8, 2 }, /* two of one index */
+		{ "CHAN", 3, 0, 5 }, /* of one id */
+		{ "CHAN", 3, 12, 77 }, /* of an instance that is not there */
+		{ "CHAN", 5, 0, 7 },
+		{ "CHAN", 5, 4, 2 }, /* two of one instance */
+		{ "CHAN", 5, 4, 0 },
+		{ "CHAN", 5, 8, 1 }, /* nothing to wait for */
+		{ "CHAN", 5, 12, 77 },
+		{ "CHAN", 6, 4, 0 }, /* does not wait, and ought to */
+		{ "CHAN", 6, 4, 2 },
+		{ "CHAN", 6, 4, 12 },
+		{ "GPAD", 0, 12, 3 }, /* aborted, and its channel is not revoked */
+	};
+	struct bed b;
+	uint8_t *state;
+	size_t len;
+
+	make(&b);
+	b.e.echo.subchannels = 2;
+	TAP_REQUIRE(guest_up(&b.g));
+	TAP_CHECK(expect(&b, HVP_MSG_OFFER_CHANNEL) && expect(&b, HVP_MSG_OFFER_CHANNEL));
+	TAP_CHECK(guest_share_ring(&b.g, SUB, 8, 4) && guest_open(&b.g, SUB, 1));
+	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT), 0);
+	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
+	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT), 0);
+	embedder_run(&b.e);
+	while (embedder_take(&b.e, &(struct embedder_message){ 0 }))
+		;
+	b.e.room = 0;
+	guest_post_gpadl(&b.g, 1, 900, &(uint64_t){ 7 }, 1, 0, 0);
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t *at = field_of(state, len, bad[i].tag, bad[i].n, bad[i].offset), before[4];
+		int err;
+
+		TAP_REQUIRE(at);
+		memcpy(before, at, sizeof(before));
+		memcpy(at, &bad[i].value, sizeof(before));
+		TAP_CHECK(memcmp(at, before, sizeof(before)) != 0);
+		err = embedder_load(&b.e, state, len);
+		TAP_EQ(err, -EPROTO);
+		if (err != -EPROTO)
+			printf("# %s %u at %u: %u\n", bad[i].tag, bad[i].n, bad[i].offset,
+			       bad[i].value);
+		memcpy(at, before, sizeof(before));
+	}
+	/* Devices that are not those of the state. */
+	TAP_EQ(embedder_load_with(&b.e, 1u << EMBEDDER_HEARTBEAT, state, len), -EPROTO);
+	TAP_EQ(embedder_load_with(&b.e, 0x1f, state, len), -EPROTO);
+	TAP_EQ(embedder_load_with(&b.e, 0x17, state, len), 0);
+	free(state);
+	drop(&b);
 }
 
 TAP_MAIN()
