@@ -11,12 +11,15 @@
 #include <hvh/hvh_synic.h>
 
 #include "fuzz/guest_script.h"
+#include "host/vmbus/server_priv.h"
 #include "tap.h"
 
 #define SIMP	 (2 * (uint64_t)HVP_PAGE_SIZE)
 #define SIEFP	 (3 * (uint64_t)HVP_PAGE_SIZE)
-#define CHANNELS 2u
-#define JOBS_MAX 64u
+#define CHANNELS 2u /* first channels of two devices that stay */
+#define SUBS	 2u /* sub-channels of the first device */
+#define IDS	 16u /* channels are counted by their id minus 1 */
+#define JOBS_MAX 256u
 
 enum job {
 	JOB_START,
@@ -26,6 +29,9 @@ enum job {
 	JOB_STOPPED,
 	JOB_POST,
 	JOB_FLUSH,
+	JOB_WORK,
+	JOB_ADD,
+	JOB_REMOVE,
 	JOB_QUIT
 };
 
@@ -48,9 +54,14 @@ static struct {
 	struct hvh_server *server;
 	struct hvh_synic *synic;
 	struct echo_device echo[CHANNELS];
+	struct echo_device guest_device; /* comes and goes */
+	atomic_uint removed;
 	struct loop control, owner;
-	atomic_bool doorbell[CHANNELS];
-	_Atomic uint64_t deadline_ns[CHANNELS];
+	struct hvh_channel *
+		channels[IDS]; /* started ones; between control and owner loop by way of the jobs */
+	bool owned[IDS]; /* the owner loop's */
+	atomic_bool doorbell[IDS];
+	_Atomic uint64_t deadline_ns[IDS];
 	atomic_uint interrupts;
 	pthread_mutex_t processor; /* stands for "on the virtual processor's thread" */
 } m;
@@ -101,15 +112,19 @@ static void signal_guest(void *ctx, uint32_t vp, uint32_t sint, uint32_t flag)
 		atomic_fetch_add(&m.interrupts, 1);
 }
 
+/* An id never changes, so any thread may ask for it. */
 static unsigned index_of(const struct hvh_channel *channel)
 {
-	return hvh_server_channel(m.server, 0) == channel ? 0 : 1;
+	if (channel->id > IDS)
+		abort();
+	return channel->id - 1;
 }
 
 static int channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id)
 {
 	(void)ctx;
 	(void)connection_id;
+	m.channels[index_of(channel)] = channel;
 	give(&m.owner, JOB_START, index_of(channel), 0, NULL, 0);
 	return 0;
 }
@@ -123,6 +138,7 @@ static void channel_stop(void *ctx, struct hvh_channel *channel)
 static void channel_drained(void *ctx, struct hvh_channel *channel)
 {
 	(void)ctx;
+	m.owned[index_of(channel)] = false;
 	give(&m.control, JOB_STOPPED, index_of(channel), 0, NULL, 0);
 }
 
@@ -130,6 +146,22 @@ static void timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns)
 {
 	(void)ctx;
 	atomic_store(&m.deadline_ns[index_of(channel)], deadline_ns);
+}
+
+static void attention(void *ctx)
+{
+	(void)ctx;
+	give(&m.control, JOB_WORK, 0, 0, NULL, 0);
+}
+
+static void device_removed(void *ctx, struct hvh_device *device)
+{
+	(void)ctx;
+	if (device != &m.guest_device.device)
+		abort();
+	/* As a caller that frees it would. */
+	memset(&m.guest_device, 0xa5, sizeof(m.guest_device));
+	atomic_fetch_add(&m.removed, 1);
 }
 
 static void log_line(void *ctx, enum hvh_log_level level, const char *line)
@@ -146,6 +178,8 @@ static const struct hvh_server_ops ops = {
 	.channel_stop = channel_stop,
 	.channel_drained = channel_drained,
 	.timer = timer,
+	.attention = attention,
+	.device_removed = device_removed,
 	.now_ns = now_ns,
 	.log = log_line,
 };
@@ -154,10 +188,11 @@ static const struct hvh_server_ops ops = {
 
 static void do_control(unsigned i)
 {
-	struct hvh_channel *channel = hvh_server_channel(m.server, m.control.jobs[i].channel);
+	struct hvh_channel *channel = m.channels[m.control.jobs[i].channel];
 	int result = m.control.jobs[i].result;
 	struct hvh_channel_info info;
 	struct hvh_server_stats stats;
+	unsigned n;
 
 	switch (m.control.jobs[i].job) {
 	case JOB_STARTED:
@@ -171,23 +206,41 @@ static void do_control(unsigned i)
 		hvh_server_post(m.server, HVP_CONNECTION_MESSAGE_1, HVP_MESSAGE_VMBUS,
 				m.control.jobs[i].bytes, m.control.jobs[i].len);
 		break;
+	case JOB_WORK:
+		hvh_server_work(m.server);
+		break;
+	case JOB_ADD:
+		echo_device_init(&m.guest_device, 77);
+		m.guest_device.subchannels = 1;
+		if (hvh_server_add(m.server, &m.guest_device.device))
+			abort();
+		break;
+	case JOB_REMOVE:
+		if (hvh_server_remove(m.server, &m.guest_device.device))
+			abort();
+		break;
 	default:
 		hvh_server_flush(m.server);
 	}
 	hvh_server_stats(m.server, &stats);
-	hvh_channel_info(channel, &info);
+	for (n = 0; (channel = hvh_server_channel(m.server, n)); n++)
+		hvh_channel_info(channel, &info);
 }
 
 static void do_owner(enum job job, unsigned index)
 {
-	struct hvh_channel *channel = hvh_server_channel(m.server, index);
+	struct hvh_channel *channel = m.channels[index];
 
-	if (job == JOB_START)
-		give(&m.control, JOB_STARTED, index, hvh_channel_start(channel), NULL, 0);
-	else if (job == JOB_NOTIFY)
+	if (job == JOB_START) {
+		int err = hvh_channel_start(channel);
+
+		m.owned[index] = !err;
+		give(&m.control, JOB_STARTED, index, err, NULL, 0);
+	} else if (job == JOB_NOTIFY) {
 		hvh_channel_notify(channel);
-	else
+	} else {
 		hvh_channel_stop(channel);
+	}
 }
 
 static void *owner_loop(void *arg)
@@ -209,14 +262,15 @@ static void *owner_loop(void *arg)
 			return NULL;
 		if (job != JOB_FLUSH)
 			do_owner(job, channel);
-		for (i = 0; i < CHANNELS; i++) {
+		for (i = 0; i < IDS; i++) {
 			uint64_t deadline_ns = atomic_load(&m.deadline_ns[i]);
+			bool rung = atomic_exchange(&m.doorbell[i], false);
 
-			if (atomic_exchange(&m.doorbell[i], false))
-				hvh_channel_notify(hvh_server_channel(m.server, i));
-			if (deadline_ns && now_ns(NULL) >= deadline_ns) {
+			if (rung && m.owned[i])
+				hvh_channel_notify(m.channels[i]);
+			if (deadline_ns && now_ns(NULL) >= deadline_ns && m.owned[i]) {
 				atomic_store(&m.deadline_ns[i], 0);
-				hvh_channel_expire(hvh_server_channel(m.server, i), now_ns(NULL));
+				hvh_channel_expire(m.channels[i], now_ns(NULL));
 			}
 		}
 	}
@@ -353,6 +407,17 @@ static bool close_channel(struct guest *g, unsigned channel)
 	return wait_for(HVP_MSG_GPADL_TORNDOWN, &msg);
 }
 
+static pthread_t control_thread, owner_thread;
+
+/* When nothing is under way any more. */
+static void finish(void)
+{
+	give(&m.owner, JOB_QUIT, 0, 0, NULL, 0);
+	pthread_join(owner_thread, NULL);
+	give(&m.control, JOB_QUIT, 0, 0, NULL, 0);
+	pthread_join(control_thread, NULL);
+}
+
 static void make(void)
 {
 	const struct hvh_server_config config = { .version_max = HVP_VERSION_5_3, .vps = 1 };
@@ -374,6 +439,9 @@ static void make(void)
 		if (hvh_server_add(m.server, &m.echo[i].device))
 			abort();
 	}
+	if (pthread_create(&control_thread, NULL, control_loop, NULL) ||
+	    pthread_create(&owner_thread, NULL, owner_loop, NULL))
+		abort();
 }
 
 static void drop(void)
@@ -391,13 +459,10 @@ TAP_TEST(guest_control_loop_and_owner_loop_work_together)
 	struct embedder shell = { 0 };
 	struct guest g;
 	struct hvw_msg msg;
-	pthread_t control, owner;
 
 	make();
 	shell.mem = m.mem; /* all that the script needs of it here */
 	guest_init(&g, &shell);
-	TAP_REQUIRE(pthread_create(&control, NULL, control_loop, NULL) == 0);
-	TAP_REQUIRE(pthread_create(&owner, NULL, owner_loop, NULL) == 0);
 	for (unsigned round = 0; round < 20; round++) {
 		post(&contact, sizeof(contact));
 		TAP_CHECK(wait_for(HVP_MSG_VERSION_RESPONSE, &msg));
@@ -421,13 +486,90 @@ TAP_TEST(guest_control_loop_and_owner_loop_work_together)
 	}
 	post(&contact, sizeof(contact));
 	TAP_CHECK(wait_for(HVP_MSG_VERSION_RESPONSE, &msg));
-	give(&m.owner, JOB_QUIT, 0, 0, NULL, 0);
-	pthread_join(owner, NULL);
-	give(&m.control, JOB_QUIT, 0, 0, NULL, 0);
-	pthread_join(control, NULL);
+	finish();
 	/* The guest polls and clears no flag: one interrupt for each channel. */
 	TAP_EQ(atomic_load(&m.interrupts), CHANNELS);
 	TAP_EQ(m.echo[0].echoed + m.echo[1].echoed, 2 * 20 * 500);
+	guest_fini(&g);
+	drop();
+}
+
+/* Wait for an offer; the channel's index, or IDS. */
+static unsigned offered(void)
+{
+	struct hvw_msg msg;
+
+	return wait_for(HVP_MSG_OFFER_CHANNEL, &msg) ? msg.u.OFFER_CHANNEL.channel_id - 1 : IDS;
+}
+
+/* A device comes, is used on two channels, and goes while both are busy. */
+static void device_comes_and_goes(struct guest *g)
+{
+	unsigned removed = atomic_load(&m.removed), first, sub;
+	uint64_t end_ns = now_ns(NULL) + 60000000000u;
+	struct hvw_msg msg;
+
+	give(&m.control, JOB_ADD, 0, 0, NULL, 0);
+	first = offered();
+	TAP_REQUIRE(first < IDS && open_channel(g, first));
+	sub = offered();
+	TAP_REQUIRE(sub < IDS && open_channel(g, sub));
+	TAP_EQ(exchange(g, first, 100), 100);
+	TAP_EQ(exchange(g, sub, 100), 100);
+	atomic_store(&m.doorbell[first], true);
+	atomic_store(&m.doorbell[sub], true);
+	give(&m.control, JOB_REMOVE, 0, 0, NULL, 0);
+	atomic_store(&m.doorbell[sub], true);
+	TAP_CHECK(wait_for(HVP_MSG_RESCIND_OFFER, &msg));
+	TAP_EQ(msg.u.RESCIND_OFFER.channel_id, sub + 1);
+	TAP_CHECK(wait_for(HVP_MSG_RESCIND_OFFER, &msg));
+	TAP_EQ(msg.u.RESCIND_OFFER.channel_id, first + 1);
+	atomic_store(&m.doorbell[first], true);
+	post_channel(HVP_MSG_RELID_RELEASED, sub + 1);
+	post_channel(HVP_MSG_RELID_RELEASED, first + 1);
+	while (atomic_load(&m.removed) == removed && now_ns(NULL) < end_ns)
+		;
+}
+
+TAP_TEST(devices_and_sub_channels_come_and_go_between_the_loops)
+{
+	struct hvp_msg_initiate_contact contact = { .h.type = HVP_MSG_INITIATE_CONTACT,
+						    .version = HVP_VERSION_4_1 };
+	struct embedder shell = { 0 };
+	struct guest g;
+	struct hvw_msg msg;
+
+	make();
+	shell.mem = m.mem;
+	guest_init(&g, &shell);
+	m.echo[0].subchannels = SUBS;
+	post(&contact, sizeof(contact));
+	TAP_CHECK(wait_for(HVP_MSG_VERSION_RESPONSE, &msg));
+	post(&(struct hvp_msg_header){ .type = HVP_MSG_REQUEST_OFFERS },
+	     sizeof(struct hvp_msg_header));
+	TAP_CHECK(wait_for(HVP_MSG_ALL_OFFERS_DELIVERED, &msg));
+	for (unsigned round = 0; round < 10; round++) {
+		unsigned subs[SUBS];
+
+		TAP_REQUIRE(open_channel(&g, 0));
+		for (unsigned i = 0; i < SUBS; i++)
+			subs[i] = offered();
+		for (unsigned i = 0; i < SUBS; i++) {
+			TAP_REQUIRE(subs[i] < IDS && open_channel(&g, subs[i]));
+			TAP_EQ(exchange(&g, subs[i], 100), 100);
+		}
+		device_comes_and_goes(&g);
+		/* The sub-channels go with the first channel. */
+		post_channel(HVP_MSG_CLOSE_CHANNEL, 1);
+		for (unsigned i = 0; i < SUBS; i++) {
+			TAP_CHECK(wait_for(HVP_MSG_RESCIND_OFFER, &msg));
+			post_channel(HVP_MSG_RELID_RELEASED, msg.u.RESCIND_OFFER.channel_id);
+		}
+	}
+	post(&contact, sizeof(contact));
+	TAP_CHECK(wait_for(HVP_MSG_VERSION_RESPONSE, &msg));
+	finish();
+	TAP_EQ(atomic_load(&m.removed), 10);
 	guest_fini(&g);
 	drop();
 }
