@@ -22,7 +22,7 @@
  * The server answers the guest (OPEN_RESULT, GPADL_TORNDOWN, UNLOAD_RESPONSE, …) only after that, so
  * no answer goes out while anybody may still touch the guest's memory. channel_start, channel_stop and
  * channel_drained may call back into the server from within the call (an owner loop that is the control
- * loop); the other actions may not.
+ * loop), and so may device_removed; the other actions may not.
  *
  * Trace hooks are called on the loop that sees the message or packet, and call nothing of the server.
  */
@@ -116,7 +116,8 @@ struct hvh_server_ops {
 
 	/*
 	 * Both may be NULL: no trace. A control message as the guest posted it, also one that is refused, but
-	 * not one that the guest is told to post again; or one to the guest when it is queued. Control loop.
+	 * not one that the guest is told to post again; or one to the guest when it is queued, which may be
+	 * shorter than its header (hvh_inject.h). Control loop.
 	 */
 	void (*trace_message)(void *ctx, enum hvp_direction direction, const void *bytes,
 			      size_t len);
