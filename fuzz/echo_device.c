@@ -98,7 +98,8 @@ static void echo_expire(struct hvh_device *device, uint64_t now_ns)
 	struct echo_device *echo = echo_of(device);
 
 	echo->expired++;
-	hvh_device_arm(device, now_ns + echo->period_ns);
+	if (echo->period_ns)
+		hvh_device_arm(device, now_ns + echo->period_ns);
 }
 
 static void echo_save(const struct hvh_device *device, struct hvh_state_writer *w)
