@@ -803,4 +803,30 @@ TAP_TEST(states_of_devices_that_nothing_leads_to_are_refused)
 	drop(&b);
 }
 
+/* The devices' own sections would all be found. */
+TAP_TEST(a_state_that_leaves_a_channel_out_is_refused)
+{
+	struct bed b;
+	uint8_t *state, *channel;
+	uint32_t bytes, left;
+	size_t len;
+
+	make(&b);
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	TAP_EQ(embedder_load(&b.e, state, len), 0);
+	channel = field_of(state, len, "CHAN", 2, 0);
+	TAP_REQUIRE(channel);
+	memcpy(&bytes, channel - 4, sizeof(bytes));
+	memmove(channel - 12, channel + bytes, len - (size_t)(channel + bytes - state));
+	len -= 12 + bytes;
+	memcpy(&left, state + 8, sizeof(left));
+	left -= 12 + bytes;
+	memcpy(state + 8, &left, sizeof(left));
+	left = 2;
+	memcpy(field_of(state, len, "VBUS", 0, 24), &left, sizeof(left));
+	TAP_EQ(embedder_load(&b.e, state, len), -EPROTO);
+	free(state);
+	drop(&b);
+}
+
 TAP_MAIN()
