@@ -375,8 +375,8 @@ void hostile_specimens(void)
 	send(&m.u, 24);
 	send_ref(HVP_MSG_GPADL_TEARDOWN, 1, 0x704);
 	send_ref(HVP_MSG_MODIFY_CHANNEL, 1, 0);
-	m = (struct hvw_msg){ .u.TL_CONNECT_REQUEST.h.type = HVP_MSG_TL_CONNECT_REQUEST };
-	send(&m.u, sizeof(m.u.TL_CONNECT_REQUEST));
+	m = (struct hvw_msg){ .u.MODIFY_CONNECTION.h.type = HVP_MSG_MODIFY_CONNECTION }; /* of 6.0 */
+	send(&m.u, sizeof(m.u.MODIFY_CONNECTION));
 	m.u.OPEN_CHANNEL = (struct hvp_msg_open_channel){
 		.h.type = HVP_MSG_OPEN_CHANNEL,
 		.channel_id = 1,
