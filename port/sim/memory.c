@@ -157,8 +157,10 @@ static bool take_pages(struct view *view)
 	}
 	if (at >= view->pages)
 		return true;
-	for (i = 0; i < at; i++)
+	for (i = 0; i < at; i++) {
 		memory.state[view->index[i]] = PAGE_FREE;
+		memset(page_at(view->index[i]), PATTERN, HVP_PAGE_SIZE);
+	}
 	return false;
 }
 
