@@ -14,13 +14,13 @@ struct shutdown {
 static uint32_t ask(struct hvg_ic *ic, uint8_t *body, size_t size)
 {
 	struct shutdown *shutdown = (struct shutdown *)ic;
-	struct hvp_ic_shutdown request;
-	const size_t needed = sizeof(request) - sizeof(request.text);
+	uint32_t flags;
 
-	if (size < needed)
+	/* Without the text, for which there is nobody to show it to. */
+	if (size < offsetof(struct hvp_ic_shutdown, text))
 		return HVP_IC_FAIL;
-	hvw_memcpy(&request, body, needed);
-	switch (request.flags & ~HVP_SHUTDOWN_FORCE) {
+	hvw_memcpy(&flags, body + offsetof(struct hvp_ic_shutdown, flags), sizeof(flags));
+	switch (flags & ~HVP_SHUTDOWN_FORCE) {
 	case 0:
 		shutdown->action = HVOS_POWER_OFF;
 		break;
@@ -35,7 +35,7 @@ static uint32_t ask(struct hvg_ic *ic, uint8_t *body, size_t size)
 	}
 	if (!hvos_power_supported(shutdown->action))
 		return HVP_IC_FAIL;
-	shutdown->force = request.flags & HVP_SHUTDOWN_FORCE;
+	shutdown->force = flags & HVP_SHUTDOWN_FORCE;
 	shutdown->pending = true;
 	return HVP_IC_SUCCESS;
 }

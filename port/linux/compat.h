@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What differs between kernels, all of it. COMPAT_* come from the build: each is 1 when a small file in
+ * probes/ compiles against that kernel. Versions are not asked, because distributions take
+ * interfaces from newer kernels into older ones.
+ */
+#ifndef PORT_LINUX_COMPAT_H
+#define PORT_LINUX_COMPAT_H
+
+#include <asm/mshyperv.h>
+#include <clocksource/hyperv_timer.h>
+#include <linux/acpi.h>
+#include <linux/hyperv.h>
+
+/* hv_driver.remove returns nothing in newer kernels. */
+#if COMPAT_REMOVE_VOID
+#define COMPAT_REMOVE_TYPE	void
+#define COMPAT_REMOVE_RETURN(x) return
+#else
+#define COMPAT_REMOVE_TYPE	int
+#define COMPAT_REMOVE_RETURN(x) return (x)
+#endif
+
+/* The reference time in 100 ns: a function to call, or the clock source. */
+static inline u64 compat_reference_time(void)
+{
+#if COMPAT_READ_REFERENCE
+	return hv_read_reference_counter();
+#else
+	return hyperv_cs->read(hyperv_cs);
+#endif
+}
+
+static inline bool compat_hibernation_supported(void)
+{
+#if COMPAT_HIBERNATION
+	return hv_is_hibernation_supported();
+#else
+	return false;
+#endif
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Types of the Linux port; see hvg/hvos.h. Hypercalls and the SynIC are the kernel's business: the
+ * drivers here run on its own VMBus, so no processor's interface to the hypervisor is included.
+ */
+#ifndef PORT_LINUX_HVOS_PORT_H
+#define PORT_LINUX_HVOS_PORT_H
+
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+struct hvos_lock {
+	spinlock_t spin;
+	unsigned long flags; /* the holder's */
+};
+
+struct hvos_mutex {
+	struct mutex mutex;
+};
+
+struct hvos_event {
+	wait_queue_head_t waiters;
+	bool set;
+};
+
+struct hvos_work {
+	struct work_struct work;
+	void (*fn)(void *ctx);
+	void *ctx;
+	bool finished; /* queueing does nothing */
+};
+
+struct hvos_timer {
+	struct timer_list timer;
+	void (*fn)(void *ctx);
+	void *ctx;
+};
+
+#endif
