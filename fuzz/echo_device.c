@@ -160,6 +160,7 @@ void echo_device_init(struct echo_device *echo, uint8_t instance)
 	echo->device.class_id.b[0] = 0xec;
 	echo->device.instance_id.b[0] = instance;
 	echo->device.instance_id.b[15] = 1;
+	echo->device.subchannels_max = ECHO_SUBCHANNELS;
 }
 
 struct echo_behaviour echo_device_behaviour(const struct echo_device *echo)

@@ -231,7 +231,8 @@ void hvh_device_offer_subchannels(struct hvh_device *device)
 
 void hvh_device_request_subchannels(struct hvh_device *device, unsigned count)
 {
-	atomic_store(&device->subchannels_wanted, count);
+	atomic_store(&device->subchannels_wanted,
+		     count < device->subchannels_max ? count : device->subchannels_max);
 	device->server->ops->attention(device->server->ctx);
 }
 

@@ -210,7 +210,8 @@ static struct hvh_channel *object_for(struct hvh_server *server, const struct sa
 		return first_channel(server, &saved->instance_id, loaded, server->channel_count);
 	if (saved->state != CHANNEL_REVOKED) {
 		first = first_channel(server, &saved->instance_id, 0, loaded);
-		if (!first || !first->restored || hvh_device_channel(first->device, saved->index))
+		if (!first || !first->restored || saved->index > first->device->subchannels_max ||
+		    hvh_device_channel(first->device, saved->index))
 			return NULL;
 		device = first->device;
 	}

@@ -750,6 +750,7 @@ TAP_TEST(states_of_devices_that_nothing_leads_to_are_refused)
 		{ "CHAN", 3, 4, 1 }, /* or waits for nothing */
 		{ "CHAN", 3, 8, 0 }, /* a second first channel */
 		{ "CHAN", 3, 8, 2 }, /* two of one index */
+		{ "CHAN", 3, 8, ECHO_SUBCHANNELS + 1 }, /* more than the device can serve */
 		{ "CHAN", 3, 0, 5 }, /* of one id */
 		{ "CHAN", 3, 12, 77 }, /* of an instance that is not there */
 		{ "CHAN", 5, 0, 7 },

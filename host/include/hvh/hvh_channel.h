@@ -51,6 +51,7 @@ struct hvh_device {
 	struct hvp_guid class_id; /* (c) */
 	struct hvp_guid instance_id; /* (c) */
 	uint16_t offer_flags; /* (c) */
+	uint16_t subchannels_max; /* (c) the largest hvh_channel_index() it can serve */
 	uint8_t user_data[HVP_USER_DATA_MAX]; /* (c) */
 
 	/* Private to the server, set by hvh_server_add(). Key as for struct hvh_channel. */
@@ -91,7 +92,8 @@ void hvh_channel_stopped(struct hvh_channel *channel);
 unsigned hvh_channel_index(const struct hvh_channel *channel);
 
 /*
- * Have sub-channels 1 to `count` offered to the guest; those that are there already stay as they are.
+ * Have sub-channels 1 to `count` (at most subchannels_max) offered to the guest; those that are there already stay as they
+ * are.
  * On the owner loop of the first channel, while it is open; when that closes they are rescinded.
  */
 void hvh_device_request_subchannels(struct hvh_device *device, unsigned count);
