@@ -16,6 +16,19 @@ static void count(uint64_t *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
+/* hvg_ic_status() reads the versions from other threads; one that does so while they change may see some of each. */
+static void version_set(struct hvp_ic_version *to, struct hvp_ic_version from)
+{
+	__atomic_store_n(&to->major, from.major, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->minor, from.minor, __ATOMIC_RELAXED);
+}
+
+static struct hvp_ic_version version_get(const struct hvp_ic_version *from)
+{
+	return (struct hvp_ic_version){ __atomic_load_n(&from->major, __ATOMIC_RELAXED),
+					__atomic_load_n(&from->minor, __ATOMIC_RELAXED) };
+}
+
 /* --- one packet ---------------------------------------------------------------------------------------- */
 
 /* False: no room; the host signals when there is. */
@@ -36,19 +49,21 @@ static void negotiate(struct hvg_ic *ic, const struct hvw_ic *request)
 {
 	const struct hvg_ic_service *service = ic->service;
 	const struct hvp_ic_header header = request->h;
+	struct hvp_ic_version framework = { 0 }, message = { 0 };
 	int err = hvw_ic_choose(request, service->framework, service->frameworks, service->message,
-				service->messages, &ic->framework, &ic->message);
+				service->messages, &framework, &message);
 
+	version_set(&ic->framework, framework);
+	version_set(&ic->message, message);
 	/* The host may begin anew at any time; what was agreed before is void. */
 	__atomic_store_n(&ic->ready, !err, __ATOMIC_RELEASE);
 	if (err)
 		hvg_log(HVOS_WARNING, "%s: no version in common with the host", service->name);
 	else
 		hvg_log(HVOS_INFO, "%s: version %u.%u, framework %u.%u", service->name,
-			ic->message.major, ic->message.minor, ic->framework.major,
-			ic->framework.minor);
-	ic->waiting = (uint32_t)hvw_ic_build_choice(
-		ic->buffer, &header, err ? NULL : &ic->framework, err ? NULL : &ic->message);
+			message.major, message.minor, framework.major, framework.minor);
+	ic->waiting = (uint32_t)hvw_ic_build_choice(ic->buffer, &header, err ? NULL : &framework,
+						    err ? NULL : &message);
 }
 
 static void answer(struct hvg_ic *ic, const struct hvw_ic *request)
@@ -194,8 +209,8 @@ void hvg_ic_status(const struct hvg_device *device, struct hvg_ic_status *status
 	const struct hvg_ic *ic = hvg_device_data(device);
 
 	status->ready = __atomic_load_n(&ic->ready, __ATOMIC_ACQUIRE);
-	status->framework = ic->framework;
-	status->message = ic->message;
+	status->framework = version_get(&ic->framework);
+	status->message = version_get(&ic->message);
 	status->requests = __atomic_load_n(&ic->requests, __ATOMIC_RELAXED);
 	status->violations = __atomic_load_n(&ic->violations, __ATOMIC_RELAXED);
 }
