@@ -293,12 +293,70 @@ struct hvp_msg_modify_connection_response {
 } HVP_WIRE(1);
 HVP_SIZE(struct hvp_msg_modify_connection_response, 9);
 
-/* Device classes. Each integration service has one fixed instance. */
-#define HVP_CLASS_HEARTBEAT    HVP_GUID(0x57164f39u, 0x9115u, 0x4e78u, 0xab55u, 0x382f3bd5422dull)
-#define HVP_INSTANCE_HEARTBEAT HVP_GUID(0xfd149e91u, 0x82e0u, 0x4a7du, 0xafa6u, 0x2a4166cbd7c0ull)
-#define HVP_CLASS_SHUTDOWN     HVP_GUID(0x0e0b6031u, 0x5213u, 0x4934u, 0x818bu, 0x38d90ced39dbull)
-#define HVP_INSTANCE_SHUTDOWN  HVP_GUID(0xb6650ff7u, 0x33bcu, 0x4840u, 0x8048u, 0xe0676786f393ull)
-#define HVP_CLASS_TIMESYNC     HVP_GUID(0x9527e630u, 0xd0aeu, 0x497bu, 0xadceu, 0xe80ab0175cafull)
-#define HVP_INSTANCE_TIMESYNC  HVP_GUID(0x2dd1ce17u, 0x079eu, 0x403cu, 0xb352u, 0xa1921ee207eeull)
+/* clang-format off */
+/* Device classes, and the instances of those that have one fixed instance. */
+#define HVP_CLASS_HEARTBEAT         HVP_GUID(0x57164f39u, 0x9115u, 0x4e78u, 0xab55u, 0x382f3bd5422dull)
+#define HVP_INSTANCE_HEARTBEAT      HVP_GUID(0xfd149e91u, 0x82e0u, 0x4a7du, 0xafa6u, 0x2a4166cbd7c0ull)
+#define HVP_CLASS_SHUTDOWN          HVP_GUID(0x0e0b6031u, 0x5213u, 0x4934u, 0x818bu, 0x38d90ced39dbull)
+#define HVP_INSTANCE_SHUTDOWN       HVP_GUID(0xb6650ff7u, 0x33bcu, 0x4840u, 0x8048u, 0xe0676786f393ull)
+#define HVP_CLASS_TIMESYNC          HVP_GUID(0x9527e630u, 0xd0aeu, 0x497bu, 0xadceu, 0xe80ab0175cafull)
+#define HVP_INSTANCE_TIMESYNC       HVP_GUID(0x2dd1ce17u, 0x079eu, 0x403cu, 0xb352u, 0xa1921ee207eeull)
+#define HVP_CLASS_KVP               HVP_GUID(0xa9a0f4e7u, 0x5a45u, 0x4d96u, 0xb827u, 0x8a841e8c03e6ull)
+#define HVP_INSTANCE_KVP            HVP_GUID(0x242ff919u, 0x07dbu, 0x4180u, 0x9c2eu, 0xb86cb68c8c55ull)
+#define HVP_CLASS_VSS               HVP_GUID(0x35fa2e29u, 0xea23u, 0x4236u, 0x96aeu, 0x3a6ebacba440ull)
+#define HVP_INSTANCE_VSS            HVP_GUID(0x2450ee40u, 0x33bfu, 0x4fbdu, 0x892eu, 0x9fb06e9214cfull)
+#define HVP_CLASS_FCOPY             HVP_GUID(0x34d14be3u, 0xdee4u, 0x41c8u, 0x9ae7u, 0x6b174977c192ull)
+#define HVP_INSTANCE_FCOPY          HVP_GUID(0xeb765408u, 0x105fu, 0x49b6u, 0xb4aau, 0xc123b64d17d4ull)
+#define HVP_CLASS_DYNAMIC_MEMORY    HVP_GUID(0x525074dcu, 0x8985u, 0x46e2u, 0x8057u, 0xa307dc18a502ull)
+#define HVP_INSTANCE_DYNAMIC_MEMORY HVP_GUID(0x1eccfd72u, 0x4b41u, 0x45efu, 0xb73au, 0x4a6e44c12924ull)
+#define HVP_CLASS_VIDEO             HVP_GUID(0xda0a7802u, 0xe377u, 0x4aacu, 0x8e77u, 0x0558eb1073f8ull)
+#define HVP_INSTANCE_VIDEO          HVP_GUID(0x5620e0c7u, 0x8062u, 0x4dceu, 0xaeb7u, 0x520c7ef76171ull)
+#define HVP_CLASS_KEYBOARD          HVP_GUID(0xf912ad6du, 0x2b17u, 0x48eau, 0xbd65u, 0xf927a61c7684ull)
+#define HVP_INSTANCE_KEYBOARD       HVP_GUID(0xd34b2567u, 0xb9b6u, 0x42b9u, 0x8778u, 0x0a4ec0b955bfull)
+#define HVP_CLASS_MOUSE             HVP_GUID(0xcfa8b69eu, 0x5b4au, 0x4cc0u, 0xb98bu, 0x8ba1a1f3f95aull)
+#define HVP_INSTANCE_MOUSE          HVP_GUID(0x58f75a6du, 0xd949u, 0x4320u, 0x99e1u, 0xa2a2576d581cull)
+#define HVP_CLASS_NETWORK           HVP_GUID(0xf8615163u, 0xdf3eu, 0x46c5u, 0x913fu, 0xf2d2f965ed0eull)
+#define HVP_CLASS_SCSI              HVP_GUID(0xba6163d9u, 0x04a1u, 0x4d29u, 0xb605u, 0x72e2ffb1dc7full)
+#define HVP_CLASS_IDE               HVP_GUID(0x32412632u, 0x86cbu, 0x44a2u, 0x9b5cu, 0x50d1417354f5ull)
+#define HVP_CLASS_FIBRE_CHANNEL     HVP_GUID(0x2f9bcc4au, 0x0069u, 0x4af3u, 0xb76bu, 0x6fd0be528cdaull)
+#define HVP_CLASS_RDMA              HVP_GUID(0x8c2eaf3du, 0x32a7u, 0x4b09u, 0xab99u, 0xbd1f1c86b501ull)
+#define HVP_CLASS_PCI               HVP_GUID(0x44c4f61du, 0x4444u, 0x4400u, 0x9d52u, 0x802e27ede19full)
+#define HVP_CLASS_ACTIVATION_1      HVP_GUID(0xf8e65716u, 0x3cb3u, 0x4a06u, 0x9a60u, 0x1889c5cccab5ull)
+#define HVP_CLASS_ACTIVATION_2      HVP_GUID(0x3375baf4u, 0x9e15u, 0x4b30u, 0xb765u, 0x67acb10d607bull)
+#define HVP_CLASS_REMOTE_DESKTOP    HVP_GUID(0x276aacf4u, 0xac15u, 0x426cu, 0x98ddu, 0x7521ad3f01feull)
+#define HVP_CLASS_FILE_SYSTEM       HVP_GUID(0xc376c1c3u, 0xd276u, 0x48d2u, 0x90a9u, 0xc04748072c60ull)
+#define HVP_CLASS_UART              HVP_GUID(0x8b60ccf6u, 0x709fu, 0x4c11u, 0x90b5u, 0x229c959a9e6aull)
+#define HVP_CLASS_EMULATION         HVP_GUID(0x8dedd1aau, 0x9056u, 0x49e4u, 0xbfd6u, 0x1bf90dc38ef0ull)
+#define HVP_CLASS_CRASH_DUMP        HVP_GUID(0x427b03e7u, 0x4cebu, 0x4286u, 0xb5fcu, 0x486f4a1dd439ull)
+
+/*
+ * All of them: name, and the words for users. Those up to REMOTE_DESKTOP are the words of Linux' lsvmbus, brackets
+ * included, for which people and programs search; it calls the rest unknown.
+ */
+#define HVP_CLASS_LIST(X) \
+	X(HEARTBEAT, "[Heartbeat]") \
+	X(SHUTDOWN, "[Operating system shutdown]") \
+	X(TIMESYNC, "[Time Synchronization]") \
+	X(KVP, "[Data Exchange]") \
+	X(VSS, "[Backup (volume checkpoint)]") \
+	X(FCOPY, "[Guest services]") \
+	X(DYNAMIC_MEMORY, "[Dynamic Memory]") \
+	X(VIDEO, "Synthetic framebuffer adapter") \
+	X(KEYBOARD, "Synthetic keyboard") \
+	X(MOUSE, "Synthetic mouse") \
+	X(NETWORK, "Synthetic network adapter") \
+	X(SCSI, "Synthetic SCSI Controller") \
+	X(IDE, "Synthetic IDE Controller") \
+	X(FIBRE_CHANNEL, "Synthetic fiber channel adapter") \
+	X(RDMA, "Synthetic RDMA adapter") \
+	X(PCI, "PCI Express pass-through") \
+	X(ACTIVATION_1, "[Reserved system device]") \
+	X(ACTIVATION_2, "[Reserved system device]") \
+	X(REMOTE_DESKTOP, "[Reserved system device]") \
+	X(FILE_SYSTEM, "[Virtual file system]") \
+	X(UART, "[Serial port]") \
+	X(EMULATION, "[Device emulation]") \
+	X(CRASH_DUMP, "[Crash dump]")
+/* clang-format on */
 
 #endif

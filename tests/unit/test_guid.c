@@ -134,6 +134,35 @@ TAP_TEST(device_classes_have_their_published_text)
 		{ HVP_INSTANCE_HEARTBEAT, "fd149e91-82e0-4a7d-afa6-2a4166cbd7c0" },
 		{ HVP_CLASS_SHUTDOWN, "0e0b6031-5213-4934-818b-38d90ced39db" },
 		{ HVP_INSTANCE_SHUTDOWN, "b6650ff7-33bc-4840-8048-e0676786f393" },
+		{ HVP_CLASS_TIMESYNC, "9527e630-d0ae-497b-adce-e80ab0175caf" },
+		{ HVP_INSTANCE_TIMESYNC, "2dd1ce17-079e-403c-b352-a1921ee207ee" },
+		{ HVP_CLASS_KVP, "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6" },
+		{ HVP_INSTANCE_KVP, "242ff919-07db-4180-9c2e-b86cb68c8c55" },
+		{ HVP_CLASS_VSS, "35fa2e29-ea23-4236-96ae-3a6ebacba440" },
+		{ HVP_INSTANCE_VSS, "2450ee40-33bf-4fbd-892e-9fb06e9214cf" },
+		{ HVP_CLASS_FCOPY, "34d14be3-dee4-41c8-9ae7-6b174977c192" },
+		{ HVP_INSTANCE_FCOPY, "eb765408-105f-49b6-b4aa-c123b64d17d4" },
+		{ HVP_CLASS_DYNAMIC_MEMORY, "525074dc-8985-46e2-8057-a307dc18a502" },
+		{ HVP_INSTANCE_DYNAMIC_MEMORY, "1eccfd72-4b41-45ef-b73a-4a6e44c12924" },
+		{ HVP_CLASS_VIDEO, "da0a7802-e377-4aac-8e77-0558eb1073f8" },
+		{ HVP_INSTANCE_VIDEO, "5620e0c7-8062-4dce-aeb7-520c7ef76171" },
+		{ HVP_CLASS_KEYBOARD, "f912ad6d-2b17-48ea-bd65-f927a61c7684" },
+		{ HVP_INSTANCE_KEYBOARD, "d34b2567-b9b6-42b9-8778-0a4ec0b955bf" },
+		{ HVP_CLASS_MOUSE, "cfa8b69e-5b4a-4cc0-b98b-8ba1a1f3f95a" },
+		{ HVP_INSTANCE_MOUSE, "58f75a6d-d949-4320-99e1-a2a2576d581c" },
+		{ HVP_CLASS_NETWORK, "f8615163-df3e-46c5-913f-f2d2f965ed0e" },
+		{ HVP_CLASS_SCSI, "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f" },
+		{ HVP_CLASS_IDE, "32412632-86cb-44a2-9b5c-50d1417354f5" },
+		{ HVP_CLASS_FIBRE_CHANNEL, "2f9bcc4a-0069-4af3-b76b-6fd0be528cda" },
+		{ HVP_CLASS_RDMA, "8c2eaf3d-32a7-4b09-ab99-bd1f1c86b501" },
+		{ HVP_CLASS_PCI, "44c4f61d-4444-4400-9d52-802e27ede19f" },
+		{ HVP_CLASS_ACTIVATION_1, "f8e65716-3cb3-4a06-9a60-1889c5cccab5" },
+		{ HVP_CLASS_ACTIVATION_2, "3375baf4-9e15-4b30-b765-67acb10d607b" },
+		{ HVP_CLASS_REMOTE_DESKTOP, "276aacf4-ac15-426c-98dd-7521ad3f01fe" },
+		{ HVP_CLASS_FILE_SYSTEM, "c376c1c3-d276-48d2-90a9-c04748072c60" },
+		{ HVP_CLASS_UART, "8b60ccf6-709f-4c11-90b5-229c959a9e6a" },
+		{ HVP_CLASS_EMULATION, "8dedd1aa-9056-49e4-bfd6-1bf90dc38ef0" },
+		{ HVP_CLASS_CRASH_DUMP, "427b03e7-4ceb-4286-b5fc-486f4a1dd439" },
 	};
 
 	for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {
@@ -141,6 +170,25 @@ TAP_TEST(device_classes_have_their_published_text)
 
 		hvw_guid_format(&published[i].guid, text);
 		TAP_STR_EQ(text, published[i].text);
+	}
+}
+
+TAP_TEST(device_classes_are_all_different_and_have_words)
+{
+	static const struct {
+		struct hvp_guid guid;
+		const char *words;
+	} classes[] = {
+#define CLASS(name, words) { HVP_CLASS_##name, words },
+		HVP_CLASS_LIST(CLASS)
+#undef CLASS
+	};
+	const size_t n = sizeof(classes) / sizeof(classes[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		TAP_CHECK(classes[i].words[0]);
+		for (size_t j = 0; j < i; j++)
+			TAP_CHECK(!hvw_guid_equal(&classes[i].guid, &classes[j].guid));
 	}
 }
 
