@@ -23,7 +23,7 @@ $(BAREMETAL_OBJ)/%.c.o: %.c $(FLAGS_FILE)
 $(BAREMETAL_OBJ)/%.S.o: %.S $(FLAGS_FILE)
 	$(call say,AS    ,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -c -o $@ $<
+	$(Q)$(CC) -MMD -MP -c -o $@ $<
 
 $(BAREMETAL): $(BAREMETAL_OBJS) port/baremetal/image.ld
 	$(call say,LINK  ,$@)

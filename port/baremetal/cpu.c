@@ -6,44 +6,20 @@
 
 #include "hvw_shared.h"
 
-#define APIC	       0xfee00000u
-#define APIC_ID	       0x20
-#define APIC_EOI       0xb0
-#define APIC_SPURIOUS  0xf0
-#define APIC_ENABLE    (1u << 8)
-#define APIC_ICR_LOW   0x300
-#define APIC_ICR_HIGH  0x310
-#define APIC_BUSY      (1u << 12)
-#define APIC_INIT      0x4500u
-#define APIC_STARTUP   0x4600u
-#define APIC_FIXED     0x4000u
-#define APIC_TIMER     0x320
-#define APIC_PERIODIC  (1u << 17)
-#define APIC_COUNT     0x380
-#define APIC_NOW       0x390
-#define APIC_DIVIDE    0x3e0
-#define APIC_DIVIDE_16 0x3
-
 #define TRAMPOLINE 0x8000u
-
-/* The interval timer's channel 2 measures the other clocks. */
-#define PIT_HZ		1193182u
-#define PIT_COMMAND	0x43
-#define PIT_CHANNEL2	0x42
-#define PIT_GATE	0x61
-#define PIT_OUT		(1u << 5)
-#define CALIBRATE_TICKS (PIT_HZ / 50)
-#define TICK_HZ		250u
+#define TICK_HZ	   250u
 
 struct cpu {
 	uint32_t online; /* 1: takes calls */
-	uint32_t in_interrupt; /* nesting */
-	hvos_fn call; /* asked by processor 0; NULL: done */
+	uint32_t in_interrupt; /* the hypervisor's: nesting */
+	uint32_t called; /* 1: a call is not over */
+	hvos_fn call; /* NULL: none, or taken */
 	void *call_ctx;
 };
 
 static struct cpu cpus[BM_CPUS_MAX];
 static uint64_t tsc_hz;
+static bm_vector_fn *vector_fns[256];
 static hvos_interrupt_fn hypervisor_fn;
 static void *hypervisor_ctx;
 
@@ -57,78 +33,78 @@ static struct gate idt[256] __attribute__((aligned(16)));
 
 /* --- local APIC ------------------------------------------------------------------------------------ */
 
-static uint32_t apic_read(uint32_t reg)
-{
-	return *(volatile uint32_t *)(uintptr_t)(APIC + reg);
-}
-
-static void apic_write(uint32_t reg, uint32_t value)
-{
-	*(volatile uint32_t *)(uintptr_t)(APIC + reg) = value;
-}
-
 static void apic_send(unsigned cpu, uint32_t what)
 {
 	bool on = bm_interrupts_off();
 
-	apic_write(APIC_ICR_HIGH, (uint32_t)bm_firmware.apic_ids[cpu] << 24);
-	apic_write(APIC_ICR_LOW, what);
-	while (apic_read(APIC_ICR_LOW) & APIC_BUSY)
+	bm_apic_write(APIC_ICR_HIGH, (uint32_t)bm_firmware.apic_ids[cpu] << 24);
+	bm_apic_write(APIC_ICR_LOW, what);
+	while (bm_apic_read(APIC_ICR_LOW) & APIC_BUSY)
 		;
 	bm_interrupts_restore(on);
 }
 
+/* Its stack tells. */
 unsigned bm_cpu_current(void)
 {
-	uint8_t id = (uint8_t)(apic_read(APIC_ID) >> 24);
-	unsigned cpu;
+	const uint8_t *here = __builtin_frame_address(0);
 
-	for (cpu = 0; cpu < bm_firmware.cpu_count; cpu++)
-		if (bm_firmware.apic_ids[cpu] == id)
-			return cpu;
-	return 0;
+	return (unsigned)((size_t)(here - bm_stacks[0]) / BM_STACK_BYTES);
 }
 
 /* --- interrupts ------------------------------------------------------------------------------------- */
 
-static void take_call(struct cpu *cpu)
+static void on_hypervisor(struct bm_frame *frame)
 {
-	hvos_fn call = __atomic_load_n(&cpu->call, __ATOMIC_ACQUIRE);
+	unsigned cpu = bm_cpu_current();
 
+	(void)frame;
+	__atomic_fetch_add(&cpus[cpu].in_interrupt, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&hypervisor_fn, __ATOMIC_ACQUIRE))
+		hypervisor_fn(hypervisor_ctx, cpu);
+	__atomic_fetch_sub(&cpus[cpu].in_interrupt, 1, __ATOMIC_SEQ_CST);
+	bm_apic_write(APIC_EOI, 0);
+}
+
+/* Ended first: a call may take long and let interrupts in. */
+static void on_call(struct bm_frame *frame)
+{
+	struct cpu *cpu = &cpus[bm_cpu_current()];
+	hvos_fn call = __atomic_exchange_n(&cpu->call, NULL, __ATOMIC_ACQUIRE);
+
+	(void)frame;
+	bm_apic_write(APIC_EOI, 0);
 	if (!call)
 		return;
 	call(cpu->call_ctx);
-	__atomic_store_n(&cpu->call, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&cpu->called, 0, __ATOMIC_RELEASE);
 }
 
-void bm_interrupt(uint64_t vector, uint64_t error, uint64_t rip)
+static void on_tick(struct bm_frame *frame)
 {
-	unsigned index = bm_cpu_current();
-	struct cpu *cpu = &cpus[index];
+	(void)frame;
+	bm_tick();
+	bm_apic_write(APIC_EOI, 0);
+}
 
-	if (vector < 32) {
-		bm_printf("exception %lu, error 0x%lx, at 0x%lx on processor %u\n", vector, error,
-			  rip, index);
+void bm_vector_set(uint8_t vector, bm_vector_fn *fn)
+{
+	vector_fns[vector] = fn;
+}
+
+void bm_interrupt(struct bm_frame *frame)
+{
+	bm_vector_fn *fn = vector_fns[frame->vector];
+
+	if (fn) {
+		fn(frame);
+	} else if (frame->vector < BM_EXCEPTIONS) {
+		bm_printf("exception %lu, error 0x%lx, at 0x%lx on processor %u\n", frame->vector,
+			  frame->error, frame->rip, bm_cpu_current());
 		bm_halt();
+	} else if (frame->vector != BM_VECTOR_SPURIOUS) {
+		bm_apic_write(APIC_EOI, 0);
 	}
-	__atomic_fetch_add(&cpu->in_interrupt, 1, __ATOMIC_SEQ_CST);
-	switch (vector) {
-	case BM_VECTOR_HYPERVISOR:
-		if (__atomic_load_n(&hypervisor_fn, __ATOMIC_ACQUIRE))
-			hypervisor_fn(hypervisor_ctx, index);
-		break;
-	case BM_VECTOR_CALL:
-		take_call(cpu);
-		break;
-	case BM_VECTOR_TICK:
-		bm_tick();
-		break;
-	default:
-		break;
-	}
-	__atomic_fetch_sub(&cpu->in_interrupt, 1, __ATOMIC_SEQ_CST);
-	if (vector != BM_VECTOR_SPURIOUS)
-		apic_write(APIC_EOI, 0);
 }
 
 static void load_idt(void)
@@ -146,7 +122,7 @@ static void init_idt(void)
 	unsigned i;
 
 	for (i = 0; i < 256; i++) {
-		uint64_t entry = bm_vectors[i];
+		uint64_t entry = (uint64_t)(uintptr_t)bm_vectors[i];
 
 		idt[i] = (struct gate){
 			.offset_low = (uint16_t)entry,
@@ -159,7 +135,9 @@ static void init_idt(void)
 	/* The old interrupt controllers are silent for good. */
 	bm_out8(0x21, 0xff);
 	bm_out8(0xa1, 0xff);
-	load_idt();
+	bm_vector_set(BM_VECTOR_HYPERVISOR, on_hypervisor);
+	bm_vector_set(BM_VECTOR_CALL, on_call);
+	bm_vector_set(BM_VECTOR_TICK, on_tick);
 }
 
 /* --- clock ------------------------------------------------------------------------------------------ */
@@ -170,23 +148,20 @@ static void init_idt(void)
  */
 static void calibrate(uint32_t *apic_ticks)
 {
+	uint32_t first = bm_in32(bm_firmware.pm_timer), ticks;
+	uint64_t tsc = hvg_arch_clock();
 	struct hvg_features features;
-	uint64_t tsc;
 
-	apic_write(APIC_DIVIDE, APIC_DIVIDE_16);
-	bm_out8(PIT_GATE, (uint8_t)((bm_in8(PIT_GATE) & ~0x2u) | 0x1u));
-	bm_out8(PIT_COMMAND, 0xb0); /* channel 2, both bytes, mode 0: its output rises at the end */
-	bm_out8(PIT_CHANNEL2, (uint8_t)CALIBRATE_TICKS);
-	bm_out8(PIT_CHANNEL2, (uint8_t)(CALIBRATE_TICKS >> 8));
-	apic_write(APIC_COUNT, 0xffffffffu);
-	tsc = hvg_arch_clock();
-	while (!(bm_in8(PIT_GATE) & PIT_OUT))
-		;
-	tsc_hz = (hvg_arch_clock() - tsc) * 50;
+	bm_apic_write(APIC_DIVIDE, APIC_DIVIDE_16);
+	bm_apic_write(APIC_COUNT, 0xffffffffu);
+	do
+		ticks = (bm_in32(bm_firmware.pm_timer) - first) & 0xffffffu;
+	while (ticks < BM_PM_TIMER_HZ / 50);
+	tsc_hz = (hvg_arch_clock() - tsc) * BM_PM_TIMER_HZ / ticks;
+	*apic_ticks = 0xffffffffu - bm_apic_read(APIC_NOW);
 	if (hvg_arch_detect(&features) && features.access & HVP_ACCESS_FREQUENCY &&
 	    features.misc & HVP_FEATURE_FREQUENCY)
 		tsc_hz = hvg_arch_get(HVP_MSR_TSC_FREQUENCY);
-	*apic_ticks = 0xffffffffu - apic_read(APIC_NOW);
 }
 
 uint64_t bm_tsc_to_ns(uint64_t tsc)
@@ -204,7 +179,7 @@ void hvos_delay_us(uint32_t us)
 	uint64_t end_ns = hvos_now_ns() + us * 1000ull;
 
 	while (hvos_now_ns() < end_ns)
-		__asm__ volatile("pause");
+		bm_pause();
 }
 
 /* --- start ------------------------------------------------------------------------------------------ */
@@ -212,13 +187,15 @@ void hvos_delay_us(uint32_t us)
 static void init_cpu(void)
 {
 	load_idt();
-	apic_write(APIC_SPURIOUS, APIC_ENABLE | BM_VECTOR_SPURIOUS);
+	bm_apic_write(APIC_SPURIOUS, APIC_ENABLE | BM_VECTOR_SPURIOUS);
 	__atomic_store_n(&cpus[bm_cpu_current()].online, 1, __ATOMIC_RELEASE);
 }
 
-/* The other processors do nothing but take interrupts. */
+/* The other processors do nothing but take interrupts. One that comes late, after the next, has the wrong number. */
 void bm_main_cpu(void)
 {
+	if (bm_apic_read(APIC_ID) >> 24 != bm_firmware.apic_ids[bm_cpu_current()])
+		bm_halt();
 	init_cpu();
 	for (;;)
 		__asm__ volatile("sti\n\thlt" : : : "memory");
@@ -231,9 +208,9 @@ static void start_cpu(unsigned cpu)
 	apic_send(cpu, APIC_INIT);
 	hvos_delay_us(10000);
 	apic_send(cpu, APIC_STARTUP | TRAMPOLINE >> 12);
-	end_ns = hvos_now_ns() + 1000000000u;
+	end_ns = hvos_now_ns() + 10000000000u;
 	while (!hvos_cpu_online(cpu) && hvos_now_ns() < end_ns)
-		__asm__ volatile("pause");
+		bm_pause();
 	if (!hvos_cpu_online(cpu))
 		bm_printf("processor %u does not start\n", cpu);
 }
@@ -248,11 +225,10 @@ void bm_cpu_init(void)
 	calibrate(&apic_ticks);
 	hvw_memcpy((void *)(uintptr_t)TRAMPOLINE, bm_trampoline,
 		   (size_t)(bm_trampoline_end - bm_trampoline));
-	for (cpu = 0; cpu < bm_firmware.cpu_count; cpu++)
-		if (cpu != bm_cpu_current())
-			start_cpu(cpu);
-	apic_write(APIC_TIMER, APIC_PERIODIC | BM_VECTOR_TICK);
-	apic_write(APIC_COUNT, apic_ticks * 50 / TICK_HZ);
+	for (cpu = 1; cpu < bm_firmware.cpu_count; cpu++)
+		start_cpu(cpu);
+	bm_apic_write(APIC_TIMER, APIC_PERIODIC | BM_VECTOR_TICK);
+	bm_apic_write(APIC_COUNT, apic_ticks * 50 / TICK_HZ);
 	bm_interrupts_restore(true);
 }
 
@@ -268,6 +244,21 @@ bool hvos_cpu_online(unsigned cpu)
 	return cpu < BM_CPUS_MAX && __atomic_load_n(&cpus[cpu].online, __ATOMIC_ACQUIRE);
 }
 
+/* Only processor 0 calls, so the box is empty. A processor that is halted for good would be a bug of ours. */
+void bm_call_start(unsigned cpu, hvos_fn fn, void *ctx)
+{
+	cpus[cpu].call_ctx = ctx;
+	cpus[cpu].called = 1;
+	__atomic_store_n(&cpus[cpu].call, fn, __ATOMIC_RELEASE);
+	apic_send(cpu, APIC_FIXED | BM_VECTOR_CALL);
+}
+
+void bm_call_wait(unsigned cpu)
+{
+	while (__atomic_load_n(&cpus[cpu].called, __ATOMIC_ACQUIRE))
+		bm_pause();
+}
+
 int hvos_cpu_call(unsigned cpu, hvos_fn fn, void *ctx)
 {
 	bool on;
@@ -280,12 +271,8 @@ int hvos_cpu_call(unsigned cpu, hvos_fn fn, void *ctx)
 		bm_interrupts_restore(on);
 		return 0;
 	}
-	/* Only processor 0 calls, so the box is empty. A processor that is halted for good would be a bug of ours. */
-	cpus[cpu].call_ctx = ctx;
-	__atomic_store_n(&cpus[cpu].call, fn, __ATOMIC_RELEASE);
-	apic_send(cpu, APIC_FIXED | BM_VECTOR_CALL);
-	while (__atomic_load_n(&cpus[cpu].call, __ATOMIC_ACQUIRE))
-		__asm__ volatile("pause");
+	bm_call_start(cpu, fn, ctx);
+	bm_call_wait(cpu);
 	return 0;
 }
 
@@ -311,5 +298,5 @@ void hvos_interrupt_drain(void)
 	for (cpu = 0; cpu < bm_firmware.cpu_count; cpu++)
 		while (cpu != bm_cpu_current() &&
 		       __atomic_load_n(&cpus[cpu].in_interrupt, __ATOMIC_SEQ_CST))
-			__asm__ volatile("pause");
+			bm_pause();
 }

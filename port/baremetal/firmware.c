@@ -52,7 +52,8 @@ static void read_processors(const struct table *madt)
 		      *end = (const uint8_t *)madt + madt->length;
 
 	for (; entry + 8 <= end && entry[1] >= 2; entry += entry[1])
-		if (entry[0] == 0 && (entry[4] & 1) && bm_firmware.cpu_count < BM_CPUS_MAX)
+		if (entry[0] == 0 && (entry[4] & 1) && entry[3] != bm_firmware.apic_ids[0] &&
+		    bm_firmware.cpu_count < BM_CPUS_MAX)
 			bm_firmware.apic_ids[bm_firmware.cpu_count++] = entry[3];
 }
 
@@ -86,6 +87,7 @@ static void read_fadt(const struct table *fadt)
 {
 	bm_firmware.pm1a_control = (uint16_t)field(fadt, 64, 4);
 	bm_firmware.pm1b_control = (uint16_t)field(fadt, 68, 4);
+	bm_firmware.pm_timer = (uint16_t)field(fadt, 76, 4);
 	if (fadt->length >= 129 && field(fadt, 112, 4) & 1u << 10 && field(fadt, 116, 1) == 1) {
 		bm_firmware.reset_port = (uint16_t)field(fadt, 120, 8);
 		bm_firmware.reset_value = (uint8_t)field(fadt, 128, 1);
@@ -139,15 +141,15 @@ void bm_firmware_init(uint32_t start_info)
 {
 	const struct start_info *info = at(start_info);
 
-	if (info->magic != START_MAGIC || info->version < 1 || !info->rsdp) {
-		bm_printf("this needs a loader that speaks PVH, version 1, and ACPI tables\n");
+	bm_firmware.apic_ids[bm_firmware.cpu_count++] = (uint8_t)(bm_apic_read(APIC_ID) >> 24);
+	if (info->magic == START_MAGIC && info->version && info->rsdp)
+		read_tables(info->rsdp);
+	if (!bm_firmware.pm_timer) {
+		bm_printf("this needs PVH, version 1, with ACPI tables and their timer\n");
 		bm_halt();
 	}
 	bm_firmware.command_line = info->command_line ? at(info->command_line) : "";
 	find_ram(info);
-	read_tables(info->rsdp);
-	if (!bm_firmware.cpu_count)
-		bm_firmware.cpu_count = 1;
 }
 
 bool bm_option(const char *key, char *value, size_t size)

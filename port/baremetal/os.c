@@ -26,7 +26,7 @@ struct block {
 static struct hvos_lock memory_lock;
 static struct block *free_blocks;
 
-static void init_memory(void)
+void bm_os_init(void)
 {
 	free_blocks = (struct block *)(uintptr_t)bm_firmware.ram_first;
 	free_blocks->next = NULL;
@@ -156,7 +156,7 @@ void hvos_lock(struct hvos_lock *lock)
 			bm_halt();
 		}
 		nobody = 0;
-		__asm__ volatile("pause");
+		bm_pause();
 	}
 	lock->interrupts = on;
 }
@@ -429,9 +429,4 @@ void hvos_power(enum hvos_power action, bool force)
 	(void)force;
 	bm_power_action = action;
 	hvos_event_set(&bm_power_asked);
-}
-
-void bm_os_init(void)
-{
-	init_memory();
 }

@@ -6,8 +6,7 @@
  * processors come from real mode. Both end in 64-bit mode, the first 4 GiB mapped one to one.
  */
 
-#define STACK_BYTES 32768
-#define CPUS_MAX 64
+#include "bm.h"
 
 	.section .note.pvh, "a", @note
 	.align	4
@@ -46,7 +45,9 @@ start_info:
 
 	.section .bss
 	.align	4096
-stacks:	.skip	STACK_BYTES * CPUS_MAX
+	.globl	bm_stacks
+bm_stacks:
+	.skip	BM_STACK_BYTES * BM_CPUS_MAX
 
 /* --- 32 bits ---------------------------------------------------------------------------------------- */
 
@@ -88,8 +89,8 @@ enter_64:
 	movl	$1, %eax
 	lock xaddl %eax, next_stack
 	incl	%eax
-	imulq	$STACK_BYTES, %rax, %rax
-	leaq	stacks(%rax), %rsp
+	imulq	$BM_STACK_BYTES, %rax, %rax
+	leaq	bm_stacks(%rax), %rsp
 	xorl	%ebp, %ebp
 	movl	%edi, %edi
 	jmp	*%rdi
@@ -127,7 +128,8 @@ bm_trampoline_end:
 	.text
 	.code64
 	.align	16
-first_vector:
+	.globl	bm_vectors
+bm_vectors:
 	.set	vector, 0
 	.rept	256
 	.align	16
@@ -151,9 +153,7 @@ interrupt:
 	pushq	%r10
 	pushq	%r11
 	cld
-	movq	72(%rsp), %rdi		/* vector */
-	movq	80(%rsp), %rsi		/* error code */
-	movq	88(%rsp), %rdx		/* RIP */
+	leaq	72(%rsp), %rdi		/* struct bm_frame */
 	/* The processor has aligned the stack before its five words; with the two and nine here it is aligned again. */
 	call	bm_interrupt
 	popq	%r11
@@ -167,15 +167,5 @@ interrupt:
 	popq	%rax
 	addq	$16, %rsp
 	iretq
-
-	.section .rodata
-	.align	8
-	.globl	bm_vectors
-bm_vectors:
-	.set	vector, 0
-	.rept	256
-	.quad	first_vector + vector * 16
-	.set	vector, vector + 1
-	.endr
 
 	.section .note.GNU-stack, "", @progbits
