@@ -72,7 +72,7 @@ struct hvg_bus {
 	bool contacted; /* (c) the host may know `pages`: it was told and has not said that it forgot */
 	uint32_t silent; /* (a) 1: the last request got no answer, nor did anything else come since */
 	uint32_t next_gpadl; /* (l) */
-	uint32_t next_open; /* (l) */
+	uint32_t last_open; /* (l) ids count from 1: an answer of zeros is nobody's */
 
 	struct hvos_mutex inbox_mutex; /* taken before `mutex` */
 	struct hvos_mutex mutex;

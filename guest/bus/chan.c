@@ -121,7 +121,7 @@ static int ask_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	if (config->user_data)
 		hvw_memcpy(message.user_data, config->user_data, sizeof(message.user_data));
 	hvos_lock(&chan->bus->lock);
-	message.open_id = chan->bus->next_open++;
+	message.open_id = ++chan->bus->last_open;
 	hvos_unlock(&chan->bus->lock);
 	hvg_request_begin(chan->bus, &request, HVP_MSG_OPEN_RESULT, chan->id, message.open_id,
 			  chan);

@@ -4,19 +4,20 @@
 static const struct hvp_ic_version frameworks[] = { { 3, 0 }, { 1, 0 } };
 static const struct hvp_ic_version messages[] = { { 3, 0 }, { 1, 0 } };
 
-/* Each beat goes back with the next number: that we can add is the sign of life. */
+/*
+ * Each beat goes back with the next number: that we can add is the sign of life. The state stays as it came, "unknown": it
+ * is that of the applications, of which a driver knows nothing.
+ */
 static uint32_t beat(struct hvg_ic *ic, uint8_t *body, size_t size)
 {
-	struct hvp_ic_heartbeat heartbeat;
+	uint64_t sequence;
 
 	(void)ic;
-	if (size < sizeof(heartbeat.sequence))
+	if (size < sizeof(sequence))
 		return HVP_IC_FAIL;
-	hvw_memset(&heartbeat, 0, sizeof(heartbeat));
-	hvw_memcpy(&heartbeat, body, size < sizeof(heartbeat) ? size : sizeof(heartbeat));
-	heartbeat.sequence++;
-	heartbeat.state = HVP_HEARTBEAT_HEALTHY;
-	hvw_memcpy(body, &heartbeat, size < sizeof(heartbeat) ? size : sizeof(heartbeat));
+	hvw_memcpy(&sequence, body, sizeof(sequence));
+	sequence++;
+	hvw_memcpy(body, &sequence, sizeof(sequence));
 	return HVP_IC_SUCCESS;
 }
 
