@@ -201,6 +201,7 @@ TESTS_CLI += tests/cli/usage.sh
 # The checks on this tree, and tests of the checks and of the test machinery themselves
 TESTS_CHECKS += tests/checks/can_fail
 TESTS_CHECKS += tests/checks/machinery
+TESTS_CHECKS += tests/checks/trace_differences
 TESTS_CHECKS += tests/checks/tree
 
 # fuzz/NAME.c holds LLVMFuzzerTestOneInput and its corpus is fuzz/corpora/NAME/
