@@ -19,13 +19,13 @@ include mk/coverage.mk
 include mk/install.mk
 
 .PHONY: all clean help
-all: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST))
+all: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(HVIS)
 
 clean:
 	rm -rf build
 
 help:
-	@echo 'make                 build/hvhost and build/libhvis-host.a'
+	@echo 'make                 build/hvhost, build/hvis and build/libhvis-host.a'
 	@echo 'make baremetal       build/hvis-baremetal.elf: the guest driver core on a bare machine'
 	@echo 'make nested          the inner Linux of the nested mode, for machines without usable KVM'
 	@echo 'make demo            install what is missing, build, show the whole thing on a real guest'

@@ -19,6 +19,7 @@ else
 BUILD := build
 endif
 HVHOST := $(BUILD)/hvhost
+HVIS := $(BUILD)/hvis
 
 # A compiler given by the user wins; make's built-in default "cc" does not.
 ifeq ($(origin CC),default)
@@ -64,12 +65,14 @@ INC_sim := -Iguest/include -Iguest/bus -Iport/sim
 INC_user := -Iguest/include -Iguest/bus -Iport/user
 INC_host := $(INC_wire) -Ihost/include -I.
 INC_vmm := $(INC_host) -I$(BUILD)/gen
+INC_tools := $(INC_wire) -I.
 INC_test := $(INC_host) -Itests
 
 CPP_wire := $(INC_wire)
 CPP_guest := $(INC_guest) -ffreestanding
 CPP_host := $(INC_host) -D_GNU_SOURCE
 CPP_host_pure := $(INC_host)
+CPP_tools = $(INC_tools) -D_GNU_SOURCE -DHVIS_VERSION='"$(VERSION)"'
 CPP_test := $(INC_test) -D_GNU_SOURCE
 JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)

@@ -9,7 +9,7 @@ BARE_CFLAGS := -std=gnu11 $(WARNINGS) -O2 -g -ffreestanding -fno-pic -mcmodel=sm
 	-fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -Iproto -Iwire -Itests/guests/bare
 
 .PHONY: guests
-guests: $(BARE_GUEST)
+guests: $(BARE_GUEST) $(HVIS)-static
 
 $(BARE_OBJ)/flags: FORCE
 	@mkdir -p $(@D)

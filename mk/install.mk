@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# "make install": hvhost, its man pages, and the files of the nested mode.
+# "make install": hvhost, hvis, their man pages, and the files of the nested mode.
 
 MAN_PAGES := $(wildcard man/*.[1-8])
 INSTALL ?= install
@@ -10,6 +10,7 @@ install: all $(NESTED_FILES)
 	$(call say,INSTALL,$(DESTDIR)$(prefix))
 	$(Q)$(INSTALL) -d '$(DESTDIR)$(bindir)'
 	$(Q)$(INSTALL) -m 755 $(HVHOST) '$(DESTDIR)$(bindir)/hvhost'
+	$(Q)$(INSTALL) -m 755 $(HVIS) '$(DESTDIR)$(bindir)/hvis'
 	$(Q)set -e; for page in $(MAN_PAGES); do \
 		$(INSTALL) -D -m 644 "$$page" "$(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}"; done
 	$(Q)set -e; for file in $(NESTED_FILES); do mode=644; if [ -x "$$file" ]; then mode=755; fi; \

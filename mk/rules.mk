@@ -59,6 +59,8 @@ $(OBJ)/host/%.o: host/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_host))
 $(OBJ)/vmm/%.o: vmm/%.c $(FLAGS_FILE) $(FLAGS_FILE).vmm | $(BUILD)/gen/vmm_dsdt_aml.h
 	$(call compile,$(CPP_vmm))
+$(OBJ)/tools/%.o: tools/%.c $(FLAGS_FILE) $(FLAGS_FILE).vmm
+	$(call compile,$(CPP_tools))
 $(OBJ)/tests/%.o: tests/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_test))
 $(OBJ)/bench/%.o: bench/%.c $(FLAGS_FILE)
@@ -79,6 +81,13 @@ endef
 
 $(HVHOST): $(call objs,$(VMM_SRCS)) $(BUILD)/libhvis-host.a
 	$(call link,$(LIBS_vmm))
+
+$(HVIS): $(call objs,$(TOOLS_HVIS_SRCS))
+	$(call link)
+
+# For guests with nothing else in them
+$(HVIS)-static: $(call objs,$(TOOLS_HVIS_SRCS))
+	$(call link,-no-pie -static)
 
 # What a program needs besides its own file and the library stands in SRCS_<file.c> and LIBS_<file.c>.
 .SECONDEXPANSION:
@@ -113,5 +122,5 @@ BARE_GUEST_OBJS := $(patsubst %.c,$(OBJ)/bare/%.o,$(GUEST_SRCS))
 # Keep what chains of pattern rules make.
 .SECONDARY:
 
--include $(patsubst %.o,%.d,$(call objs,$(LIB_SRCS) $(VMM_SRCS) $(TEST_C_SRCS) $(BENCH_C_SRCS) $(EXTRA_SRCS) \
+-include $(patsubst %.o,%.d,$(call objs,$(LIB_SRCS) $(VMM_SRCS) $(TOOLS_HVIS_SRCS) $(TEST_C_SRCS) $(BENCH_C_SRCS) $(EXTRA_SRCS) \
 	$(FUZZ_TARGETS) fuzz/replay.c $(GUEST_SRCS) $(PORT_SIM_SRCS) $(USES_SIM) $(USER_SRCS) $(USES_USER)) $(BARE_GUEST_OBJS))

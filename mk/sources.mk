@@ -110,6 +110,16 @@ PORT_BAREMETAL_SRCS += port/baremetal/mem.c
 PORT_BAREMETAL_SRCS += port/baremetal/os.c
 PORT_BAREMETAL_SRCS += port/baremetal/start.S
 
+# tools/hvis/: the administrator's tool in the guest; with what it needs of wire/
+TOOLS_HVIS_SRCS += tools/hvis/bus.c
+TOOLS_HVIS_SRCS += tools/hvis/devices.c
+TOOLS_HVIS_SRCS += tools/hvis/json.c
+TOOLS_HVIS_SRCS += tools/hvis/main.c
+TOOLS_HVIS_SRCS += tools/hvis/status.c
+TOOLS_HVIS_SRCS += tools/hvis/sysfs.c
+TOOLS_HVIS_SRCS += tools/hvis/versions.c
+TOOLS_HVIS_SRCS += wire/hvw_guid.c
+
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
@@ -195,6 +205,7 @@ BARE_SRCS += tests/guests/bare/trap.c
 
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
+TESTS_CLI += tests/cli/hvis.sh
 TESTS_CLI += tests/cli/run_errors.sh
 TESTS_CLI += tests/cli/usage.sh
 

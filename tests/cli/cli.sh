@@ -9,6 +9,7 @@ work=$(mktemp -d)
 XDG_RUNTIME_DIR=$work/runtime
 export XDG_RUNTIME_DIR
 mkdir -m 700 "$XDG_RUNTIME_DIR" "$XDG_RUNTIME_DIR/hvhost"
+cli_program=hvhost # whose words are expected
 cli_number=0
 cli_failed=0
 cli_children=
@@ -58,7 +59,7 @@ fails() {
 	shift 3
 	run "$@"
 	[ "$cli_status" -eq "$status" ] && [ ! -s "$work/out" ] && [ "$(wc -l < "$work/err")" -eq 1 ] &&
-	    grep -q -e "^hvhost.*: .*$pattern" "$work/err"
+	    grep -q -e "^$cli_program.*: .*$pattern" "$work/err"
 	result $? "$title"
 }
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * hvis: what this guest has of Hyper-V, for its administrator.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/hvis/bus.h"
+#include "tools/hvis/report.h"
+
+enum status {
+	DONE = 0,
+	FAILED = 1,
+	USAGE = 2,
+	NO_VMBUS = 3,
+};
+
+struct command {
+	const char *name;
+	const char *summary;
+	void (*print)(const struct hvis_bus *bus);
+	void (*json)(const struct hvis_bus *bus);
+	const char *help;
+};
+
+static const struct command commands[] = {
+	{
+		.name = "status",
+		.summary = "show the VMBus and its devices, whose drivers they have, and versions",
+		.print = hvis_status_print,
+		.json = hvis_status_json,
+		.help = "  --json    as an object for programs\n\nRoot sees more: negotiated versions are in the kernel's log.\n",
+	},
+	{
+		.name = "devices",
+		.summary = "list the devices with their ids, rings and channels, as lsvmbus -vv",
+		.print = hvis_devices_print,
+		.json = hvis_devices_json,
+		.help = "  --json    as an array for programs\n",
+	},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static enum status print_overview(void)
+{
+	printf("hvis " HVIS_VERSION ": Hyper-V integration services, seen from the guest\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		printf("  hvis %s [--json]\n        %s\n", commands[i].name, commands[i].summary);
+	printf("\nOptions of a command: hvis help COMMAND, or man hvis. Version: hvis --version.\n"
+	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 there is no VMBus here.\n");
+	return DONE;
+}
+
+static enum status print_help(const struct command *command)
+{
+	printf("usage: hvis %s [--json]\n\n%s.\n\n%s", command->name, command->summary,
+	       command->help);
+	return DONE;
+}
+
+/* `what`: the argument that is wrong, or NULL. */
+static enum status usage_error(const struct command *command, const char *problem, const char *what)
+{
+	fprintf(stderr, "hvis%s%s: %s", command ? " " : "", command ? command->name : "", problem);
+	if (what)
+		fprintf(stderr, " '%.64s'", what);
+	fprintf(stderr, " (see `hvis %s%s`)\n", command ? "help " : "--help",
+		command ? command->name : "");
+	return USAGE;
+}
+
+/* One clear line; what it means is the exit status. */
+static enum status no_bus(int err)
+{
+	if (err != -ENODEV)
+		fprintf(stderr, "hvis: cannot read the VMBus in /sys: %s\n", strerror(-err));
+	else if (hvis_bus_lacks_driver())
+		fputs("hvis: this machine has a VMBus, but its driver is missing: modprobe hv_vmbus\n",
+		      stderr);
+	else
+		fputs("hvis: no VMBus here: this is no guest of Hyper-V\n", stderr);
+	return err == -ENODEV ? NO_VMBUS : FAILED;
+}
+
+static enum status report(const struct command *command, bool json)
+{
+	struct hvis_bus bus;
+	int err;
+
+	err = hvis_root_open();
+	if (err) {
+		fprintf(stderr, "hvis: cannot open HVIS_ROOT: %s\n", strerror(-err));
+		return FAILED;
+	}
+	err = hvis_bus_read(&bus);
+	if (!err && json)
+		command->json(&bus);
+	else if (!err)
+		command->print(&bus);
+	hvis_bus_fini(&bus);
+	return err ? no_bus(err) : DONE;
+}
+
+static enum status do_command(const struct command *command, int argc, char **argv)
+{
+	bool json = false;
+
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			json = true;
+		else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return print_help(command);
+		else if (argv[i][0] == '-')
+			return usage_error(command, "unknown option", argv[i]);
+		else
+			return usage_error(command, "one argument too many:", argv[i]);
+	}
+	return report(command, json);
+}
+
+static enum status dispatch(int argc, char **argv)
+{
+	const char *first = argc > 1 ? argv[1] : NULL;
+	const struct command *command;
+	bool help;
+
+	if (!first)
+		return usage_error(NULL, "a command is missing", NULL);
+	if (strcmp(first, "--version") == 0) {
+		puts("hvis " HVIS_VERSION);
+		return DONE;
+	}
+	help = strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 ||
+	       strcmp(first, "help") == 0;
+	if (help && argc == 2)
+		return print_overview();
+	command = find_command(help ? argv[2] : first);
+	if (!command)
+		return usage_error(NULL, "there is no command", help ? argv[2] : first);
+	return help ? print_help(command) : do_command(command, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+	enum status status = dispatch(argc, argv);
+
+	/* Output that nobody got is a failure, whatever it said. */
+	if ((fflush(stdout) || ferror(stdout)) && status == DONE) {
+		fprintf(stderr, "hvis: cannot write the output: %s\n", strerror(errno));
+		status = FAILED;
+	}
+	return status;
+}

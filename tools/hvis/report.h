@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Prints what was found: for people, and as JSON.
+ */
+#ifndef TOOLS_HVIS_REPORT_H
+#define TOOLS_HVIS_REPORT_H
+
+struct hvis_bus;
+
+void hvis_status_print(const struct hvis_bus *bus);
+void hvis_status_json(const struct hvis_bus *bus);
+void hvis_devices_print(const struct hvis_bus *bus);
+void hvis_devices_json(const struct hvis_bus *bus);
+
+#endif

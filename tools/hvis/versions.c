@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Negotiated versions. sysfs has none of them. Our modules tell theirs in debugfs, for as long as they are loaded; the
+ * kernel's own drivers say them in the kernel's log, once, so there they are gone when the log has grown enough.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "hvp_vmbus.h"
+#include "hvw_guid.h"
+#include "tools/hvis/bus.h"
+
+#define DEBUGFS_MAX 65536
+#define LOG_MAX	    (16u << 20)
+
+/* What drivers call the services in their messages, in this or another case. */
+static const struct {
+	struct hvp_guid guid;
+	const char *name;
+} log_names[] = {
+	{ HVP_CLASS_HEARTBEAT, "Heartbeat" },
+	{ HVP_CLASS_SHUTDOWN, "Shutdown" },
+	{ HVP_CLASS_TIMESYNC, "TimeSync" },
+	{ HVP_CLASS_KVP, "KVP" },
+	{ HVP_CLASS_VSS, "VSS" },
+	{ HVP_CLASS_FCOPY, "FCopy" },
+};
+
+/* "MAJOR.MINOR" at the beginning of the text. */
+static bool parse_version(struct hvis_version *version, const char *text)
+{
+	struct hvis_version parsed = { .known = true };
+
+	if (sscanf(text, "%5u.%5u", &parsed.major, &parsed.minor) != 2)
+		return false;
+	*version = parsed;
+	return true;
+}
+
+/* --- our modules ------------------------------------------------------------------------------ */
+
+/* "INSTANCE NAME message MAJOR.MINOR framework MAJOR.MINOR ...": see port/linux/debugfs.c. */
+static void take_our_line(struct hvis_bus *bus, const char *module, const char *line)
+{
+	char instance[HVW_GUID_TEXT], message[16], framework[16];
+	struct hvp_guid guid;
+
+	if (strncmp(line, "vmbus ", 6) == 0)
+		parse_version(&bus->version, line + 6);
+	if (sscanf(line, "%36s %*s message %15s framework %15s", instance, message, framework) !=
+		    3 ||
+	    hvw_guid_parse(&guid, instance))
+		return;
+	for (size_t i = 0; i < bus->device_count; i++) {
+		struct hvis_device *device = &bus->devices[i];
+
+		if (!hvw_guid_equal(&device->instance_guid, &guid) || !device->driver[0] ||
+		    strcmp(device->module.name, module) != 0)
+			continue;
+		parse_version(&device->service, message);
+		parse_version(&device->framework, framework);
+	}
+}
+
+static void ask_our_module(struct hvis_bus *bus, const char *module)
+{
+	char *text = hvis_read_all(DEBUGFS_MAX, "sys/kernel/debug/hvis-%s", module), *line,
+	     *rest = text;
+
+	while (text && (line = strsep(&rest, "\n")))
+		take_our_line(bus, module, line);
+	free(text);
+}
+
+static void ask_our_modules(struct hvis_bus *bus)
+{
+	for (size_t i = 0; i < bus->device_count; i++) {
+		const struct hvis_device *device = &bus->devices[i];
+
+		if (device->driver[0] && device->module.origin == HVIS_ORIGIN_HVIS &&
+		    !(device->service.known && bus->version.known))
+			ask_our_module(bus, device->module.name);
+	}
+}
+
+/* --- the kernel's log ------------------------------------------------------------------------- */
+
+/* What the line says after "PREFIX: ", or NULL. */
+static const char *said_by(const char *line, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return strncmp(line, prefix, len) == 0 && strncmp(line + len, ": ", 2) == 0 ?
+		       line + len + 2 :
+		       NULL;
+}
+
+/* "Heartbeat IC version 3.0" of the kernel's drivers, "heartbeat: version 3.0, framework 3.0" of ours. */
+static void take_service(struct hvis_device *device, const char *said, struct hvis_version *service,
+			 struct hvis_version *framework)
+{
+	static const char theirs[] = " IC version ", ours[] = ": version ", and[] = ", framework ";
+
+	for (size_t i = 0; i < sizeof(log_names) / sizeof(log_names[0]); i++) {
+		size_t len = strlen(log_names[i].name);
+		const char *second;
+
+		if (!hvw_guid_equal(&device->class_guid, &log_names[i].guid) ||
+		    strncasecmp(said, log_names[i].name, len) != 0)
+			continue;
+		if (strncmp(said + len, theirs, strlen(theirs)) == 0) {
+			parse_version(service, said + len + strlen(theirs));
+			framework->known = false;
+		} else if (strncmp(said + len, ours, strlen(ours)) == 0) {
+			parse_version(service, said + len + strlen(ours));
+			second = strstr(said, and);
+			if (second)
+				parse_version(framework, second + strlen(and));
+		}
+	}
+}
+
+/* What the log says last holds. */
+struct log_versions {
+	struct hvis_version bus;
+	struct hvis_version *services, *frameworks; /* by device */
+};
+
+static void take_log_line(struct hvis_bus *bus, struct log_versions *found, const char *line)
+{
+	static const char vmbus[] = "Vmbus version:";
+	const char *said = said_by(line, "hv_vmbus"), *where;
+
+	/* Older kernels name the host's build first. */
+	where = said ? strstr(said, vmbus) : NULL;
+	if (where)
+		parse_version(&found->bus, where + strlen(vmbus));
+	for (size_t i = 0; i < bus->device_count; i++) {
+		struct hvis_device *device = &bus->devices[i];
+
+		if (!device->driver[0] || !device->is_service)
+			continue;
+		said = said_by(line, device->module.name);
+		if (said)
+			take_service(device, said, &found->services[i], &found->frameworks[i]);
+	}
+}
+
+/* Records "PRIORITY,NUMBER,TIME,...;TEXT"; what processes wrote into the log has a priority of 8 and more. */
+static void take_log(struct hvis_bus *bus, struct log_versions *found, char *log)
+{
+	char *line, *rest = log, *text;
+
+	while ((line = strsep(&rest, "\n"))) {
+		if (line[0] < '0' || line[0] > '7' || line[1] != ',')
+			continue;
+		text = strchr(line, ';');
+		if (text)
+			take_log_line(bus, found, text + 1);
+	}
+}
+
+static void ask_log(struct hvis_bus *bus)
+{
+	char *log = hvis_read_all(LOG_MAX, "dev/kmsg");
+	struct log_versions found = { { 0 }, NULL, NULL };
+
+	if (!log) {
+		bus->log_denied = errno == EPERM || errno == EACCES;
+		return;
+	}
+	found.services = calloc(bus->device_count + 1, sizeof(*found.services));
+	found.frameworks = calloc(bus->device_count + 1, sizeof(*found.frameworks));
+	if (found.services && found.frameworks) {
+		take_log(bus, &found, log);
+		if (!bus->version.known)
+			bus->version = found.bus;
+		for (size_t i = 0; i < bus->device_count; i++) {
+			if (bus->devices[i].service.known)
+				continue;
+			bus->devices[i].service = found.services[i];
+			bus->devices[i].framework = found.frameworks[i];
+		}
+	}
+	free(found.services);
+	free(found.frameworks);
+	free(log);
+}
+
+void hvis_versions_read(struct hvis_bus *bus)
+{
+	ask_our_modules(bus);
+	ask_log(bus);
+}
