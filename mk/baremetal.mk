@@ -4,9 +4,11 @@
 # apart from those of other ports.
 
 BAREMETAL := $(BUILD)/hvis-baremetal.elf
-BAREMETAL_SRCS := $(WIRE_SRCS) $(GUEST_SRCS) $(PORT_BAREMETAL_SRCS)
 BAREMETAL_OBJ := $(BUILD)/obj-baremetal
-BAREMETAL_OBJS := $(patsubst %,$(BAREMETAL_OBJ)/%.o,$(BAREMETAL_SRCS))
+baremetal-objs = $(patsubst %,$(BAREMETAL_OBJ)/%.o,$(1))
+# What other programs take of it: everything but its own, and the core
+BAREMETAL_MACHINE_OBJS := $(call baremetal-objs,$(filter-out %/main.c,$(PORT_BAREMETAL_SRCS)) $(WIRE_SRCS))
+BAREMETAL_OBJS := $(call baremetal-objs,port/baremetal/main.c $(GUEST_SRCS)) $(BAREMETAL_MACHINE_OBJS)
 
 # General registers alone: nobody saves the others in an interrupt.
 BAREMETAL_CFLAGS = -std=c11 $(WARNINGS) $(CFLAGS) -ffreestanding -fno-pie -fno-stack-protector -mno-red-zone \
@@ -25,8 +27,13 @@ $(BAREMETAL_OBJ)/%.S.o: %.S $(FLAGS_FILE)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -MMD -MP -c -o $@ $<
 
+define link-baremetal
+$(call say,LINK  ,$@)
+@mkdir -p $(@D)
+$(Q)$(LD) -nostdlib -static -z noexecstack --no-warn-rwx-segments -T port/baremetal/image.ld -o $@ $(filter %.o,$^)
+endef
+
 $(BAREMETAL): $(BAREMETAL_OBJS) port/baremetal/image.ld
-	$(call say,LINK  ,$@)
-	$(Q)$(LD) -nostdlib -static -z noexecstack --no-warn-rwx-segments -T port/baremetal/image.ld -o $@ $(BAREMETAL_OBJS)
+	$(link-baremetal)
 
 -include $(patsubst %.o,%.d,$(BAREMETAL_OBJS))

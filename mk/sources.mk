@@ -182,26 +182,23 @@ TESTS_NATIVE += tests/unit/test_crash.c
 TESTS_NATIVE += tests/unit/test_enlighten.c
 TESTS_NATIVE += tests/unit/test_irq_routes.c
 
-# The guest without an operating system that tests/vm runs; wire/ is built for it, too
-BARE_SRCS += tests/guests/bare/bus.c
-BARE_SRCS += tests/guests/bare/check_call.c
-BARE_SRCS += tests/guests/bare/check_clock.c
-BARE_SRCS += tests/guests/bare/check_cpuid.c
-BARE_SRCS += tests/guests/bare/check_synic.c
-BARE_SRCS += tests/guests/bare/check_timer.c
-BARE_SRCS += tests/guests/bare/checks.c
-BARE_SRCS += tests/guests/bare/console.c
-BARE_SRCS += tests/guests/bare/hostile.c
-BARE_SRCS += tests/guests/bare/hostile_bus.c
-BARE_SRCS += tests/guests/bare/hostile_cpu.c
-BARE_SRCS += tests/guests/bare/hostile_ring.c
-BARE_SRCS += tests/guests/bare/hv.c
-BARE_SRCS += tests/guests/bare/machine.c
-BARE_SRCS += tests/guests/bare/main.c
-BARE_SRCS += tests/guests/bare/orders.c
-BARE_SRCS += tests/guests/bare/smp.c
-BARE_SRCS += tests/guests/bare/start.S
-BARE_SRCS += tests/guests/bare/trap.c
+# The guest without a driver core that tests/vm runs, on the machine of port/baremetal
+RAW_SRCS += tests/guests/raw/bus.c
+RAW_SRCS += tests/guests/raw/check_call.c
+RAW_SRCS += tests/guests/raw/check_clock.c
+RAW_SRCS += tests/guests/raw/check_cpuid.c
+RAW_SRCS += tests/guests/raw/check_synic.c
+RAW_SRCS += tests/guests/raw/check_timer.c
+RAW_SRCS += tests/guests/raw/checks.c
+RAW_SRCS += tests/guests/raw/cpu.c
+RAW_SRCS += tests/guests/raw/hostile.c
+RAW_SRCS += tests/guests/raw/hostile_bus.c
+RAW_SRCS += tests/guests/raw/hostile_cpu.c
+RAW_SRCS += tests/guests/raw/hostile_ring.c
+RAW_SRCS += tests/guests/raw/hv.c
+RAW_SRCS += tests/guests/raw/main.c
+RAW_SRCS += tests/guests/raw/orders.c
+RAW_SRCS += tests/guests/raw/tap.c
 
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh

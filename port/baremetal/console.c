@@ -4,80 +4,69 @@
  */
 #include "bm.h"
 
-#define COM1	    0x3f8
-#define LINE_STATUS (COM1 + 5)
-#define ROOM	    0x20
+#define COM1	     0x3f8
+#define FIFO_CONTROL (COM1 + 2)
+#define FIFO_BYTES   16
+#define LINE_STATUS  (COM1 + 5)
+#define EMPTY	     0x20
 
 static struct hvos_lock console_lock;
 
+/* Each access to a port leaves the guest: the line is asked once for each FIFO full. */
 static void put(char c)
 {
+	static unsigned room;
+
 	if (c == '\n')
 		put('\r');
-	while (!(bm_in8(LINE_STATUS) & ROOM))
-		;
+	if (!room) {
+		bm_out8(FIFO_CONTROL, 1);
+		while (!(bm_in8(LINE_STATUS) & EMPTY))
+			;
+		room = FIFO_BYTES;
+	}
+	room--;
 	bm_out8(COM1, (uint8_t)c);
 }
 
-static void put_padded(const char *text, size_t len, int width, char pad, bool left)
+static void put_number(uint64_t value, unsigned base)
 {
-	int fill = width - (int)len;
-
-	while (!left && fill-- > 0)
-		put(pad);
-	while (len--)
-		put(*text++);
-	while (left && fill-- > 0)
-		put(' ');
-}
-
-static void put_number(uint64_t value, bool negative, unsigned base, int width, char pad, bool left)
-{
-	char digits[24];
+	char digits[20];
 	size_t at = sizeof(digits);
 
 	do
 		digits[--at] = "0123456789abcdef"[value % base];
 	while (value /= base);
-	if (negative)
-		digits[--at] = '-';
-	put_padded(digits + at, sizeof(digits) - at, width, pad, left);
+	while (at < sizeof(digits))
+		put(digits[at++]);
 }
 
-/* One conversion: flags "-" and "0", width, "l" and "z" in any number, d u x s c. Returns what follows it. */
+/* One conversion: "l" and "z" in any number, d u x s c; a width is passed over. Returns what follows it. */
 static const char *convert(const char *format, va_list *args)
 {
-	bool left = false, wide = false;
-	char pad = ' ';
-	int width = 0;
+	bool wide = false;
 	const char *text;
 	int64_t number;
-	size_t len;
 
-	for (; *format == '-' || *format == '0'; format++) {
-		left |= *format == '-';
-		pad = *format == '0' ? '0' : pad;
-	}
-	for (; *format >= '0' && *format <= '9'; format++)
-		width = width * 10 + *format - '0';
+	while (*format == '-' || (*format >= '0' && *format <= '9'))
+		format++;
 	for (; *format == 'l' || *format == 'z'; format++)
 		wide = true;
 	switch (*format) {
 	case 'd':
 		number = wide ? va_arg(*args, int64_t) : va_arg(*args, int);
-		put_number(number < 0 ? 0 - (uint64_t)number : (uint64_t)number, number < 0, 10,
-			   width, pad, left);
+		if (number < 0)
+			put('-');
+		put_number(number < 0 ? 0 - (uint64_t)number : (uint64_t)number, 10);
 		break;
 	case 'u':
 	case 'x':
-		put_number(wide ? va_arg(*args, uint64_t) : va_arg(*args, unsigned), false,
-			   *format == 'x' ? 16 : 10, width, pad, left);
+		put_number(wide ? va_arg(*args, uint64_t) : va_arg(*args, unsigned),
+			   *format == 'x' ? 16 : 10);
 		break;
 	case 's':
-		text = va_arg(*args, const char *);
-		for (len = 0; text[len]; len++)
-			;
-		put_padded(text, len, width, ' ', left);
+		for (text = va_arg(*args, const char *); *text; text++)
+			put(*text);
 		break;
 	case 'c':
 		put((char)va_arg(*args, int));

@@ -2,9 +2,7 @@
 /*
  * Synthetic timers, on all processors at once.
  */
-#include "bare.h"
 #include "check.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define SINT	  4u /* clear of VMBus' */
@@ -73,7 +71,7 @@ static bool quiet(void)
 
 static bool armed(unsigned timer)
 {
-	return cpu_rdmsr(CONFIG(timer)) & HVP_STIMER_ENABLE;
+	return hvg_arch_get(CONFIG(timer)) & HVP_STIMER_ENABLE;
 }
 
 static void check_one_shot(void)
@@ -83,25 +81,25 @@ static void check_one_shot(void)
 	uint64_t expiry = time_now() + SOON;
 	struct hvp_timer_message m = { 0 };
 
-	cpu_wrmsr(COUNT(0), expiry);
-	cpu_wrmsr(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
+	hvg_arch_set(COUNT(0), expiry);
+	hvg_arch_set(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
 	note(ITEM_ONE_SHOT,
 	     take(0, &m) && m.expiration == expiry && !armed(0) &&
 		     TIME_UNTIL(cpu_interrupts(cpu, VECTOR_SINT + SINT) == before + 1, WAIT));
 	note(ITEM_EARLY, time_now() >= expiry && m.delivery >= expiry);
 	note(ITEM_ONE_SHOT, quiet());
 
-	cpu_wrmsr(COUNT(0), time_now() - SOON);
-	cpu_wrmsr(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
+	hvg_arch_set(COUNT(0), time_now() - SOON);
+	hvg_arch_set(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
 	note(ITEM_PAST, take(0, &m) && !armed(0));
 
 	expiry = time_now() + SOON;
-	cpu_wrmsr(CONFIG(0), HVP_STIMER_AUTO_ENABLE | TO_SINT);
+	hvg_arch_set(CONFIG(0), HVP_STIMER_AUTO_ENABLE | TO_SINT);
 	note(ITEM_AUTO, !armed(0));
-	cpu_wrmsr(COUNT(0), expiry);
+	hvg_arch_set(COUNT(0), expiry);
 	note(ITEM_AUTO, armed(0) && take(0, &m) && m.expiration == expiry);
 	note(ITEM_EARLY, time_now() >= expiry);
-	cpu_wrmsr(CONFIG(0), 0);
+	hvg_arch_set(CONFIG(0), 0);
 }
 
 static void check_periodic(void)
@@ -109,20 +107,20 @@ static void check_periodic(void)
 	uint64_t start = time_now();
 	struct hvp_timer_message m;
 
-	cpu_wrmsr(COUNT(1), PERIOD);
-	cpu_wrmsr(CONFIG(1), HVP_STIMER_ENABLE | HVP_STIMER_PERIODIC | TO_SINT);
+	hvg_arch_set(COUNT(1), PERIOD);
+	hvg_arch_set(CONFIG(1), HVP_STIMER_ENABLE | HVP_STIMER_PERIODIC | TO_SINT);
 	for (unsigned i = 1; i <= PERIODS; i++) {
 		note(ITEM_PERIODIC, take(1, &m));
 		note(ITEM_PERIODIC, time_now() >= start + i * PERIOD);
 	}
 	note(ITEM_STOP, armed(1));
-	cpu_wrmsr(COUNT(1), 0);
+	hvg_arch_set(COUNT(1), 0);
 	note(ITEM_STOP, !armed(1));
 	/* One may have come before the stop. */
 	if (slot_full())
 		(void)take(1, &m);
 	note(ITEM_STOP, quiet());
-	cpu_wrmsr(CONFIG(1), 0);
+	hvg_arch_set(CONFIG(1), 0);
 }
 
 /* Two timers, one slot: the second's message waits. */
@@ -130,11 +128,11 @@ static void check_busy(void)
 {
 	struct hvp_timer_message m;
 
-	cpu_wrmsr(COUNT(0), 1);
-	cpu_wrmsr(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
+	hvg_arch_set(COUNT(0), 1);
+	hvg_arch_set(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
 	note(ITEM_BUSY, TIME_UNTIL(slot_full(), WAIT));
-	cpu_wrmsr(COUNT(2), 1);
-	cpu_wrmsr(CONFIG(2), HVP_STIMER_ENABLE | TO_SINT);
+	hvg_arch_set(COUNT(2), 1);
+	hvg_arch_set(CONFIG(2), HVP_STIMER_ENABLE | TO_SINT);
 	time_wait(SOON);
 	note(ITEM_BUSY, take(0, &m) && take(2, &m) && quiet());
 }
@@ -145,11 +143,11 @@ static void check_direct(void)
 	uint32_t before = cpu_interrupts(cpu, VECTOR_TIMER);
 	uint64_t expiry = time_now() + SOON;
 
-	if (!(cpu_cpuid(HVP_CPUID_FEATURES).edx & HVP_FEATURE_STIMER_DIRECT))
+	if (!(hv_features.misc & HVP_FEATURE_STIMER_DIRECT))
 		return;
-	cpu_wrmsr(COUNT(3), expiry);
-	cpu_wrmsr(CONFIG(3), HVP_STIMER_ENABLE | HVP_STIMER_DIRECT |
-				     (uint64_t)VECTOR_TIMER << HVP_STIMER_VECTOR_SHIFT);
+	hvg_arch_set(COUNT(3), expiry);
+	hvg_arch_set(CONFIG(3), HVP_STIMER_ENABLE | HVP_STIMER_DIRECT |
+					(uint64_t)VECTOR_TIMER << HVP_STIMER_VECTOR_SHIFT);
 	note(ITEM_DIRECT,
 	     TIME_UNTIL(cpu_interrupts(cpu, VECTOR_TIMER) != before, WAIT) && time_now() >= expiry);
 	note(ITEM_DIRECT, quiet() && cpu_interrupts(cpu, VECTOR_TIMER) == before + 1 && !armed(3));
@@ -157,35 +155,35 @@ static void check_direct(void)
 
 static void check_sint0(void)
 {
-	cpu_wrmsr(COUNT(0), time_now() + 3600 * HVP_TICKS_PER_SECOND);
-	cpu_wrmsr(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
+	hvg_arch_set(COUNT(0), time_now() + 3600 * HVP_TICKS_PER_SECOND);
+	hvg_arch_set(CONFIG(0), HVP_STIMER_ENABLE | TO_SINT);
 	note(ITEM_SINT0, armed(0));
-	cpu_wrmsr(CONFIG(0), HVP_STIMER_ENABLE);
+	hvg_arch_set(CONFIG(0), HVP_STIMER_ENABLE);
 	note(ITEM_SINT0, !armed(0));
-	cpu_wrmsr(COUNT(0), 0);
+	hvg_arch_set(COUNT(0), 0);
 }
 
 static void check_this_cpu(void *unused)
 {
 	(void)unused;
 	for (unsigned i = 0; i < HVP_STIMER_COUNT; i++)
-		note(ITEM_RESET, !cpu_rdmsr(CONFIG(i)) && !cpu_rdmsr(COUNT(i)));
+		note(ITEM_RESET, !hvg_arch_get(CONFIG(i)) && !hvg_arch_get(COUNT(i)));
 	hv_synic_on(NULL);
-	cpu_wrmsr(HVP_MSR_SINT0 + SINT, VECTOR_SINT + SINT);
+	hvg_arch_set(HVP_MSR_SINT0 + SINT, VECTOR_SINT + SINT);
 	check_one_shot();
 	check_periodic();
 	check_busy();
 	check_direct();
 	check_sint0();
-	cpu_wrmsr(HVP_MSR_SINT0 + SINT, HVP_SINT_MASKED);
+	hvg_arch_set(HVP_MSR_SINT0 + SINT, HVP_SINT_MASKED);
 	hv_synic_off(NULL);
 }
 
 void check_timers(void)
 {
-	if (!(cpu_cpuid(HVP_CPUID_FEATURES).eax & HVP_ACCESS_STIMER))
+	if (!(hv_features.access & HVP_ACCESS_STIMER))
 		return;
-	smp_run_all(check_this_cpu, NULL);
+	cpu_run_all(check_this_cpu, NULL);
 	for (unsigned i = 0; i < ITEM_COUNT; i++)
 		tap_eq(failed_on[i], 0, "timer: %s", item_texts[i]);
 }

@@ -3,14 +3,16 @@
  * The reference counter, the TSC page, frequencies and the local APIC, against each other and against
  * the ACPI timer.
  */
-#include "bare.h"
 #include "check.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define MONOTONIC_ROUNDS 2000
 #define MEASURE_TICKS	 (500 * TICKS_PER_MS)
 #define SAMPLE_TRIES	 50
+
+#define APIC_TPR      0x80
+#define APIC_MASKED   (1u << 16)
+#define APIC_DIVIDE_1 0xb
 
 /* --- monotonic ------------------------------------------------------------------------------------ */
 
@@ -23,7 +25,7 @@ struct race {
 
 static uint64_t read_counter(void)
 {
-	return cpu_rdmsr(HVP_MSR_TIME_REF_COUNT);
+	return hvg_arch_get(HVP_MSR_TIME_REF_COUNT);
 }
 
 static void race_on_this_cpu(void *arg)
@@ -62,9 +64,9 @@ static struct sample take_sample(void)
 	for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
 		struct sample s = { .ticks = time_now() };
 
-		s.apic = apic_read(APIC_TIMER_NOW);
-		s.tsc = cpu_rdtsc();
-		s.pm = machine_pm_timer();
+		s.apic = bm_apic_read(APIC_NOW);
+		s.tsc = hvg_arch_clock();
+		s.pm = bm_in32(bm_firmware.pm_timer);
 		s.within = time_now() - s.ticks;
 		if (s.within < best.within)
 			best = s;
@@ -83,29 +85,33 @@ static void same_rate(uint64_t counted, uint64_t hz, const struct sample *first,
 	uint64_t apart = counted > expected ? counted - expected : expected - counted;
 
 	if (!tap_ok(apart <= allowed, "%s", title))
-		con_printf("# counted %lu, expected %lu, allowed %lu more or less\n", counted,
-			   expected, allowed);
+		bm_printf("# counted %lu, expected %lu, allowed %lu more or less\n", counted,
+			  expected, allowed);
 }
 
 static void check_rates(uint32_t announced)
 {
+	uint32_t divide = bm_apic_read(APIC_DIVIDE), timer = bm_apic_read(APIC_TIMER),
+		 count = bm_apic_read(APIC_COUNT);
 	struct sample first, last;
 
-	apic_write(APIC_TIMER_DIV, 0xb); /* by 1 */
-	apic_write(APIC_LVT_TIMER, 1u << 16); /* masked, once */
-	apic_write(APIC_TIMER, 0xffffffff);
+	bm_apic_write(APIC_DIVIDE, APIC_DIVIDE_1);
+	bm_apic_write(APIC_TIMER, APIC_MASKED); /* once */
+	bm_apic_write(APIC_COUNT, 0xffffffff);
 	first = take_sample();
 	time_wait(MEASURE_TICKS);
 	last = take_sample();
-	apic_write(APIC_TIMER, 0);
-	con_printf("# clocks read within %lu and %lu ticks\n", first.within, last.within);
-	same_rate(last.pm - first.pm, PM_TIMER_HZ, &first, &last,
+	bm_apic_write(APIC_DIVIDE, divide);
+	bm_apic_write(APIC_TIMER, timer);
+	bm_apic_write(APIC_COUNT, count);
+	bm_printf("# clocks read within %lu and %lu ticks\n", first.within, last.within);
+	same_rate(last.pm - first.pm, BM_PM_TIMER_HZ, &first, &last,
 		  "reference counter: as fast as the ACPI timer");
 	if (!(announced & HVP_ACCESS_FREQUENCY))
 		return;
-	same_rate(last.tsc - first.tsc, cpu_rdmsr(HVP_MSR_TSC_FREQUENCY), &first, &last,
+	same_rate(last.tsc - first.tsc, hvg_arch_get(HVP_MSR_TSC_FREQUENCY), &first, &last,
 		  "TSC_FREQUENCY: what the TSC does by the reference counter");
-	same_rate(first.apic - last.apic, cpu_rdmsr(HVP_MSR_APIC_FREQUENCY), &first, &last,
+	same_rate(first.apic - last.apic, hvg_arch_get(HVP_MSR_APIC_FREQUENCY), &first, &last,
 		  "APIC_FREQUENCY: what the APIC timer does");
 }
 
@@ -127,7 +133,7 @@ static uint64_t read_page(void)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		scale = page->scale;
 		offset = page->offset;
-		tsc = cpu_rdtsc();
+		tsc = hvg_arch_clock();
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} while (page->sequence != sequence);
 	return (uint64_t)((unsigned __int128)tsc * scale >> 64) + (uint64_t)offset;
@@ -159,31 +165,31 @@ static void check_tsc_page(void)
 
 	tsc_page = mem_pages(1);
 	gpa = mem_gpa(tsc_page);
-	tap_eq(cpu_rdmsr(HVP_MSR_REFERENCE_TSC), 0, "REFERENCE_TSC: off at the start");
-	cpu_wrmsr(HVP_MSR_REFERENCE_TSC, gpa | HVP_MSR_ENABLE);
-	tap_eq(cpu_rdmsr(HVP_MSR_REFERENCE_TSC), gpa | HVP_MSR_ENABLE, "REFERENCE_TSC: enabled");
+	tap_eq(hvg_arch_get(HVP_MSR_REFERENCE_TSC), 0, "REFERENCE_TSC: off at the start");
+	hvg_arch_set(HVP_MSR_REFERENCE_TSC, gpa | HVP_MSR_ENABLE);
+	tap_eq(hvg_arch_get(HVP_MSR_REFERENCE_TSC), gpa | HVP_MSR_ENABLE, "REFERENCE_TSC: enabled");
 	if (TIME_UNTIL(*(volatile uint32_t *)&tsc_page->sequence, 100 * TICKS_PER_MS)) {
 		tap_ok(tsc_page->scale, "TSC page: has a scale");
-		smp_run_all(page_on_this_cpu, &apart);
+		cpu_run_all(page_on_this_cpu, &apart);
 		if (!tap_ok(apart <= PAGE_APART_TICKS, "TSC page: the same time as the counter's"))
-			con_printf("# %lu ticks outside\n", apart);
-		smp_run_all(race_on_this_cpu, &race);
+			bm_printf("# %lu ticks outside\n", apart);
+		cpu_run_all(race_on_this_cpu, &race);
 		tap_eq(race.back, 0, "TSC page: does not go back between processors");
 	} else {
 		/* Without a stable TSC KVM leaves the page invalid, which it may. */
-		con_printf("# the TSC page is invalid here: the host's TSC is not stable\n");
+		bm_printf("# the TSC page is invalid here: the host's TSC is not stable\n");
 	}
-	cpu_wrmsr(HVP_MSR_REFERENCE_TSC, 0);
+	hvg_arch_set(HVP_MSR_REFERENCE_TSC, 0);
 }
 
 void check_clocks(void)
 {
-	uint32_t announced = cpu_cpuid(HVP_CPUID_FEATURES).eax;
+	uint32_t announced = hv_features.access;
 	struct race race = { .read = read_counter };
 	uint64_t first = time_now();
 
 	tap_ok(first < 3600 * HVP_TICKS_PER_SECOND, "reference counter: began near 0");
-	smp_run_all(race_on_this_cpu, &race);
+	cpu_run_all(race_on_this_cpu, &race);
 	tap_eq(race.back, 0, "reference counter: does not go back between processors");
 	check_rates(announced);
 	if (announced & HVP_ACCESS_REF_TSC)
@@ -199,17 +205,17 @@ static void apic_on_this_cpu(void *arg)
 	uint32_t *wrong = arg;
 	bool good;
 
-	cpu_wrmsr(HVP_MSR_TPR, 0x20);
-	good = (apic_read(APIC_TPR) & 0xff) == 0x20 && cpu_rdmsr(HVP_MSR_TPR) == 0x20;
-	cpu_wrmsr(HVP_MSR_TPR, 0);
+	hvg_arch_set(HVP_MSR_TPR, 0x20);
+	good = (bm_apic_read(APIC_TPR) & 0xff) == 0x20 && hvg_arch_get(HVP_MSR_TPR) == 0x20;
+	hvg_arch_set(HVP_MSR_TPR, 0);
 
 	/* To itself, left in service by the handler, then ended by the MSR. */
 	cpu->no_eoi[VECTOR_IPI] = true;
-	cpu_wrmsr(HVP_MSR_ICR, (uint64_t)cpu->apic_id << 56 | VECTOR_IPI);
+	hvg_arch_set(HVP_MSR_ICR, (uint64_t)bm_firmware.apic_ids[cpu->index] << 56 | VECTOR_IPI);
 	good &= TIME_UNTIL(cpu_interrupts(cpu, VECTOR_IPI) == before + 1, 100 * TICKS_PER_MS);
-	good &= apic_in_service(VECTOR_IPI);
-	cpu_wrmsr(HVP_MSR_EOI, 0);
-	good &= !apic_in_service(VECTOR_IPI);
+	good &= cpu_in_service(VECTOR_IPI);
+	hvg_arch_set(HVP_MSR_EOI, 0);
+	good &= !cpu_in_service(VECTOR_IPI);
 	cpu->no_eoi[VECTOR_IPI] = false;
 	if (!good)
 		__atomic_fetch_or(wrong, 1u << cpu->index, __ATOMIC_RELAXED);
@@ -219,8 +225,8 @@ void check_apic(void)
 {
 	uint32_t wrong = 0;
 
-	if (!(cpu_cpuid(HVP_CPUID_FEATURES).eax & HVP_ACCESS_APIC))
+	if (!(hv_features.access & HVP_ACCESS_APIC))
 		return;
-	smp_run_all(apic_on_this_cpu, &wrong);
+	cpu_run_all(apic_on_this_cpu, &wrong);
 	tap_eq(wrong, 0, "EOI, ICR and TPR by MSR do what the APIC's registers do");
 }

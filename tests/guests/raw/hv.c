@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "hv.h"
 
-#include "bare.h"
-#include "cpu.h"
-
+struct hvg_features hv_features;
 static void *page;
 
 void hv_init(void)
 {
-	struct cpuid vendor = cpu_cpuid(HVP_CPUID_VENDOR);
-
-	if (vendor.ebx != HVP_VENDOR_EBX || vendor.ecx != HVP_VENDOR_ECX ||
-	    vendor.edx != HVP_VENDOR_EDX || vendor.eax < HVP_CPUID_LIMITS)
-		machine_fail("not a Hyper-V guest");
+	if (!hvg_arch_detect(&hv_features))
+		tap_bail_out("not a Hyper-V guest");
 	if (!page)
 		page = mem_pages(1);
-	cpu_wrmsr(HVP_MSR_GUEST_OS_ID, HV_OS_ID);
-	cpu_wrmsr(HVP_MSR_HYPERCALL, mem_gpa(page) | HVP_MSR_ENABLE);
+	hvg_arch_set(HVP_MSR_GUEST_OS_ID, HV_OS_ID);
+	hvg_arch_set(HVP_MSR_HYPERCALL, mem_gpa(page) | HVP_MSR_ENABLE);
 }
 
 void *hv_page(void)
@@ -29,20 +24,13 @@ void hv_init_cpu(void *unused)
 	struct cpu *cpu = cpu_this();
 
 	(void)unused;
-	cpu->vp_index = (uint32_t)cpu_rdmsr(HVP_MSR_VP_INDEX);
+	cpu->vp_index = (uint32_t)hvg_arch_get(HVP_MSR_VP_INDEX);
 	cpu->input = mem_pages(1);
 }
 
 uint64_t hv_call(uint64_t control, uint64_t input, uint64_t output)
 {
-	register uint64_t r8 __asm__("r8") = output;
-	uint64_t result;
-
-	__asm__ volatile("call *%[page]"
-			 : "=a"(result), "+c"(control), "+d"(input), "+r"(r8)
-			 : [page] "r"(page)
-			 : "memory", "cc", "r9", "r10", "r11");
-	return result;
+	return hvg_arch_call(page, control, input, output);
 }
 
 uint16_t hv_post(uint32_t connection_id, uint32_t type, const void *payload, uint32_t len)
@@ -74,19 +62,19 @@ void hv_synic_on(void *unused)
 		cpu->messages = mem_pages(1);
 		cpu->events = mem_pages(1);
 	}
-	cpu_wrmsr(HVP_MSR_SIMP, mem_gpa(cpu->messages) | HVP_MSR_ENABLE);
-	cpu_wrmsr(HVP_MSR_SIEFP, mem_gpa(cpu->events) | HVP_MSR_ENABLE);
-	cpu_wrmsr(HVP_MSR_SINT0 + HVP_VMBUS_SINT, VECTOR_SINT);
-	cpu_wrmsr(HVP_MSR_SCONTROL, HVP_MSR_ENABLE);
+	hvg_arch_set(HVP_MSR_SIMP, mem_gpa(cpu->messages) | HVP_MSR_ENABLE);
+	hvg_arch_set(HVP_MSR_SIEFP, mem_gpa(cpu->events) | HVP_MSR_ENABLE);
+	hvg_arch_set(HVP_MSR_SINT0 + HVP_VMBUS_SINT, VECTOR_SINT);
+	hvg_arch_set(HVP_MSR_SCONTROL, HVP_MSR_ENABLE);
 }
 
 void hv_synic_off(void *unused)
 {
 	(void)unused;
-	cpu_wrmsr(HVP_MSR_SINT0 + HVP_VMBUS_SINT, HVP_SINT_MASKED);
-	cpu_wrmsr(HVP_MSR_SCONTROL, 0);
-	cpu_wrmsr(HVP_MSR_SIEFP, 0);
-	cpu_wrmsr(HVP_MSR_SIMP, 0);
+	hvg_arch_set(HVP_MSR_SINT0 + HVP_VMBUS_SINT, HVP_SINT_MASKED);
+	hvg_arch_set(HVP_MSR_SCONTROL, 0);
+	hvg_arch_set(HVP_MSR_SIEFP, 0);
+	hvg_arch_set(HVP_MSR_SIMP, 0);
 }
 
 bool hv_synic_take(unsigned sint, struct hvp_synic_message *message)
@@ -100,7 +88,7 @@ bool hv_synic_take(unsigned sint, struct hvp_synic_message *message)
 	__atomic_store_n(type, HVP_MESSAGE_NONE, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (*(volatile uint8_t *)&slot->flags & HVP_MESSAGE_FLAG_PENDING)
-		cpu_wrmsr(HVP_MSR_EOM, 0);
+		hvg_arch_set(HVP_MSR_EOM, 0);
 	return true;
 }
 

@@ -6,10 +6,8 @@
  * A contact of a version that does not exist is answered, and changes nothing: that is how messages
  * are made to come.
  */
-#include "bare.h"
 #include "bus.h"
 #include "check.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define VERSION_NONE HVP_VERSION(99, 0)
@@ -107,15 +105,15 @@ static bool is_refusal(const struct hvp_synic_message *message)
 
 static void check_registers(void)
 {
-	bool good = cpu_rdmsr(HVP_MSR_SCONTROL) == 0 && cpu_rdmsr(HVP_MSR_SIMP) == 0 &&
-		    cpu_rdmsr(HVP_MSR_SIEFP) == 0 && cpu_rdmsr(HVP_MSR_SVERSION) == 1;
+	bool good = hvg_arch_get(HVP_MSR_SCONTROL) == 0 && hvg_arch_get(HVP_MSR_SIMP) == 0 &&
+		    hvg_arch_get(HVP_MSR_SIEFP) == 0 && hvg_arch_get(HVP_MSR_SVERSION) == 1;
 
 	for (unsigned i = 0; i < HVP_SINT_COUNT; i++)
-		good &= cpu_rdmsr(HVP_MSR_SINT0 + i) == HVP_SINT_MASKED;
+		good &= hvg_arch_get(HVP_MSR_SINT0 + i) == HVP_SINT_MASKED;
 	note(ITEM_RESET, good);
-	note(ITEM_VECTOR, !cpu_try_wrmsr(SINT_MSR, 15) && !cpu_try_wrmsr(SINT_MSR, 0) &&
-				  cpu_try_wrmsr(SINT_MSR, HVP_SINT_MASKED | 15) &&
-				  cpu_try_wrmsr(SINT_MSR, HVP_SINT_MASKED));
+	note(ITEM_VECTOR, !cpu_try_set(SINT_MSR, 15) && !cpu_try_set(SINT_MSR, 0) &&
+				  cpu_try_set(SINT_MSR, HVP_SINT_MASKED | 15) &&
+				  cpu_try_set(SINT_MSR, HVP_SINT_MASKED));
 }
 
 static void check_on(void)
@@ -131,10 +129,11 @@ static void check_on(void)
 	note(ITEM_ZERO, !__builtin_memcmp(cpu->messages, zeros, HVP_PAGE_SIZE) &&
 				!__builtin_memcmp(cpu->events, zeros, HVP_PAGE_SIZE));
 	note(ITEM_BACK,
-	     cpu_rdmsr(HVP_MSR_SIMP) == (mem_gpa(cpu->messages) | HVP_MSR_ENABLE) &&
-		     cpu_rdmsr(HVP_MSR_SIEFP) == (mem_gpa(cpu->events) | HVP_MSR_ENABLE) &&
-		     cpu_rdmsr(SINT_MSR) == VECTOR_SINT &&
-		     cpu_rdmsr(HVP_MSR_SCONTROL) == HVP_MSR_ENABLE && cpu_rdmsr(HVP_MSR_EOM) == 0);
+	     hvg_arch_get(HVP_MSR_SIMP) == (mem_gpa(cpu->messages) | HVP_MSR_ENABLE) &&
+		     hvg_arch_get(HVP_MSR_SIEFP) == (mem_gpa(cpu->events) | HVP_MSR_ENABLE) &&
+		     hvg_arch_get(SINT_MSR) == VECTOR_SINT &&
+		     hvg_arch_get(HVP_MSR_SCONTROL) == HVP_MSR_ENABLE &&
+		     hvg_arch_get(HVP_MSR_EOM) == 0);
 }
 
 static void check_messages(void)
@@ -161,10 +160,10 @@ static void check_masked(void)
 	uint32_t before = cpu_interrupts(cpu, VECTOR_SINT);
 	struct hvp_synic_message message;
 
-	cpu_wrmsr(SINT_MSR, HVP_SINT_MASKED | VECTOR_SINT);
+	hvg_arch_set(SINT_MSR, HVP_SINT_MASKED | VECTOR_SINT);
 	note(ITEM_MASKED, provoke(HVP_VMBUS_SINT) && TIME_UNTIL(slot_full(HVP_VMBUS_SINT), WAIT) &&
 				  !TIME_UNTIL(cpu_interrupts(cpu, VECTOR_SINT) != before, NOTHING));
-	cpu_wrmsr(SINT_MSR, VECTOR_SINT);
+	hvg_arch_set(SINT_MSR, VECTOR_SINT);
 	note(ITEM_MASKED, take(HVP_VMBUS_SINT, &message));
 }
 
@@ -176,17 +175,17 @@ static bool stays_in_service(uint64_t sint)
 	struct hvp_synic_message message;
 	bool came, stays;
 
-	cpu_wrmsr(SINT_MSR, sint);
+	hvg_arch_set(SINT_MSR, sint);
 	cpu->no_eoi[VECTOR_SINT] = true;
 	came = provoke(HVP_VMBUS_SINT) && take(HVP_VMBUS_SINT, &message) &&
 	       TIME_UNTIL(cpu_interrupts(cpu, VECTOR_SINT) == before + 1, WAIT);
-	stays = apic_in_service(VECTOR_SINT);
+	stays = cpu_in_service(VECTOR_SINT);
 	if (stays)
-		apic_write(APIC_EOI, 0);
+		bm_apic_write(APIC_EOI, 0);
 	cpu->no_eoi[VECTOR_SINT] = false;
-	cpu_wrmsr(SINT_MSR, VECTOR_SINT);
+	hvg_arch_set(SINT_MSR, VECTOR_SINT);
 	note(sint & HVP_SINT_AUTO_EOI ? ITEM_AUTO_EOI : ITEM_NO_AUTO_EOI,
-	     came && !apic_in_service(VECTOR_SINT));
+	     came && !cpu_in_service(VECTOR_SINT));
 	return stays;
 }
 
@@ -196,12 +195,12 @@ static void check_other_sint(void)
 	uint32_t before = cpu_interrupts(cpu, VECTOR_SINT + OTHER_SINT);
 	struct hvp_synic_message message;
 
-	cpu_wrmsr(HVP_MSR_SINT0 + OTHER_SINT, VECTOR_SINT + OTHER_SINT);
+	hvg_arch_set(HVP_MSR_SINT0 + OTHER_SINT, VECTOR_SINT + OTHER_SINT);
 	note(ITEM_OTHER,
 	     provoke(OTHER_SINT) && take(OTHER_SINT, &message) && is_refusal(&message) &&
 		     !slot_full(HVP_VMBUS_SINT) &&
 		     TIME_UNTIL(cpu_interrupts(cpu, VECTOR_SINT + OTHER_SINT) == before + 1, WAIT));
-	cpu_wrmsr(HVP_MSR_SINT0 + OTHER_SINT, HVP_SINT_MASKED);
+	hvg_arch_set(HVP_MSR_SINT0 + OTHER_SINT, HVP_SINT_MASKED);
 }
 
 static void check_this_cpu(void *unused)
@@ -214,7 +213,7 @@ static void check_this_cpu(void *unused)
 	note(ITEM_NO_AUTO_EOI, stays_in_service(VECTOR_SINT));
 	note(ITEM_AUTO_EOI, !stays_in_service(VECTOR_SINT | HVP_SINT_AUTO_EOI));
 	check_other_sint();
-	cpu_wrmsr(HVP_MSR_SCONTROL, 0);
+	hvg_arch_set(HVP_MSR_SCONTROL, 0);
 	note(ITEM_OFF, provoke(HVP_VMBUS_SINT) && !TIME_UNTIL(slot_full(HVP_VMBUS_SINT), NOTHING));
 	hv_synic_off(NULL);
 }
@@ -250,10 +249,10 @@ static void check_events(void)
 	static const struct hvp_guid heartbeat = HVP_CLASS_HEARTBEAT;
 	uint32_t missing = 0, elsewhere = 0;
 
-	smp_run_all(hv_synic_on, NULL);
+	cpu_run_all(hv_synic_on, NULL);
 	if (!tap_ok(bus_connect(HVP_VERSION_5_3), "a contact of 5.3 is answered"))
 		return;
-	for (unsigned i = 0; i < cpu_count; i++) {
+	for (unsigned i = 0; i < hvos_cpu_count(); i++) {
 		/* The first event may come before the answer to the open. */
 		uint32_t before = cpu_interrupts(&cpus[i], VECTOR_SINT);
 		struct events e = { .channel = bus_open(&heartbeat, cpus[i].vp_index) };
@@ -262,15 +261,15 @@ static void check_events(void)
 			missing |= 1u << i;
 			continue;
 		}
-		smp_run(i, await_event, &e);
+		cpu_run(i, await_event, &e);
 		if (!e.came || !e.cleared || cpu_interrupts(&cpus[i], VECTOR_SINT) == before)
 			missing |= 1u << i;
-		for (unsigned other = 0; other < cpu_count; other++) {
+		for (unsigned other = 0; other < hvos_cpu_count(); other++) {
 			struct events none = { .channel = e.channel };
 
 			if (other == i)
 				continue;
-			smp_run(other, look_for_event, &none);
+			cpu_run(other, look_for_event, &none);
 			elsewhere |= none.came ? 1u << other : 0;
 		}
 		bus_close(e.channel);
@@ -278,7 +277,7 @@ static void check_events(void)
 	tap_eq(missing, 0, "event flags: set once, with an interrupt, on the channel's processor");
 	tap_eq(elsewhere, 0, "event flags: not on any other");
 	tap_ok(bus_disconnect(), "UNLOAD is answered");
-	smp_run_all(hv_synic_off, NULL);
+	cpu_run_all(hv_synic_off, NULL);
 }
 
 /* --- messages of an earlier connection ------------------------------------------------------------- */
@@ -301,9 +300,9 @@ static void check_withdrawn(void)
 	struct cpu *other = &cpus[1];
 	unsigned count = 0;
 
-	if (cpu_count < 2)
+	if (hvos_cpu_count() < 2)
 		return;
-	smp_run_all(hv_synic_on, NULL);
+	cpu_run_all(hv_synic_on, NULL);
 	/* Each is a contact itself: the first answer has to be there before the second is asked for. */
 	tap_ok(provoke_for(other, HVP_VMBUS_SINT) &&
 		       TIME_UNTIL(full_for(other, HVP_VMBUS_SINT), WAIT) &&
@@ -311,16 +310,16 @@ static void check_withdrawn(void)
 		       TIME_UNTIL(pending_for(other, HVP_VMBUS_SINT), WAIT) &&
 		       bus_connect(HVP_VERSION_5_3),
 	       "a contact from one processor, with messages waiting on another");
-	smp_run(1, count_messages, &count);
+	cpu_run(1, count_messages, &count);
 	tap_eq(count, 1, "a new contact takes back what waits for a busy slot");
 	tap_ok(bus_disconnect(), "UNLOAD is answered then");
-	smp_run_all(hv_synic_off, NULL);
+	cpu_run_all(hv_synic_off, NULL);
 }
 
 void check_synic(void)
 {
-	for (unsigned i = 0; i < cpu_count; i++)
-		smp_run(i, check_this_cpu, NULL);
+	for (unsigned i = 0; i < hvos_cpu_count(); i++)
+		cpu_run(i, check_this_cpu, NULL);
 	for (unsigned i = 0; i < ITEM_COUNT; i++)
 		tap_eq(failed_on[i], 0, "SynIC: %s", item_texts[i]);
 	check_events();

@@ -3,10 +3,10 @@
  * What a hostile guest does. Each group runs on all processors at once, each with a sequence of chance
  * of its own, which follows from the seed, the group and the processor.
  */
-#ifndef TESTS_GUESTS_BARE_HOSTILE_H
-#define TESTS_GUESTS_BARE_HOSTILE_H
+#ifndef TESTS_GUESTS_RAW_HOSTILE_H
+#define TESTS_GUESTS_RAW_HOSTILE_H
 
-#include "bare.h"
+#include "raw.h"
 
 /* On one processor; `rounds` is how often to do what the group does. */
 typedef void hostile_fn(uint64_t *chance, unsigned rounds);

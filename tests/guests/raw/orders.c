@@ -9,50 +9,59 @@
  *   u	UNLOAD first, then the same
  *   q	power off
  */
-#include "bare.h"
 #include "bus.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define RESET_NOW 1
 
+#define COM1	    0x3f8
+#define LINE_STATUS (COM1 + 5)
+#define RECEIVED    0x01
+
+char orders_read(void)
+{
+	while (!(bm_in8(LINE_STATUS) & RECEIVED))
+		time_wait(TICKS_PER_MS);
+	return (char)bm_in8(COM1);
+}
+
 static void connect_all(void)
 {
 	if (!bus_connect(HVP_VERSION_5_3))
-		machine_fail("no connection");
+		tap_bail_out("no connection");
 	for (unsigned i = 0; i < bus_channel_count; i++)
 		if (!bus_open(&bus_channels[i].offer.class_id, 0))
-			machine_fail("channel %u does not open", bus_channels[i].offer.channel_id);
-	con_printf("guest: channels %u\n", bus_channel_count);
+			tap_bail_out("channel %u does not open", bus_channels[i].offer.channel_id);
+	bm_printf("guest: channels %u\n", bus_channel_count);
 }
 
 static void obey(char order)
 {
 	switch (order) {
 	case 'r':
-		machine_restart();
+		bm_reset();
 	case 'm':
-		cpu_wrmsr(HVP_MSR_RESET, RESET_NOW);
+		hvg_arch_set(HVP_MSR_RESET, RESET_NOW);
 		break;
 	case 'u':
 		if (!bus_disconnect())
-			machine_fail("no answer to UNLOAD");
+			tap_bail_out("no answer to UNLOAD");
 		connect_all();
 		break;
 	case 'c':
 		connect_all();
 		break;
 	case 'q':
-		machine_power_off();
+		bm_power_off();
 	}
 }
 
 void orders_run(void)
 {
 	hv_init();
-	smp_run_all(hv_init_cpu, NULL);
+	cpu_run_all(hv_init_cpu, NULL);
 	hv_synic_on(NULL);
 	connect_all();
 	for (;;)
-		obey(con_read());
+		obey(orders_read());
 }

@@ -4,7 +4,6 @@
  * rings meanwhile. Whatever was in a ring, its channel can be closed and its memory comes back.
  */
 #include "bus.h"
-#include "cpu.h"
 #include "hostile.h"
 #include "hv.h"
 
@@ -37,7 +36,7 @@ static void stage_set(struct bus_channel *channel)
 {
 	__atomic_store_n(&stage.channel, channel, __ATOMIC_SEQ_CST);
 	while (!channel && __atomic_load_n(&stage.busy, __ATOMIC_SEQ_CST))
-		cpu_pause();
+		bm_pause();
 }
 
 static void stage_end(void)
@@ -56,7 +55,7 @@ static void stage_act(uint64_t *chance, void (*act)(uint64_t *chance, struct bus
 		if (channel)
 			act(chance, channel);
 		__atomic_fetch_sub(&stage.busy, 1, __ATOMIC_SEQ_CST);
-		cpu_pause();
+		bm_pause();
 	}
 }
 
@@ -77,7 +76,7 @@ static void connect(void)
 static struct bus_channel *open_any(uint64_t *chance)
 {
 	const struct hvp_guid *service = &services[hostile_below(chance, SERVICE_COUNT)];
-	struct bus_channel *channel = bus_open(service, hostile_below(chance, cpu_count));
+	struct bus_channel *channel = bus_open(service, hostile_below(chance, hvos_cpu_count()));
 
 	if (!channel)
 		hostile_complain("a channel does not open");

@@ -2,11 +2,8 @@
 /*
  * Control messages that no driver sends.
  */
-#include "hostile.h"
-
-#include "bare.h"
 #include "bus.h"
-#include "cpu.h"
+#include "hostile.h"
 #include "hv.h"
 
 #define CHANNELS      3u /* ids that hosts offer first */
@@ -36,13 +33,13 @@ static uint32_t any_handle(uint64_t *chance)
 
 static uint32_t any_vp(uint64_t *chance)
 {
-	return hostile_below(chance, 2) ? hostile_below(chance, cpu_count + 1) :
+	return hostile_below(chance, 2) ? hostile_below(chance, hvos_cpu_count() + 1) :
 					  hostile_number(chance);
 }
 
 static uint64_t any_page(uint64_t *chance)
 {
-	uint64_t ram = mem_end() / HVP_PAGE_SIZE;
+	uint64_t ram = bm_firmware.ram_end / HVP_PAGE_SIZE;
 
 	switch (hostile_below(chance, 8)) {
 	case 0:

@@ -2,9 +2,7 @@
 /*
  * What the host announces, that it keeps its word, and that it keeps to it.
  */
-#include "bare.h"
 #include "check.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
@@ -24,14 +22,26 @@
 	 HVP_HINT_RELAXED_TIMING | HVP_HINT_NO_AUTO_EOI | HVP_HINT_CLUSTER_IPI |                   \
 	 HVP_HINT_EX_MASKS)
 
+struct leaf {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+static struct leaf leaf(uint32_t number)
+{
+	uint32_t r[4];
+
+	hvg_arch_cpuid(number, r);
+	return (struct leaf){ r[0], r[1], r[2], r[3] };
+}
+
 static void same_on_this_cpu(void *arg)
 {
 	uint32_t *differ = arg;
-	static struct cpuid first[6];
+	static struct leaf first[6];
 	struct cpu *cpu = cpu_this();
 
 	for (uint32_t i = 0; i < 6; i++) {
-		struct cpuid r = cpu_cpuid(HVP_CPUID_VENDOR + i);
+		struct leaf r = leaf(HVP_CPUID_VENDOR + i);
 
 		if (!cpu->index)
 			first[i] = r;
@@ -42,20 +52,20 @@ static void same_on_this_cpu(void *arg)
 
 void check_cpuid(void)
 {
-	struct cpuid vendor = cpu_cpuid(HVP_CPUID_VENDOR);
-	struct cpuid features = cpu_cpuid(HVP_CPUID_FEATURES), hints = cpu_cpuid(HVP_CPUID_HINTS);
-	struct cpuid limits = cpu_cpuid(HVP_CPUID_LIMITS);
+	struct leaf vendor = leaf(HVP_CPUID_VENDOR);
+	struct leaf features = leaf(HVP_CPUID_FEATURES), hints = leaf(HVP_CPUID_HINTS);
+	struct leaf limits = leaf(HVP_CPUID_LIMITS);
 	uint32_t differ = 0;
 
-	con_printf("# leaf 3: %x %x %x %x, leaf 4: %x %x %x %x\n", features.eax, features.ebx,
-		   features.ecx, features.edx, hints.eax, hints.ebx, hints.ecx, hints.edx);
-	tap_ok(cpu_cpuid(1).ecx & LEAF1_ECX_HYPERVISOR, "CPUID: a hypervisor is present");
+	bm_printf("# leaf 3: %x %x %x %x, leaf 4: %x %x %x %x\n", features.eax, features.ebx,
+		  features.ecx, features.edx, hints.eax, hints.ebx, hints.ecx, hints.edx);
+	tap_ok(leaf(1).ecx & LEAF1_ECX_HYPERVISOR, "CPUID: a hypervisor is present");
 	tap_ok(vendor.ebx == HVP_VENDOR_EBX && vendor.ecx == HVP_VENDOR_ECX &&
 		       vendor.edx == HVP_VENDOR_EDX,
 	       "CPUID: it is Microsoft Hv");
 	tap_ok(vendor.eax >= HVP_CPUID_LIMITS && vendor.eax <= 0x4000ffff,
 	       "CPUID: the leaves are there, and end where Linux expects it");
-	tap_eq(cpu_cpuid(HVP_CPUID_INTERFACE).eax, HVP_INTERFACE_HV1, "CPUID: interface Hv#1");
+	tap_eq(leaf(HVP_CPUID_INTERFACE).eax, HVP_INTERFACE_HV1, "CPUID: interface Hv#1");
 	tap_eq(features.eax & ~ACCESS_KNOWN, 0, "CPUID: no MSRs without emulation");
 	tap_eq(features.ebx & ~PRIVILEGES_KNOWN, 0, "CPUID: no hypercalls without emulation");
 	tap_eq(features.edx & ~FEATURES_KNOWN, 0, "CPUID: no features without emulation");
@@ -68,9 +78,9 @@ void check_cpuid(void)
 	       "CPUID: both frequency bits or none");
 	tap_ok(hints.eax & HVP_HINT_NO_AUTO_EOI, "CPUID: AutoEOI is discouraged");
 	tap_eq(hints.ebx, HVP_SPIN_NEVER_NOTIFY, "CPUID: long spin waits are not reported");
-	tap_ok(limits.eax >= cpu_count, "CPUID: the limit of processors holds all of them");
-	smp_run(0, same_on_this_cpu, &differ);
-	smp_run_all(same_on_this_cpu, &differ);
+	tap_ok(limits.eax >= hvos_cpu_count(), "CPUID: the limit of processors holds all of them");
+	cpu_run(0, same_on_this_cpu, &differ);
+	cpu_run_all(same_on_this_cpu, &differ);
 	tap_eq(differ, 0, "CPUID: the same on all processors");
 }
 
@@ -120,12 +130,12 @@ static const struct msr read_only[] = {
 
 static void check_access(void)
 {
-	uint32_t announced = cpu_cpuid(HVP_CPUID_FEATURES).eax;
+	uint32_t announced = hv_features.access;
 	uint64_t value;
 
 	for (unsigned i = 0; i < COUNT_OF(readable); i++) {
 		const struct msr *m = &readable[i];
-		bool reads = cpu_try_rdmsr(m->number, &value);
+		bool reads = cpu_try_get(m->number, &value);
 
 		if (announced & m->access)
 			tap_ok(reads, "MSR %s is announced and can be read", m->name);
@@ -136,10 +146,10 @@ static void check_access(void)
 	}
 	for (unsigned i = 0; i < COUNT_OF(read_only); i++)
 		if (announced & read_only[i].access)
-			tap_ok(!cpu_try_wrmsr(read_only[i].number, 1), "MSR %s cannot be written",
+			tap_ok(!cpu_try_set(read_only[i].number, 1), "MSR %s cannot be written",
 			       read_only[i].name);
-	tap_ok(!cpu_try_rdmsr(0x40000004, &value) && !cpu_try_wrmsr(0x400000ff, 0) &&
-		       !cpu_try_rdmsr(0x4fffffff, &value),
+	tap_ok(!cpu_try_get(0x40000004, &value) && !cpu_try_set(0x400000ff, 0) &&
+		       !cpu_try_get(0x4fffffff, &value),
 	       "MSRs that do not exist fault");
 }
 
@@ -147,29 +157,29 @@ static void check_crash(void)
 {
 	uint64_t value = 0;
 
-	if (!(cpu_cpuid(HVP_CPUID_FEATURES).edx & HVP_FEATURE_CRASH_MSR)) {
-		tap_ok(!cpu_try_rdmsr(HVP_MSR_CRASH_CTL, &value),
+	if (!(hv_features.misc & HVP_FEATURE_CRASH_MSR)) {
+		tap_ok(!cpu_try_get(HVP_MSR_CRASH_CTL, &value),
 		       "crash MSRs are not announced and fault");
 		return;
 	}
-	tap_ok(cpu_try_rdmsr(HVP_MSR_CRASH_CTL, &value) && value & HVP_CRASH_NOTIFY &&
+	tap_ok(cpu_try_get(HVP_MSR_CRASH_CTL, &value) && value & HVP_CRASH_NOTIFY &&
 		       !(value & ~(HVP_CRASH_NOTIFY | HVP_CRASH_MESSAGE)),
 	       "CRASH_CTL: says what it can do");
 	for (unsigned i = 0; i < HVP_CRASH_PARAMETERS; i++)
-		cpu_wrmsr(HVP_MSR_CRASH_P0 + i, 0x1111111111111111ull * (i + 1));
+		hvg_arch_set(HVP_MSR_CRASH_P0 + i, 0x1111111111111111ull * (i + 1));
 	for (unsigned i = 0; i < HVP_CRASH_PARAMETERS; i++)
-		tap_eq(cpu_rdmsr(HVP_MSR_CRASH_P0 + i), 0x1111111111111111ull * (i + 1),
+		tap_eq(hvg_arch_get(HVP_MSR_CRASH_P0 + i), 0x1111111111111111ull * (i + 1),
 		       "CRASH_P%u keeps what is written", i);
 	for (unsigned i = 0; i < HVP_CRASH_PARAMETERS; i++)
-		cpu_wrmsr(HVP_MSR_CRASH_P0 + i, 0);
-	tap_ok(cpu_try_wrmsr(HVP_MSR_CRASH_CTL, 0),
+		hvg_arch_set(HVP_MSR_CRASH_P0 + i, 0);
+	tap_ok(cpu_try_set(HVP_MSR_CRASH_CTL, 0),
 	       "CRASH_CTL without the notify bit reports nothing");
 }
 
 static void index_on_this_cpu(void *arg)
 {
 	uint64_t *seen = arg;
-	uint64_t index = cpu_rdmsr(HVP_MSR_VP_INDEX);
+	uint64_t index = hvg_arch_get(HVP_MSR_VP_INDEX);
 
 	if (index < 64)
 		__atomic_fetch_or(seen, 1ull << index, __ATOMIC_RELAXED);
@@ -181,8 +191,9 @@ void check_msrs(void)
 
 	check_access();
 	check_crash();
-	smp_run_all(index_on_this_cpu, &seen);
-	tap_eq(seen, (1ull << cpu_count) - 1, "VP_INDEX: from 0 on, without a gap, each once");
+	cpu_run_all(index_on_this_cpu, &seen);
+	tap_eq(seen, (1ull << hvos_cpu_count()) - 1,
+	       "VP_INDEX: from 0 on, without a gap, each once");
 }
 
 /* --- the hypercall page --------------------------------------------------------------------------- */
@@ -192,21 +203,21 @@ void check_hypercall_page(void)
 	uint8_t *at = mem_pages(1);
 	uint64_t page = mem_gpa(at);
 
-	tap_eq(cpu_rdmsr(HVP_MSR_GUEST_OS_ID), 0, "GUEST_OS_ID: 0 at the start");
-	tap_eq(cpu_rdmsr(HVP_MSR_HYPERCALL), 0, "HYPERCALL: off at the start");
-	cpu_wrmsr(HVP_MSR_HYPERCALL, page | HVP_MSR_ENABLE);
-	tap_eq(cpu_rdmsr(HVP_MSR_HYPERCALL) & HVP_MSR_ENABLE, 0,
+	tap_eq(hvg_arch_get(HVP_MSR_GUEST_OS_ID), 0, "GUEST_OS_ID: 0 at the start");
+	tap_eq(hvg_arch_get(HVP_MSR_HYPERCALL), 0, "HYPERCALL: off at the start");
+	hvg_arch_set(HVP_MSR_HYPERCALL, page | HVP_MSR_ENABLE);
+	tap_eq(hvg_arch_get(HVP_MSR_HYPERCALL) & HVP_MSR_ENABLE, 0,
 	       "HYPERCALL: cannot be enabled without GUEST_OS_ID");
-	cpu_wrmsr(HVP_MSR_GUEST_OS_ID, HV_OS_ID);
-	tap_eq(cpu_rdmsr(HVP_MSR_GUEST_OS_ID), HV_OS_ID, "GUEST_OS_ID: keeps what is written");
-	cpu_wrmsr(HVP_MSR_HYPERCALL, page | HVP_MSR_ENABLE);
-	tap_eq(cpu_rdmsr(HVP_MSR_HYPERCALL), page | HVP_MSR_ENABLE, "HYPERCALL: enabled");
+	hvg_arch_set(HVP_MSR_GUEST_OS_ID, HV_OS_ID);
+	tap_eq(hvg_arch_get(HVP_MSR_GUEST_OS_ID), HV_OS_ID, "GUEST_OS_ID: keeps what is written");
+	hvg_arch_set(HVP_MSR_HYPERCALL, page | HVP_MSR_ENABLE);
+	tap_eq(hvg_arch_get(HVP_MSR_HYPERCALL), page | HVP_MSR_ENABLE, "HYPERCALL: enabled");
 	tap_ok(at[0] && at[1], "HYPERCALL: there is code in the page");
-	cpu_wrmsr(HVP_MSR_GUEST_OS_ID, 0);
-	tap_eq(cpu_rdmsr(HVP_MSR_HYPERCALL) & HVP_MSR_ENABLE, 0,
+	hvg_arch_set(HVP_MSR_GUEST_OS_ID, 0);
+	tap_eq(hvg_arch_get(HVP_MSR_HYPERCALL) & HVP_MSR_ENABLE, 0,
 	       "HYPERCALL: GUEST_OS_ID 0 disables it");
-	tap_ok(!cpu_try_wrmsr(HVP_MSR_HYPERCALL, ~0xfffull | HVP_MSR_ENABLE) ||
-		       !(cpu_rdmsr(HVP_MSR_HYPERCALL) & HVP_MSR_ENABLE),
+	tap_ok(!cpu_try_set(HVP_MSR_HYPERCALL, ~0xfffull | HVP_MSR_ENABLE) ||
+		       !(hvg_arch_get(HVP_MSR_HYPERCALL) & HVP_MSR_ENABLE),
 	       "HYPERCALL: cannot be enabled where there is no RAM");
-	cpu_wrmsr(HVP_MSR_HYPERCALL, 0);
+	hvg_arch_set(HVP_MSR_HYPERCALL, 0);
 }

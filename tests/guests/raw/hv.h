@@ -2,15 +2,14 @@
 /*
  * The hypervisor interface, as a guest uses it that means well.
  */
-#ifndef TESTS_GUESTS_BARE_HV_H
-#define TESTS_GUESTS_BARE_HV_H
+#ifndef TESTS_GUESTS_RAW_HV_H
+#define TESTS_GUESTS_RAW_HV_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "hvp_hv.h"
 #include "hvp_vmbus.h"
+#include "raw.h"
+
+/* What CPUID announces, after hv_init(). */
+extern struct hvg_features hv_features;
 
 /* The CPUID leaves say Hyper-V; else ends the guest. Sets GUEST_OS_ID and the hypercall page; may be called again. */
 void hv_init(void);

@@ -5,10 +5,7 @@
  * waits for a line, so that the other side can look at the host.
  */
 #include "hostile.h"
-
-#include "bare.h"
 #include "bus.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define ROUNDS_DEFAULT 200
@@ -60,9 +57,9 @@ void hostile_complain(const char *format, ...)
 	if (__atomic_fetch_add(&complaints, 1, __ATOMIC_RELAXED) > 5)
 		return;
 	va_start(args, format);
-	con_printf("# ");
-	con_vprintf(format, args);
-	con_printf("\n");
+	bm_printf("# ");
+	bm_vprintf(format, args);
+	bm_printf("\n");
 	va_end(args);
 }
 
@@ -102,11 +99,11 @@ static void empty_this_cpu(void *unused)
 {
 	(void)unused;
 	for (unsigned i = 0; i < 2 * HVP_STIMER_COUNT; i++)
-		cpu_wrmsr(HVP_MSR_STIMER0_CONFIG + i, 0);
+		hvg_arch_set(HVP_MSR_STIMER0_CONFIG + i, 0);
 	for (unsigned i = 0; i < HVP_SINT_COUNT; i++)
-		cpu_wrmsr(HVP_MSR_SINT0 + i, HVP_SINT_MASKED);
-	cpu_wrmsr(HVP_MSR_VP_ASSIST_PAGE, 0);
-	cpu_wrmsr(HVP_MSR_TPR, 0);
+		hvg_arch_set(HVP_MSR_SINT0 + i, HVP_SINT_MASKED);
+	hvg_arch_set(HVP_MSR_VP_ASSIST_PAGE, 0);
+	hvg_arch_set(HVP_MSR_TPR, 0);
 	hv_synic_off(NULL);
 	hv_synic_on(NULL);
 	while (TIME_UNTIL(hostile_drain(), QUIET))
@@ -116,9 +113,9 @@ static void empty_this_cpu(void *unused)
 /* Back to where hv_init() and hv_synic_on() left it. */
 static void tidy_up(void)
 {
-	cpu_wrmsr(HVP_MSR_REFERENCE_TSC, 0);
+	hvg_arch_set(HVP_MSR_REFERENCE_TSC, 0);
 	hv_init();
-	smp_run_all(empty_this_cpu, NULL);
+	cpu_run_all(empty_this_cpu, NULL);
 }
 
 /* As a driver that finds the bus in an unknown state. */
@@ -137,8 +134,9 @@ static bool host_serves(void)
 
 static void pause_after(const char *group)
 {
-	con_printf("guest: after %s\n", group);
-	con_wait_line();
+	bm_printf("guest: after %s\n", group);
+	while (orders_read() != '\n')
+		;
 }
 
 static void run_group(unsigned group)
@@ -148,36 +146,58 @@ static void run_group(unsigned group)
 	run.group = group;
 	complaints = 0;
 	hostile_stage_clear();
-	smp_run_all(run_on_this_cpu, NULL);
+	cpu_run_all(run_on_this_cpu, NULL);
 	tidy_up();
-	con_printf("# %s: %lu ms\n", groups[group].name,
-		   (uint64_t)((time_now() - start) / TICKS_PER_MS));
+	bm_printf("# %s: %lu ms\n", groups[group].name,
+		  (uint64_t)((time_now() - start) / TICKS_PER_MS));
 	tap_ok(host_serves(), "%s: the host still serves", groups[group].name);
 	tap_eq(complaints, 0, "%s: the host did nothing that no host does", groups[group].name);
 	pause_after(groups[group].name);
 }
 
+/* Of the command line. */
+static uint64_t number(const char *key, uint64_t absent)
+{
+	char text[24];
+	uint64_t value = 0;
+
+	if (!bm_option(key, text, sizeof(text)))
+		return absent;
+	for (const char *at = text; *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	return value;
+}
+
+/* "only" is not there, or names it. */
+static bool wanted(const char *group)
+{
+	char only[16];
+	const char *at = only;
+
+	if (!bm_option("only", only, sizeof(only)))
+		return true;
+	for (; *at && *at == *group; at++)
+		group++;
+	return *at == *group;
+}
+
 void hostile_run(void)
 {
-	uint64_t rounds = ROUNDS_DEFAULT;
-
-	run.seed = SEED_DEFAULT;
-	(void)machine_word("seed", &run.seed);
-	(void)machine_word("rounds", &rounds);
-	run.rounds = (unsigned)rounds;
-	con_printf("# seed=%lu rounds=%u\n", run.seed, run.rounds);
+	run.seed = number("seed", SEED_DEFAULT);
+	run.rounds = (unsigned)number("rounds", ROUNDS_DEFAULT);
+	bm_printf("# seed=%lu rounds=%u\n", run.seed, run.rounds);
 
 	hv_init();
-	smp_run_all(hv_init_cpu, NULL);
-	smp_run_all(hv_synic_on, NULL);
+	cpu_run_all(hv_init_cpu, NULL);
+	cpu_run_all(hv_synic_on, NULL);
 	tap_ok(host_serves(), "start: the host serves");
 	pause_after("start");
-	if (!machine_word("only", NULL) || machine_word_is("only", "specimens")) {
+	if (wanted("specimens")) {
 		hostile_specimens();
 		tap_ok(host_serves(), "specimens: the host still serves");
 		pause_after("specimens");
 	}
 	for (unsigned i = 0; i < GROUP_COUNT; i++)
-		if (machine_word_is("only", groups[i].name) || !machine_word("only", NULL))
+		if (wanted(groups[i].name))
 			run_group(i);
 }

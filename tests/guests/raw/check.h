@@ -3,8 +3,8 @@
  * The parts of the checks of the hypervisor interface. Each runs on the boot processor and leaves
  * things as it found them: hypercall page on, SynIC off, no timer armed.
  */
-#ifndef TESTS_GUESTS_BARE_CHECK_H
-#define TESTS_GUESTS_BARE_CHECK_H
+#ifndef TESTS_GUESTS_RAW_CHECK_H
+#define TESTS_GUESTS_RAW_CHECK_H
 
 void check_cpuid(void);
 void check_msrs(void);

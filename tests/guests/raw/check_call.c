@@ -2,10 +2,8 @@
 /*
  * Hypercalls: the status for each wrong parameter; TLB flush and IPI, where they are announced.
  */
-#include "bare.h"
 #include "bus.h"
 #include "check.h"
-#include "cpu.h"
 #include "hv.h"
 
 #define UNKNOWN_CONNECTION 0x5555u
@@ -113,8 +111,6 @@ void check_calls(void)
 #define TEST_ADDRESS (1ull << 39) /* of its own entry in the topmost table */
 #define ROUNDS	     32
 
-extern uint64_t page_pml4[];
-
 static uint64_t *test_entry; /* maps TEST_ADDRESS */
 
 struct look {
@@ -130,11 +126,20 @@ static void look_on_this_cpu(void *arg)
 		__atomic_fetch_or(&look->stale, 1u << cpu_this()->index, __ATOMIC_RELAXED);
 }
 
+static uint64_t address_space(void)
+{
+	uint64_t cr3;
+
+	__asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
+	return cr3;
+}
+
 static uint64_t *map_test_page(void)
 {
 	uint64_t *pdpt = mem_pages(1), *directory = mem_pages(1), *table = mem_pages(1);
+	uint64_t *topmost = mem_at(address_space());
 
-	page_pml4[1] = mem_gpa(pdpt) | 3;
+	topmost[1] = mem_gpa(pdpt) | 3;
 	pdpt[0] = mem_gpa(directory) | 3;
 	directory[0] = mem_gpa(table) | 3;
 	return table;
@@ -143,10 +148,9 @@ static uint64_t *map_test_page(void)
 static uint64_t flush(unsigned form)
 {
 	struct hvp_flush *space = cpu_this()->input;
-	uint64_t cr3;
+	uint64_t cr3 = address_space();
 
-	__asm__ volatile("movq %%cr3, %0" : "=r"(cr3));
-	*space = (struct hvp_flush){ .space = cr3, .vp_mask = (1ull << cpu_count) - 1 };
+	*space = (struct hvp_flush){ .space = cr3, .vp_mask = (1ull << hvos_cpu_count()) - 1 };
 	if (form == 0)
 		return hv_call(HVP_CALL_FLUSH_SPACE, mem_gpa(space), 0);
 	if (form == 1) {
@@ -163,7 +167,7 @@ static uint64_t flush(unsigned form)
 		.space = cr3,
 		.vps = { .format = HVP_VP_SET_SPARSE, .banks = 1 },
 	};
-	((uint64_t *)(void *)space)[4] = (1ull << cpu_count) - 1;
+	((uint64_t *)(void *)space)[4] = (1ull << hvos_cpu_count()) - 1;
 	return hv_call(HVP_CALL_FLUSH_SPACE_EX | 1ull << HVP_CALL_HEADER_SHIFT, mem_gpa(space), 0);
 }
 
@@ -185,7 +189,7 @@ static void check_flush(uint32_t hints)
 			__atomic_store_n(test_entry, mem_gpa(pages[i % 2]) | 3, __ATOMIC_SEQ_CST);
 			result |= flush(form);
 			look.expected = *pages[i % 2];
-			smp_run_all(look_on_this_cpu, &look);
+			cpu_run_all(look_on_this_cpu, &look);
 		}
 		tap_eq(hv_status(result), HVP_STATUS_SUCCESS, "TLB flush: %s: status", forms[form]);
 		tap_eq(look.stale, 0, "TLB flush: %s: nobody sees the old page", forms[form]);
@@ -195,12 +199,12 @@ static void check_flush(uint32_t hints)
 /* --- IPI ------------------------------------------------------------------------------------------ */
 
 struct tally {
-	uint32_t before[CPUS_MAX];
+	uint32_t before[BM_CPUS_MAX];
 };
 
 static void tally_begin(struct tally *tally)
 {
-	for (unsigned i = 0; i < cpu_count; i++)
+	for (unsigned i = 0; i < hvos_cpu_count(); i++)
 		tally->before[i] = cpu_interrupts(&cpus[i], VECTOR_IPI);
 }
 
@@ -209,7 +213,7 @@ static bool tally_is(const struct tally *tally, uint64_t mask)
 {
 	bool good = true;
 
-	for (unsigned i = 0; i < cpu_count; i++)
+	for (unsigned i = 0; i < hvos_cpu_count(); i++)
 		good &= TIME_UNTIL(cpu_interrupts(&cpus[i], VECTOR_IPI) - tally->before[i] ==
 					   (mask >> i & 1),
 				   1000 * TICKS_PER_MS);
@@ -235,11 +239,11 @@ static uint16_t send_ipi_ex(uint64_t format, uint64_t mask)
 
 static void check_ipi(uint32_t hints)
 {
-	uint64_t all = (1ull << cpu_count) - 1;
+	uint64_t all = (1ull << hvos_cpu_count()) - 1;
 	struct tally tally;
 	bool good = true;
 
-	for (unsigned i = 0; i < cpu_count; i++) {
+	for (unsigned i = 0; i < hvos_cpu_count(); i++) {
 		tally_begin(&tally);
 		good &= !send_ipi(VECTOR_IPI, 1ull << cpus[i].vp_index) &&
 			tally_is(&tally, 1ull << i);
@@ -253,8 +257,8 @@ static void check_ipi(uint32_t hints)
 	if (!(hints & HVP_HINT_EX_MASKS))
 		return;
 	tally_begin(&tally);
-	tap_ok(!send_ipi_ex(HVP_VP_SET_SPARSE, 1ull << (cpu_count - 1)) &&
-		       tally_is(&tally, 1ull << (cpu_count - 1)),
+	tap_ok(!send_ipi_ex(HVP_VP_SET_SPARSE, 1ull << (hvos_cpu_count() - 1)) &&
+		       tally_is(&tally, 1ull << (hvos_cpu_count() - 1)),
 	       "IPI: to a sparse set");
 	tally_begin(&tally);
 	tap_ok(!send_ipi_ex(HVP_VP_SET_ALL, 0) && tally_is(&tally, all), "IPI: to the set of all");
@@ -262,7 +266,7 @@ static void check_ipi(uint32_t hints)
 
 void check_tlb_and_ipi(void)
 {
-	uint32_t hints = cpu_cpuid(HVP_CPUID_HINTS).eax;
+	uint32_t hints = hv_features.hints;
 
 	if (hints & HVP_HINT_REMOTE_TLB_FLUSH)
 		check_flush(hints);

@@ -3,11 +3,8 @@
  * A VMBus client that means well: what a driver does, as little of it as shows that the host serves.
  * All on the processor that connected, whose SynIC is on.
  */
-#ifndef TESTS_GUESTS_BARE_BUS_H
-#define TESTS_GUESTS_BARE_BUS_H
-
-#include <stdbool.h>
-#include <stdint.h>
+#ifndef TESTS_GUESTS_RAW_BUS_H
+#define TESTS_GUESTS_RAW_BUS_H
 
 #include "hvp_vmbus.h"
 #include "hvw_ic.h"

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "bus.h"
-
-#include "bare.h"
-#include "cpu.h"
 #include "hv.h"
+
 #include "hvw_guid.h"
 
 #define WAIT	     (2000 * TICKS_PER_MS)

@@ -3,10 +3,8 @@
  * Registers, hypercalls, ports and addresses. What would only hurt the guest itself is left out: vectors
  * of exceptions, pages of its own code, power and reset.
  */
-#include "cpu.h"
 #include "hostile.h"
 #include "hv.h"
-#include "hvp_vmbus.h"
 
 #define SCRATCH_PAGES 8
 
@@ -43,7 +41,7 @@ static void provoke(uint64_t *chance)
 	const struct hvp_msg_initiate_contact contact = {
 		.h.type = HVP_MSG_INITIATE_CONTACT,
 		.version = HVP_VERSION(99, 0),
-		.target_vp = hostile_below(chance, cpu_count),
+		.target_vp = hostile_below(chance, hvos_cpu_count()),
 		.u.v5.sint = (uint8_t)hostile_below(chance, HVP_SINT_COUNT + 1),
 	};
 
@@ -57,20 +55,20 @@ void hostile_synic(uint64_t *chance, unsigned rounds)
 
 		switch (hostile_below(chance, 8)) {
 		case 0:
-			(void)cpu_try_wrmsr(HVP_MSR_SIMP, page_value(chance));
+			(void)cpu_try_set(HVP_MSR_SIMP, page_value(chance));
 			break;
 		case 1:
-			(void)cpu_try_wrmsr(HVP_MSR_SIEFP, page_value(chance));
+			(void)cpu_try_set(HVP_MSR_SIEFP, page_value(chance));
 			break;
 		case 2:
-			(void)cpu_try_wrmsr(HVP_MSR_SCONTROL,
-					    hostile_below(chance, 4) ? 1 : chance_next(chance));
+			(void)cpu_try_set(HVP_MSR_SCONTROL,
+					  hostile_below(chance, 4) ? 1 : chance_next(chance));
 			break;
 		case 3:
-			(void)cpu_try_wrmsr(HVP_MSR_SINT0 + sint, vector_value(chance));
+			(void)cpu_try_set(HVP_MSR_SINT0 + sint, vector_value(chance));
 			break;
 		case 4:
-			(void)cpu_try_wrmsr(HVP_MSR_EOM, chance_next(chance));
+			(void)cpu_try_set(HVP_MSR_EOM, chance_next(chance));
 			break;
 		case 5: /* where messages and flags may come: full, or free again */
 			__atomic_store_n((uint32_t *)(void *)(scratch + sint * 256),
@@ -156,6 +154,20 @@ static bool keeps_off(const struct span *spans, unsigned count, uint64_t first, 
 	return true;
 }
 
+/* 16 and 32 bits, where nothing else here needs them. */
+static inline void port_out32(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint16_t port_in16(uint16_t port)
+{
+	uint16_t value;
+
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
 static void use_port(uint64_t *chance, uint16_t port)
 {
 	uint32_t value = hostile_number(chance), count = 1 + hostile_below(chance, 16);
@@ -163,22 +175,22 @@ static void use_port(uint64_t *chance, uint16_t port)
 
 	switch (hostile_below(chance, 8)) {
 	case 0:
-		cpu_out8(port, (uint8_t)value);
+		bm_out8(port, (uint8_t)value);
 		break;
 	case 1:
-		cpu_out16(port, (uint16_t)value);
+		bm_out16(port, (uint16_t)value);
 		break;
 	case 2:
-		cpu_out32(port, value);
+		port_out32(port, value);
 		break;
 	case 3:
-		(void)cpu_in8(port);
+		(void)bm_in8(port);
 		break;
 	case 4:
-		(void)cpu_in16(port);
+		(void)port_in16(port);
 		break;
 	case 5:
-		(void)cpu_in32(port);
+		(void)bm_in32(port);
 		break;
 	case 6:
 		__asm__ volatile("rep outsl" : "+S"(at), "+c"(count) : "d"(port) : "memory");
@@ -234,7 +246,7 @@ static void use_address(uint64_t *chance, uint64_t gpa)
 
 void hostile_mmio(uint64_t *chance, unsigned rounds)
 {
-	uint64_t first = mem_end(), bytes = (1ull << 32) - 8 - first;
+	uint64_t first = bm_firmware.ram_end, bytes = (1ull << 32) - 8 - first;
 
 	for (unsigned i = 0; i < rounds; i++) {
 		uint64_t gpa = first + chance_next(chance) % bytes;
@@ -277,12 +289,12 @@ void hostile_msrs(uint64_t *chance, unsigned rounds)
 
 		if (hostile_below(chance, 2)) {
 			if (msr_value(chance, msr, &value))
-				(void)cpu_try_wrmsr(msr, value);
+				(void)cpu_try_set(msr, value);
 			continue;
 		}
 		if (!hostile_below(chance, 4))
 			msr = hostile_below(chance, 2) ? 0xc0000080 + hostile_below(chance, 0x100) :
 							 (uint32_t)chance_next(chance);
-		(void)cpu_try_rdmsr(msr, &value);
+		(void)cpu_try_get(msr, &value);
 	}
 }
