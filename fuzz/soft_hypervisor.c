@@ -153,9 +153,10 @@ static void set_reference_tsc(struct soft_hypervisor *soft, uint64_t value)
 	soft->reference_tsc = value;
 	if (!(value & HVP_MSR_ENABLE))
 		return;
-	page.sequence = !soft->refuse_tsc_page;
-	page.scale = TSC_SCALE;
-	page.offset = REFERENCE_START;
+	if (!soft->refuse_tsc_page)
+		page = (struct hvp_reference_tsc_page){ .sequence = 1,
+							.scale = TSC_SCALE,
+							.offset = REFERENCE_START };
 	if (hvh_mem_write(soft->mem, value & ~(uint64_t)(HVP_PAGE_SIZE - 1), &page, sizeof(page)))
 		sim_die("a TSC page that is no memory");
 }
