@@ -120,31 +120,39 @@ struct bus_channel *bus_find(const struct hvp_guid *class_id)
 	return NULL;
 }
 
-bool bus_share(struct bus_channel *channel)
+uint32_t bus_draft_gpadl(struct bus_gpadl *draft, uint32_t channel_id, uint32_t handle,
+			 uint64_t gpa, unsigned pages)
 {
-	struct {
-		struct hvp_msg_gpadl_header header;
-		struct hvp_gpa_range range;
-		uint64_t pages[2 * BUS_RING_PAGES];
-	} HVP_WIRE(4) message = {
+	uint32_t list_bytes = (uint32_t)(sizeof(draft->range) + pages * sizeof(draft->pages[0]));
+
+	*draft = (struct bus_gpadl){
 		.header = {
 			.h.type = HVP_MSG_GPADL_HEADER,
-			.channel_id = channel->offer.channel_id,
-			.gpadl = next_gpadl++,
-			.range_bytes = sizeof(message.range) + sizeof(message.pages),
+			.channel_id = channel_id,
+			.gpadl = handle,
+			.range_bytes = (uint16_t)list_bytes,
 			.range_count = 1,
 		},
-		.range = { .byte_count = 2 * BUS_RING_BYTES },
+		.range = { .byte_count = pages * HVP_PAGE_SIZE },
 	};
+	for (unsigned i = 0; i < pages; i++)
+		draft->pages[i] = gpa / HVP_PAGE_SIZE + i;
+	return (uint32_t)sizeof(draft->header) + list_bytes;
+}
+
+bool bus_share(struct bus_channel *channel)
+{
+	struct bus_gpadl message;
 	struct hvw_msg answer;
+	uint32_t len;
 
 	if (!channel->ring)
 		channel->ring = mem_pages(2 * BUS_RING_PAGES);
-	__builtin_memset(channel->ring, 0, HVP_PAGE_SIZE);
-	__builtin_memset(channel->ring + BUS_RING_BYTES, 0, HVP_PAGE_SIZE);
-	for (unsigned i = 0; i < 2 * BUS_RING_PAGES; i++)
-		message.pages[i] = mem_gpa(channel->ring) / HVP_PAGE_SIZE + i;
-	if (!bus_post(&message, sizeof(message)) || !bus_await(HVP_MSG_GPADL_CREATED, &answer) ||
+	hvw_memset(channel->ring, 0, HVP_PAGE_SIZE);
+	hvw_memset(channel->ring + BUS_RING_BYTES, 0, HVP_PAGE_SIZE);
+	len = bus_draft_gpadl(&message, channel->offer.channel_id, next_gpadl++,
+			      mem_gpa(channel->ring), 2 * BUS_RING_PAGES);
+	if (!bus_post(&message, len) || !bus_await(HVP_MSG_GPADL_CREATED, &answer) ||
 	    answer.u.GPADL_CREATED.gpadl != message.header.gpadl || answer.u.GPADL_CREATED.status)
 		return false;
 	channel->gpadl = message.header.gpadl;

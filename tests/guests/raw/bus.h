@@ -42,6 +42,15 @@ bool bus_disconnect(void);
 
 struct bus_channel *bus_find(const struct hvp_guid *class_id);
 
+/* A GPADL of whole pages, one behind the other from `gpa` on, in one message. Returns its length. */
+struct bus_gpadl {
+	struct hvp_msg_gpadl_header header;
+	struct hvp_gpa_range range;
+	uint64_t pages[2 * BUS_RING_PAGES];
+} HVP_WIRE(4);
+uint32_t bus_draft_gpadl(struct bus_gpadl *draft, uint32_t channel_id, uint32_t handle,
+			 uint64_t gpa, unsigned pages);
+
 /* Share the memory of a channel's rings, zeroed control pages first; and have it back. */
 bool bus_share(struct bus_channel *channel);
 bool bus_unshare(struct bus_channel *channel);

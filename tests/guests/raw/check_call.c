@@ -40,7 +40,7 @@ static void check_post(void)
 	uint64_t gpa = mem_gpa(pages);
 
 	for (unsigned i = 0; i < sizeof(post_cases) / sizeof(post_cases[0]); i++) {
-		__builtin_memcpy(pages, &post_cases[i].input, sizeof(post_cases[i].input));
+		hvw_memcpy(pages, &post_cases[i].input, sizeof(post_cases[i].input));
 		tap_eq(hv_status(hv_call(HVP_CALL_POST_MESSAGE, gpa, 0)), post_cases[i].status,
 		       "POST_MESSAGE: %s", post_cases[i].title);
 	}
@@ -67,7 +67,7 @@ static void check_post(void)
 /* In the form with the parameter in memory. */
 static uint16_t signal_memory(uint64_t gpa, struct hvp_signal_event parameter)
 {
-	__builtin_memcpy(mem_at(gpa), &parameter, sizeof(parameter));
+	hvw_memcpy(mem_at(gpa), &parameter, sizeof(parameter));
 	return hv_status(hv_call(HVP_CALL_SIGNAL_EVENT, gpa, 0));
 }
 

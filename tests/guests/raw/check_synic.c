@@ -98,7 +98,7 @@ static bool is_refusal(const struct hvp_synic_message *message)
 {
 	struct hvp_msg_version_response response;
 
-	__builtin_memcpy(&response, message->payload, sizeof(response));
+	hvw_memcpy(&response, message->payload, sizeof(response));
 	return message->type == HVP_MESSAGE_VMBUS && message->size == sizeof(response) &&
 	       response.h.type == HVP_MSG_VERSION_RESPONSE && !response.supported;
 }
@@ -123,8 +123,8 @@ static void check_on(void)
 
 	cpu->messages = mem_pages(1);
 	cpu->events = mem_pages(1);
-	__builtin_memset(cpu->messages, 0xee, HVP_PAGE_SIZE);
-	__builtin_memset(cpu->events, 0xee, HVP_PAGE_SIZE);
+	hvw_memset(cpu->messages, 0xee, HVP_PAGE_SIZE);
+	hvw_memset(cpu->events, 0xee, HVP_PAGE_SIZE);
 	hv_synic_on(NULL);
 	note(ITEM_ZERO, !__builtin_memcmp(cpu->messages, zeros, HVP_PAGE_SIZE) &&
 				!__builtin_memcmp(cpu->events, zeros, HVP_PAGE_SIZE));

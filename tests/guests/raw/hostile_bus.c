@@ -88,8 +88,10 @@ static void draft_any(uint64_t *chance, struct draft *d)
 static void draft_contact(uint64_t *chance, struct draft *d)
 {
 	static const uint32_t versions[] = {
-		HVP_VERSION_2_4, HVP_VERSION_3_0, HVP_VERSION_4_0, HVP_VERSION_4_1, HVP_VERSION_5_0,
-		HVP_VERSION_5_1, HVP_VERSION_5_2, HVP_VERSION_5_3, HVP_VERSION_6_0, 0xd,
+#define NUMBER(major, minor) HVP_VERSION(major, minor),
+		HVP_VERSION_LIST(NUMBER)
+#undef NUMBER
+			HVP_VERSION(0, 13)
 	};
 	const unsigned count = sizeof(versions) / sizeof(versions[0]);
 	uint32_t which = hostile_below(chance, count + 2);
@@ -164,12 +166,12 @@ static void draft_gpadl_header(uint64_t *chance, struct draft *d)
 	};
 	if (!hostile_below(chance, 8))
 		h->range_bytes = (uint16_t)hostile_number(chance);
-	__builtin_memcpy(d->u.message.u.bytes + at, &range, sizeof(range));
+	hvw_memcpy(d->u.message.u.bytes + at, &range, sizeof(range));
 	at += sizeof(range);
 	for (uint32_t i = 0; i < pages; i++, at += 8) {
 		uint64_t page = any_page(chance);
 
-		__builtin_memcpy(d->u.message.u.bytes + at, &page, sizeof(page));
+		hvw_memcpy(d->u.message.u.bytes + at, &page, sizeof(page));
 	}
 	d->len = hostile_below(chance, 8) ? at : hostile_below(chance, at + 1);
 }
@@ -185,7 +187,7 @@ static void draft_gpadl_body(uint64_t *chance, struct draft *d)
 	for (uint32_t i = hostile_below(chance, 29); i; i--, d->len += 8) {
 		uint64_t page = any_page(chance);
 
-		__builtin_memcpy(d->u.message.u.bytes + d->len, &page, sizeof(page));
+		hvw_memcpy(d->u.message.u.bytes + d->len, &page, sizeof(page));
 	}
 }
 
@@ -225,24 +227,11 @@ void hostile_gpadls(uint64_t *chance, unsigned rounds)
 static void draft_ring(uint64_t *chance, struct draft *d)
 {
 	static uint8_t ring[4 * HVP_PAGE_SIZE] __attribute__((aligned(4096)));
-	const struct hvp_gpa_range range = { .byte_count = sizeof(ring) };
-	uint32_t at = sizeof(struct hvp_msg_gpadl_header);
+	struct bus_gpadl gpadl;
 
-	d->u.message.u.GPADL_HEADER = (struct hvp_msg_gpadl_header){
-		.h.type = HVP_MSG_GPADL_HEADER,
-		.channel_id = 1 + hostile_below(chance, CHANNELS),
-		.gpadl = any_handle(chance),
-		.range_bytes = sizeof(range) + 4 * 8,
-		.range_count = 1,
-	};
-	__builtin_memcpy(d->u.message.u.bytes + at, &range, sizeof(range));
-	at += sizeof(range);
-	for (uint32_t i = 0; i < 4; i++, at += 8) {
-		uint64_t page = mem_gpa(ring) / HVP_PAGE_SIZE + i;
-
-		__builtin_memcpy(d->u.message.u.bytes + at, &page, sizeof(page));
-	}
-	d->len = at;
+	d->len = bus_draft_gpadl(&gpadl, 1 + hostile_below(chance, CHANNELS), any_handle(chance),
+				 mem_gpa(ring), 4);
+	hvw_memcpy(d->u.message.u.bytes, &gpadl, d->len);
 }
 
 static void draft_open(uint64_t *chance, struct draft *d)
@@ -325,26 +314,14 @@ static void send_ref(uint32_t type, uint32_t channel_id, uint32_t second)
 	send(&m, sizeof(m));
 }
 
-/* One page, which is at `page`. */
-static void send_gpadl(uint32_t handle, uint16_t range_bytes, uint64_t page)
+/* One page; `list_bytes` is what the message says of the list's length. */
+static void send_gpadl(uint32_t handle, uint16_t list_bytes, uint64_t gpa)
 {
-	struct {
-		struct hvp_msg_gpadl_header h;
-		struct hvp_gpa_range range;
-		uint64_t page;
-	} HVP_WIRE(4) m = {
-		.h = {
-			.h.type = HVP_MSG_GPADL_HEADER,
-			.channel_id = 1,
-			.gpadl = handle,
-			.range_bytes = range_bytes,
-			.range_count = 1,
-		},
-		.range = { .byte_count = HVP_PAGE_SIZE },
-		.page = page,
-	};
+	struct bus_gpadl gpadl;
+	uint32_t len = bus_draft_gpadl(&gpadl, 1, handle, gpa, 1);
 
-	send(&m, sizeof(m));
+	gpadl.header.range_bytes = list_bytes;
+	send(&gpadl, len);
 }
 
 /* What tests/vm/hostile looks for in the log stands in the same order there. */
@@ -363,8 +340,8 @@ void hostile_specimens(void)
 	send(&m.u, 8);
 	send_ref(HVP_MSG_CLOSE_CHANNEL, 999, 0);
 	send_ref(HVP_MSG_CLOSE_CHANNEL, 1, 0);
-	send_gpadl(0x701, 16, 0xd0000);
-	send_gpadl(0x702, 12, 0x100);
+	send_gpadl(0x701, 16, 0xd0000000);
+	send_gpadl(0x702, 12, 0x100000);
 	time_wait(LOG_WINDOW);
 
 	m.u.GPADL_BODY =

@@ -270,12 +270,12 @@ static uint32_t draft_message(uint64_t *chance, uint8_t *bytes)
 	len = (uint32_t)hvw_ic_build(bytes, &h);
 	if (hostile_below(chance, 8))
 		return len;
-	__builtin_memcpy(&pipe, bytes, sizeof(pipe));
+	hvw_memcpy(&pipe, bytes, sizeof(pipe));
 	if (hostile_below(chance, 2))
 		pipe.type = hostile_number(chance);
 	else
 		pipe.length = hostile_number(chance);
-	__builtin_memcpy(bytes, &pipe, sizeof(pipe));
+	hvw_memcpy(bytes, &pipe, sizeof(pipe));
 	return hostile_below(chance, len + 1);
 }
 

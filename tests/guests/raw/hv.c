@@ -42,8 +42,8 @@ uint16_t hv_post(uint32_t connection_id, uint32_t type, const void *payload, uin
 		.message_type = type,
 		.payload_size = len,
 	};
-	__builtin_memcpy(input->payload, payload,
-			 len < sizeof(input->payload) ? len : sizeof(input->payload));
+	hvw_memcpy(input->payload, payload,
+		   len < sizeof(input->payload) ? len : sizeof(input->payload));
 	return hv_status(hv_call(HVP_CALL_POST_MESSAGE, mem_gpa(input), 0));
 }
 

@@ -8,6 +8,7 @@
 #ifndef TESTS_GUESTS_RAW_RAW_H
 #define TESTS_GUESTS_RAW_RAW_H
 
+#include "hvw_shared.h"
 #include "port/baremetal/bm.h"
 
 /* --- tap.c ---------------------------------------------------------------------------------------- */
