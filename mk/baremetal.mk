@@ -37,3 +37,13 @@ $(BAREMETAL): $(BAREMETAL_OBJS) port/baremetal/image.ld
 	$(link-baremetal)
 
 -include $(patsubst %.o,%.d,$(BAREMETAL_OBJS))
+
+# The suite that every port passes, on this one
+CONFORMANCE := $(BUILD)/hvis-conformance.elf
+CONFORMANCE_OBJS := $(call baremetal-objs,$(CONFORMANCE_SRCS)) $(BAREMETAL_MACHINE_OBJS)
+baremetal: $(CONFORMANCE)
+
+$(CONFORMANCE): $(CONFORMANCE_OBJS) port/baremetal/image.ld
+	$(link-baremetal)
+
+-include $(patsubst %.o,%.d,$(CONFORMANCE_OBJS))

@@ -110,6 +110,10 @@ PORT_BAREMETAL_SRCS += port/baremetal/mem.c
 PORT_BAREMETAL_SRCS += port/baremetal/os.c
 PORT_BAREMETAL_SRCS += port/baremetal/start.S
 
+# The suite for ports as a program on port/baremetal: hvis-conformance.elf
+CONFORMANCE_SRCS += tests/port/baremetal/main.c
+CONFORMANCE_SRCS += tests/port/conformance.c
+
 # tools/hvis/: the administrator's tool in the guest; with what it needs of wire/
 TOOLS_HVIS_SRCS += tools/hvis/bus.c
 TOOLS_HVIS_SRCS += tools/hvis/devices.c

@@ -3,7 +3,7 @@
  * The services of hvos.h that are not about processors: memory, locks, waiting, works, timers, the
  * clock, power.
  *
- * One thread runs on processor 0. While it waits, it runs works; a work that waits runs none. That is
+ * One thread runs on processor 0. While it waits, it runs works, unless it is in one or holds a mutex. That is
  * enough because of what hvos.h promises: no work waits for another, every wait is ended by an interrupt
  * or a timer.
  */
@@ -177,6 +177,8 @@ void hvos_lock_assert(const struct hvos_lock *lock)
 	bm_halt();
 }
 
+static unsigned busy; /* mutexes held, works on the stack; 0: a work may begin */
+
 void hvos_mutex_init(struct hvos_mutex *mutex, const char *name)
 {
 	(void)name;
@@ -195,11 +197,13 @@ void hvos_mutex_lock(struct hvos_mutex *mutex)
 		bm_halt();
 	}
 	mutex->held = true;
+	busy++;
 }
 
 void hvos_mutex_unlock(struct hvos_mutex *mutex)
 {
 	mutex->held = false;
+	busy--;
 }
 
 void hvos_mutex_assert(const struct hvos_mutex *mutex)
@@ -214,7 +218,6 @@ void hvos_mutex_assert(const struct hvos_mutex *mutex)
 
 static struct hvos_lock works_lock;
 static struct hvos_work *works, **works_end = &works;
-static unsigned working; /* works on the stack of the thread: 0 or 1 */
 
 void hvos_work_init(struct hvos_work *work, hvos_fn fn, void *ctx)
 {
@@ -291,17 +294,17 @@ void hvos_event_reset(struct hvos_event *event)
 /* A work, or the next interrupt. */
 static void idle(void)
 {
-	struct hvos_work *work = working ? NULL : next_work();
+	struct hvos_work *work = busy ? NULL : next_work();
 
 	if (work) {
-		working++;
+		busy++;
 		work->fn(work->ctx);
-		working--;
+		busy--;
 		return;
 	}
 	/* An interrupt between the question and the halt ends the halt: STI holds for one instruction. */
 	(void)bm_interrupts_off();
-	if (working || !__atomic_load_n(&works, __ATOMIC_RELAXED))
+	if (busy || !__atomic_load_n(&works, __ATOMIC_RELAXED))
 		__asm__ volatile("sti\n\thlt" : : : "memory");
 	bm_interrupts_restore(true);
 }

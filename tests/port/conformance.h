@@ -2,7 +2,7 @@
 /*
  * The suite that every port passes: what hvg/hvos.h promises, as far as it can be seen from inside.
  * Written against that header alone, so that a kernel can run it too; the port says how to begin another
- * thread and how to print.
+ * thread, if it has any, and how to print.
  */
 #ifndef TESTS_PORT_CONFORMANCE_H
 #define TESTS_PORT_CONFORMANCE_H
@@ -10,7 +10,10 @@
 #include "hvg/hvos.h"
 
 struct conformance_port {
-	/* Run `fn` in a thread of its own, soon. */
+	/*
+	 * Run `fn` beside the caller, soon: in a thread of its own; or, where `one_thread` is set, on another
+	 * processor, where it cannot sleep. NULL: there is none.
+	 */
 	void (*thread)(hvos_fn fn, void *ctx);
 
 	/* Raise the hypervisor's interrupt on a processor; NULL: this port cannot. */
@@ -18,6 +21,11 @@ struct conformance_port {
 
 	/* A check failed. */
 	void (*failed)(const char *what, int line);
+
+	/* The test ends here, because it needs something that this port has not got. */
+	void (*skipped)(const char *why);
+
+	bool one_thread; /* works run while it waits */
 };
 
 struct conformance_test {
