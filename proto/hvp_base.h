@@ -51,13 +51,15 @@ HVP_SIZE(struct hvp_guid, 16);
 #define HVP_GUID(d1, d2, d3, d4, d5)                                                               \
 	{                                                                                          \
 		{                                                                                  \
-			(uint8_t)(d1), (uint8_t)((d1) >> 8), (uint8_t)((d1) >> 16),                \
-				(uint8_t)((d1) >> 24), (uint8_t)(d2), (uint8_t)((d2) >> 8),        \
-				(uint8_t)(d3), (uint8_t)((d3) >> 8), (uint8_t)((d4) >> 8),         \
-				(uint8_t)(d4), (uint8_t)((d5) >> 40), (uint8_t)((d5) >> 32),       \
-				(uint8_t)((d5) >> 24), (uint8_t)((d5) >> 16),                      \
-				(uint8_t)((d5) >> 8), (uint8_t)(d5)                                \
+			HVP_BYTE(d1, 0), HVP_BYTE(d1, 1), HVP_BYTE(d1, 2), HVP_BYTE(d1, 3),        \
+				HVP_BYTE(d2, 0), HVP_BYTE(d2, 1), HVP_BYTE(d3, 0),                 \
+				HVP_BYTE(d3, 1), HVP_BYTE(d4, 1), HVP_BYTE(d4, 0),                 \
+				HVP_BYTE(d5, 5), HVP_BYTE(d5, 4), HVP_BYTE(d5, 3),                 \
+				HVP_BYTE(d5, 2), HVP_BYTE(d5, 1), HVP_BYTE(d5, 0)                  \
 		}                                                                                  \
 	}
+
+/* Byte `n` of a number, 0 the lowest. Masked, because sparse complains of a constant that a cast cuts off. */
+#define HVP_BYTE(value, n) ((uint8_t)((value) >> ((n) << 3) & 0xff))
 
 #endif

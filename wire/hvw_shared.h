@@ -41,9 +41,19 @@ static inline uint8_t hvw_load8(const uint8_t HVW_SHARED *p)
 	return __atomic_load_n((const uint8_t HVW_FORCE *)p, __ATOMIC_RELAXED);
 }
 
+/*
+ * Where the processor has 32 bits alone, in two halves: each byte is loaded once all the same, but the peer may
+ * change one half between the two.
+ */
 static inline uint64_t hvw_load64(const uint64_t HVW_SHARED *p)
 {
+#if __SIZEOF_POINTER__ >= 8
 	return __atomic_load_n((const uint64_t HVW_FORCE *)p, __ATOMIC_RELAXED);
+#else
+	const uint32_t HVW_SHARED *half = (const uint32_t HVW_SHARED *)p;
+
+	return hvw_load32(half) | (uint64_t)hvw_load32(half + 1) << 32;
+#endif
 }
 
 static inline void hvw_store32(uint32_t HVW_SHARED *p, uint32_t value)
@@ -57,9 +67,17 @@ static inline void hvw_store32_release(uint32_t HVW_SHARED *p, uint32_t value)
 	__atomic_store_n((uint32_t HVW_FORCE *)p, value, __ATOMIC_RELEASE);
 }
 
+/* Likewise. */
 static inline void hvw_store64(uint64_t HVW_SHARED *p, uint64_t value)
 {
+#if __SIZEOF_POINTER__ >= 8
 	__atomic_store_n((uint64_t HVW_FORCE *)p, value, __ATOMIC_RELAXED);
+#else
+	uint32_t HVW_SHARED *half = (uint32_t HVW_SHARED *)p;
+
+	hvw_store32(half, (uint32_t)value);
+	hvw_store32(half + 1, (uint32_t)(value >> 32));
+#endif
 }
 
 /* Everything before stays before, everything after stays after, store-to-load included. */

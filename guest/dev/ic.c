@@ -11,7 +11,7 @@
 /* Packets in one run of the work; then others get their turn. */
 #define BUDGET 64u
 
-static void count(uint64_t *counter)
+static void count(unsigned long *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }

@@ -42,7 +42,7 @@ struct hvg_ic {
 	struct hvos_work work;
 	struct hvp_ic_version framework, message; /* (w) negotiated */
 	uint32_t ready; /* (a) */
-	uint64_t requests, violations; /* (a) */
+	unsigned long requests, violations; /* (a) as wide as any processor adds to at once */
 	uint32_t waiting; /* (w) bytes of an answer for which there is no room yet; 0: none */
 	bool act; /* (w) `answered` is due when it is sent */
 	uint64_t transaction_id; /* (w) of the packet being answered */
