@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Time synchronisation. A sample is the host's time at a known reference time, so that the way here
- * costs no accuracy. The clock is stepped where time has jumped (the host says so, or it is seconds
- * away) and slewed otherwise.
+ * costs no accuracy. The clock is stepped where time has jumped (the host says so, or, if the port
+ * wants that, it is seconds behind) and slewed otherwise.
  */
 #include "ic_priv.h"
 
@@ -14,6 +14,8 @@
 
 /* A sample cannot have been on its way for longer. */
 #define AGE_MAX_TICKS (600 * (uint64_t)HVP_TIME_PER_SECOND)
+
+bool hvg_timesync_implicit;
 
 static const struct hvp_ic_version frameworks[] = { { 3, 0 }, { 1, 0 } };
 static const struct hvp_ic_version messages[] = { { 4, 0 }, { 3, 0 }, { 1, 0 } };
@@ -58,7 +60,8 @@ static void set_clock(uint64_t host_now, bool sync)
 	int64_t delta = (int64_t)(host_now - hvos_clock_get());
 	int err = 0;
 
-	if (sync || delta > BEHIND_TICKS)
+	if (sync ||
+	    (delta > BEHIND_TICKS && __atomic_load_n(&hvg_timesync_implicit, __ATOMIC_RELAXED)))
 		err = hvos_clock_step(delta);
 	else if (delta > SLEW_MIN_TICKS || delta < -SLEW_MIN_TICKS)
 		err = hvos_clock_slew(delta);

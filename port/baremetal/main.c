@@ -108,6 +108,8 @@ void bm_main(uint32_t start_info)
 	bm_firmware_init(start_info);
 	bm_os_init();
 	bm_cpu_init();
+	/* Nobody else sets the clock here. */
+	hvg_timesync_implicit = true;
 	bm_printf("hvis bare metal, %u processors, %lu MiB\n", bm_firmware.cpu_count,
 		  (bm_firmware.ram_end - bm_firmware.ram_first) >> 20);
 	config.version_max = version_max();

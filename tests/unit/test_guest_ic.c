@@ -436,7 +436,7 @@ static void time_syncs(struct world *w)
 	tell_time(w, channel, -hour, HVP_TIMESYNC_SYNC, second);
 	W_EQ(w, stats->steps, 2);
 	W_EQ(w, near(stats->stepped, 0) || w->n < 4, true);
-	/* A sample: slewed, unless the clock is right or far behind. */
+	/* A sample: slewed, unless the clock is right, or far behind and that counts. */
 	tell_time(w, channel, 0, HVP_TIMESYNC_SAMPLE, second);
 	W_EQ(w, stats->slews, 0);
 	tell_time(w, channel, second, HVP_TIMESYNC_SAMPLE, 3 * second);
@@ -444,8 +444,13 @@ static void time_syncs(struct world *w)
 	W_EQ(w, near(stats->slewed, second), true);
 	tell_time(w, channel, -2 * second, HVP_TIMESYNC_SAMPLE, second);
 	W_EQ(w, stats->slews, 2);
-	W_EQ(w, stats->steps, 2);
 	tell_time(w, channel, 10 * second, HVP_TIMESYNC_SAMPLE, 2 * second);
+	W_EQ(w, stats->slews, 3);
+	W_EQ(w, stats->steps, 2);
+	hvg_timesync_implicit = true;
+	tell_time(w, channel, 30 * second, HVP_TIMESYNC_SAMPLE, 2 * second);
+	hvg_timesync_implicit = false;
+	W_EQ(w, stats->slews, 3);
 	W_EQ(w, stats->steps, 3);
 	W_EQ(w, hvg_timesync_read(w->bus->devices, &host, &reference), 0);
 	W_EQ(w, near((int64_t)(host - hvos_clock_get()), 0), true);

@@ -13,6 +13,12 @@ extern const struct hvg_driver hvg_heartbeat_driver;
 extern const struct hvg_driver hvg_shutdown_driver;
 extern const struct hvg_driver hvg_timesync_driver;
 
+/*
+ * (a) Step the clock also when it is seconds behind and the host does not say that time has jumped: some
+ * hosts forget to after a sleep of their own. Off at first, because a clock may be behind on purpose.
+ */
+extern bool hvg_timesync_implicit;
+
 struct hvg_ic_status {
 	bool ready; /* the versions below are negotiated */
 	struct hvp_ic_version framework;
