@@ -110,9 +110,10 @@ PORT_BAREMETAL_SRCS += port/baremetal/mem.c
 PORT_BAREMETAL_SRCS += port/baremetal/os.c
 PORT_BAREMETAL_SRCS += port/baremetal/start.S
 
-# The suite for ports as a program on port/baremetal: hvis-conformance.elf
-CONFORMANCE_SRCS += tests/port/baremetal/main.c
-CONFORMANCE_SRCS += tests/port/conformance.c
+# The suite for ports, and its program on port/baremetal: hvis-conformance.elf
+SUITE_SRCS += tests/port/conformance.c
+SUITE_SRCS += tests/port/conformance_bus.c
+CONFORMANCE_SRCS = tests/port/baremetal/main.c $(SUITE_SRCS)
 
 # tools/hvis/: the administrator's tool in the guest; with what it needs of wire/
 TOOLS_HVIS_SRCS += tools/hvis/bus.c
@@ -245,6 +246,7 @@ USES_SIM += fuzz/loopback.c
 USES_SIM += fuzz/soft_hypervisor.c
 USES_SIM += tests/loopback/test_guest_host.c
 USES_SIM += tests/port/conformance.c
+USES_SIM += tests/port/conformance_bus.c
 USES_SIM += tests/unit/test_sim.c
 USES_SIM += tests/unit/test_guest_bus.c
 USES_SIM += tests/unit/test_guest_chan.c
@@ -307,12 +309,12 @@ SRCS_tests/unit/test_serial.c := vmm/serial.c
 SRCS_tests/unit/test_server.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_shutdown.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_subchannel.c := $(HOST_TEST_SRCS)
-SRCS_tests/unit/test_sim.c = $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c tests/port/conformance.c
+SRCS_tests/unit/test_sim.c = $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c $(SUITE_SRCS)
 SRCS_tests/unit/test_timesync.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_trace.c := vmm/log.c vmm/loop.c vmm/trace.c vmm/trace_json.c vmm/trace_normalise.c
 LIBS_tests/unit/test_trace.c = $(JANSSON_LIBS)
 CFLAGS_tests/unit/test_trace.c = $(JANSSON_CFLAGS)
-SRCS_tests/unit/test_user.c = $(USER_SRCS) user/tests/port/conformance.c
+SRCS_tests/unit/test_user.c = $(USER_SRCS) $(addprefix user/,$(SUITE_SRCS))
 SRCS_bench/boot_run.c := bench/bench.c
 SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c

@@ -1,50 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "tests/port/conformance.h"
+/*
+ * What drivers need of any system.
+ */
+#include "tests/port/conformance_checks.h"
 
-#include "hvw_shared.h"
-
-#define THREADS	    3u
-#define ROUNDS	    50u
-#define PATIENCE_MS 10000u
-#define MS_NS	    1000000ull
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			port->failed(#condition, __LINE__);                                        \
-	} while (0)
-
-static uint32_t get(const uint32_t *value)
-{
-	return __atomic_load_n(value, __ATOMIC_SEQ_CST);
-}
-
-static void add(uint32_t *value)
-{
-	__atomic_fetch_add(value, 1, __ATOMIC_SEQ_CST);
-}
-
-/* Until *value is `wanted`, or patience ends. */
-static bool becomes(const uint32_t *value, uint32_t wanted)
-{
-	uint32_t waited_ms;
-
-	for (waited_ms = 0; get(value) != wanted && waited_ms < PATIENCE_MS; waited_ms++)
-		hvos_sleep_ms(1);
-	return get(value) == wanted;
-}
-
+#define THREADS 3u
 /* --- memory ------------------------------------------------------------------------------------------- */
-
-static bool all_zero(const uint8_t *bytes, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		if (bytes[i])
-			return false;
-	return true;
-}
 
 static void allocations_are_zeroed_and_apart(const struct conformance_port *port)
 {
@@ -63,50 +24,6 @@ static void allocations_are_zeroed_and_apart(const struct conformance_port *port
 	a = hvos_alloc(5000);
 	CHECK(a && all_zero(a, 5000));
 	hvos_free(a);
-}
-
-static void shared_memory_is_zeroed_numbered_and_given_back(const struct conformance_port *port)
-{
-	struct hvos_shared shared, other;
-	uint32_t round, i, j;
-
-	for (round = 0; round < 3; round++) {
-		int err = hvos_shared_alloc(&shared, 5);
-
-		CHECK(!err);
-		if (err)
-			return;
-		CHECK(shared.pages == 5 && (uintptr_t)shared.base % HVP_PAGE_SIZE == 0);
-		CHECK(all_zero(shared.base, 5 * HVP_PAGE_SIZE));
-		for (i = 0; i < 5; i++)
-			for (j = 0; j < i; j++)
-				CHECK(hvos_shared_gpn(&shared, i) != hvos_shared_gpn(&shared, j));
-		err = hvos_shared_alloc(&other, 2);
-		CHECK(!err);
-		for (i = 0; !err && i < 10; i++)
-			CHECK(hvos_shared_gpn(&shared, i % 5) != hvos_shared_gpn(&other, i / 5));
-		/* The next round must not see this. */
-		hvw_memset(shared.base, 0xff, 5 * HVP_PAGE_SIZE);
-		CHECK(err || all_zero(other.base, 2 * HVP_PAGE_SIZE));
-		CHECK(err || !hvos_shared_free(&other));
-		CHECK(!hvos_shared_free(&shared));
-	}
-}
-
-static void a_code_page_has_a_number(const struct conformance_port *port)
-{
-	struct hvos_shared code, shared;
-
-	if (hvos_code_alloc(&code)) {
-		port->failed("hvos_code_alloc", __LINE__);
-		return;
-	}
-	CHECK(code.base && (uintptr_t)code.base % HVP_PAGE_SIZE == 0);
-	if (!hvos_shared_alloc(&shared, 1)) {
-		CHECK(hvos_shared_gpn(&code, 0) != hvos_shared_gpn(&shared, 0));
-		CHECK(!hvos_shared_free(&shared));
-	}
-	hvos_code_free(&code);
 }
 
 /* --- locks --------------------------------------------------------------------------------------------- */
@@ -546,90 +463,6 @@ static void timers_stop_and_are_armed_again(const struct conformance_port *port)
 	hvos_timer_stop(&t.timer);
 }
 
-/* --- processors ------------------------------------------------------------------------------------------------ */
-
-static void on_cpu(void *ctx)
-{
-	add(ctx);
-}
-
-static void calls_run_on_every_processor_that_runs(const struct conformance_port *port)
-{
-	unsigned cpu, cpus = hvos_cpu_count();
-	uint32_t calls = 0, online = 0;
-
-	CHECK(cpus >= 1 && hvos_cpu_online(0) && !hvos_cpu_online(cpus));
-	for (cpu = 0; cpu < cpus; cpu++) {
-		int err = hvos_cpu_call(cpu, on_cpu, &calls);
-
-		CHECK(err == (hvos_cpu_online(cpu) ? 0 : -ENODEV));
-		online += !err;
-		CHECK(get(&calls) == online);
-	}
-	CHECK(hvos_cpu_call(cpus, on_cpu, &calls) == -ENODEV);
-	CHECK(hvos_cpu_count() == cpus);
-}
-
-struct interrupted {
-	uint32_t begun, ended, wrong; /* (a) */
-};
-
-static void on_interrupt(void *ctx, unsigned cpu)
-{
-	struct interrupted *x = ctx;
-
-	add(&x->begun);
-	if (cpu >= hvos_cpu_count())
-		add(&x->wrong);
-	hvos_delay_us(100);
-	add(&x->ended);
-}
-
-/* If it can be, when the interrupt has begun and not ended. */
-static void interrupt_and_drain(const struct conformance_port *port, struct interrupted *x,
-				unsigned cpu)
-{
-	uint32_t begun = get(&x->begun), us;
-
-	port->interrupt(cpu);
-	for (us = 0; get(&x->begun) == begun && us < 1000; us++)
-		hvos_delay_us(1);
-	begun = get(&x->begun);
-	hvos_interrupt_drain();
-	CHECK(get(&x->ended) >= begun);
-}
-
-static void interrupts_drain_and_stop(const struct conformance_port *port)
-{
-	struct interrupted x = { .begun = 0 };
-	unsigned cpu, cpus = hvos_cpu_count();
-	uint8_t vector = 0;
-	uint32_t round;
-
-	if (!port->interrupt) {
-		port->skipped("the hypervisor's interrupt cannot be raised");
-		return;
-	}
-	if (hvos_interrupt_start(on_interrupt, &x, &vector)) {
-		port->failed("hvos_interrupt_start", __LINE__);
-		return;
-	}
-	CHECK(vector >= 16);
-	hvos_interrupt_drain();
-	for (round = 0; round < ROUNDS; round++)
-		for (cpu = 0; cpu < cpus; cpu++)
-			if (hvos_cpu_online(cpu))
-				interrupt_and_drain(port, &x, cpu);
-	hvos_sleep_ms(5);
-	CHECK(get(&x.begun) >= 1);
-	port->interrupt(0);
-	hvos_interrupt_stop();
-	round = get(&x.begun);
-	CHECK(get(&x.ended) == round && !x.wrong);
-	hvos_sleep_ms(5);
-	CHECK(get(&x.begun) == round);
-}
-
 /* --- the wall clock ---------------------------------------------------------------------------------------------- */
 
 static void the_wall_clock_goes_with_time_and_can_be_moved(const struct conformance_port *port)
@@ -661,30 +494,21 @@ static void log_lines_of_any_length_are_taken(const struct conformance_port *por
 }
 
 const struct conformance_test conformance_tests[] = {
-#define TEST(name)                                                                                 \
-	{                                                                                          \
-#name, name                                                                        \
-	}
-	TEST(allocations_are_zeroed_and_apart),
-	TEST(shared_memory_is_zeroed_numbered_and_given_back),
-	TEST(a_code_page_has_a_number),
-	TEST(locks_exclude),
-	TEST(locks_exclude_timers),
-	TEST(mutexes_exclude_also_who_sleeps),
-	TEST(mutexes_exclude_works),
-	TEST(events_stay_set_until_reset),
-	TEST(events_wake_all_who_wait),
-	TEST(the_clock_goes_forward),
-	TEST(works_run_once_more_when_queued_while_they_run),
-	TEST(works_never_run_twice_at_once),
-	TEST(a_finished_work_has_ended_and_is_deaf),
-	TEST(a_finished_work_can_begin_anew),
-	TEST(timers_keep_their_order),
-	TEST(timers_stop_and_are_armed_again),
-	TEST(calls_run_on_every_processor_that_runs),
-	TEST(interrupts_drain_and_stop),
-	TEST(the_wall_clock_goes_with_time_and_can_be_moved),
-	TEST(log_lines_of_any_length_are_taken),
+	CONFORMANCE_TEST(allocations_are_zeroed_and_apart),
+	CONFORMANCE_TEST(locks_exclude),
+	CONFORMANCE_TEST(locks_exclude_timers),
+	CONFORMANCE_TEST(mutexes_exclude_also_who_sleeps),
+	CONFORMANCE_TEST(mutexes_exclude_works),
+	CONFORMANCE_TEST(events_stay_set_until_reset),
+	CONFORMANCE_TEST(events_wake_all_who_wait),
+	CONFORMANCE_TEST(the_clock_goes_forward),
+	CONFORMANCE_TEST(works_run_once_more_when_queued_while_they_run),
+	CONFORMANCE_TEST(works_never_run_twice_at_once),
+	CONFORMANCE_TEST(a_finished_work_has_ended_and_is_deaf),
+	CONFORMANCE_TEST(a_finished_work_can_begin_anew),
+	CONFORMANCE_TEST(timers_keep_their_order),
+	CONFORMANCE_TEST(timers_stop_and_are_armed_again),
+	CONFORMANCE_TEST(the_wall_clock_goes_with_time_and_can_be_moved),
+	CONFORMANCE_TEST(log_lines_of_any_length_are_taken),
 	{ NULL, NULL },
-#undef TEST
 };

@@ -33,7 +33,8 @@ struct conformance_test {
 	void (*run)(const struct conformance_port *port);
 };
 
-/* The last has no name. Each runs in a thread and leaves nothing behind. */
+/* The last has no name. Each runs in a thread and leaves nothing behind. The second is for ports of guest/bus. */
 extern const struct conformance_test conformance_tests[];
+extern const struct conformance_test conformance_bus_tests[];
 
 #endif

@@ -57,9 +57,9 @@ static const struct conformance_port port = {
 	.skipped = skipped,
 };
 
-TAP_TEST(sim_conforms_as_every_port)
+static void run_suite(const struct conformance_test *suite)
 {
-	for (const struct conformance_test *test = conformance_tests; test->name; test++) {
+	for (const struct conformance_test *test = suite; test->name; test++) {
 		for (uint64_t seed = 0; seed < 24; seed++) {
 			unsigned failures = tap.failures;
 
@@ -73,6 +73,12 @@ TAP_TEST(sim_conforms_as_every_port)
 			}
 		}
 	}
+}
+
+TAP_TEST(sim_conforms_as_every_port)
+{
+	run_suite(conformance_tests);
+	run_suite(conformance_bus_tests);
 }
 
 /* --- seeds ------------------------------------------------------------------------------------------------ */

@@ -86,20 +86,26 @@ static struct user_config config = {
 
 /* --- tests -------------------------------------------------------------------------------------------- */
 
+static void run_suite(const struct conformance_test *suite)
+{
+	for (const struct conformance_test *test = suite; test->name; test++) {
+		unsigned failures = tap.failures;
+
+		TAP_REQUIRE(user_start(&config) == 0);
+		test->run(&port);
+		join_threads();
+		TAP_EQ(user_stop(), 0);
+		if (tap.failures != failures)
+			printf("# %s, %u processors\n", test->name, config.cpus);
+	}
+}
+
 TAP_TEST(user_conforms_as_every_port)
 {
 	for (unsigned cpus = 1; cpus <= 4; cpus++) {
 		config.cpus = cpus;
-		for (const struct conformance_test *test = conformance_tests; test->name; test++) {
-			unsigned failures = tap.failures;
-
-			TAP_REQUIRE(user_start(&config) == 0);
-			test->run(&port);
-			join_threads();
-			TAP_EQ(user_stop(), 0);
-			if (tap.failures != failures)
-				printf("# %s, %u processors\n", test->name, cpus);
-		}
+		run_suite(conformance_tests);
+		run_suite(conformance_bus_tests);
 	}
 }
 

@@ -84,6 +84,8 @@ void bm_main(uint32_t start_info)
 		port.thread = beside;
 	for (const struct conformance_test *test = conformance_tests; test->name; test++)
 		run(&port, test, ++count);
+	for (const struct conformance_test *test = conformance_bus_tests; test->name; test++)
+		run(&port, test, ++count);
 	bm_printf("1..%u\n", count);
 	bm_power_off();
 }
