@@ -3,6 +3,7 @@
  * Channels and devices over the kernel's VMBus.
  */
 #include "compat.h"
+#include "hvg/hvg_log.h"
 #include "linux_priv.h"
 
 /* --- channels ----------------------------------------------------------------------------------------- */
@@ -20,10 +21,12 @@ static void on_interrupt(void *context)
 static int init_rings(struct hvg_chan *chan)
 {
 	struct hv_ring_buffer_info *out = &chan->channel->outbound, *in = &chan->channel->inbound;
-	int err = hvw_tx_init(&chan->tx, (void HVW_SHARED *)out->ring_buffer, out->ring_size);
+	int err = hvw_tx_init(&chan->tx, (void HVW_SHARED HVW_FORCE *)out->ring_buffer,
+			      out->ring_size);
 
 	return err ? err :
-		     hvw_rx_init(&chan->rx, (void HVW_SHARED *)in->ring_buffer, in->ring_size);
+		     hvw_rx_init(&chan->rx, (void HVW_SHARED HVW_FORCE *)in->ring_buffer,
+				 in->ring_size);
 }
 
 int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
@@ -78,8 +81,8 @@ struct hvg_device *hvg_chan_device(const struct hvg_chan *chan)
 void hvg_chan_break(struct hvg_chan *chan, const char *which)
 {
 	if (!xchg(&chan->broken, true))
-		hvos_log(HVOS_WARNING, "%s: the host has spoilt the %s ring: no more of it",
-			 chan->device->driver->name, which);
+		hvg_log(HVOS_WARNING, "%s: the host has spoilt the %s ring: no more of it",
+			chan->device->driver->name, which);
 }
 
 /* --- devices ------------------------------------------------------------------------------------------ */
@@ -131,5 +134,5 @@ void *hvg_device_data(const struct hvg_device *device)
 
 uint64_t hvg_device_reference(const struct hvg_device *device)
 {
-	return compat_reference_time();
+	return hv_read_reference_counter();
 }

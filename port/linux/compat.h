@@ -8,9 +8,9 @@
 #define PORT_LINUX_COMPAT_H
 
 #include <asm/mshyperv.h>
-#include <clocksource/hyperv_timer.h>
-#include <linux/acpi.h>
+#include <clocksource/hyperv_timer.h> /* hv_read_reference_counter() stood here before it moved to mshyperv.h */
 #include <linux/hyperv.h>
+#include <linux/timer.h>
 
 /* hv_driver.remove returns nothing in newer kernels. */
 #if COMPAT_REMOVE_VOID
@@ -21,13 +21,13 @@
 #define COMPAT_REMOVE_RETURN(x) return (x)
 #endif
 
-/* The reference time in 100 ns: a function to call, or the clock source. */
-static inline u64 compat_reference_time(void)
+/* It had another name. */
+static inline void compat_timer_delete_sync(struct timer_list *timer)
 {
-#if COMPAT_READ_REFERENCE
-	return hv_read_reference_counter();
+#if COMPAT_TIMER_DELETE
+	timer_delete_sync(timer);
 #else
-	return hyperv_cs->read(hyperv_cs);
+	del_timer_sync(timer);
 #endif
 }
 

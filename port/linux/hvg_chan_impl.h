@@ -25,9 +25,19 @@ struct hvg_chan {
 
 void hvg_chan_break(struct hvg_chan *chan, const char *which);
 
-static inline void hvg_chan_signal(struct hvg_chan *chan)
+/* The kernel counts these for sysfs where its own ring code runs, so ours does too. Holder of tx_lock. */
+static inline void hvg_chan_count_full(struct vmbus_channel *channel)
 {
-	vmbus_setevent(chan->channel);
+	channel->out_full_total++;
+	if (!channel->out_full_flag)
+		channel->out_full_first++;
+	channel->out_full_flag = true;
+}
+
+static inline void hvg_chan_count_sent(struct vmbus_channel *channel, bool signal)
+{
+	channel->intr_out_empty += signal;
+	channel->out_full_flag = false;
 }
 
 /* 0, -ENODEV or -EPROTO. */
@@ -56,6 +66,7 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 		err = hvw_tx_put(&chan->tx, type, flags, transaction_id, header, pieces, npieces);
 		if (!err) {
 			signal = hvw_tx_commit(&chan->tx);
+			hvg_chan_count_sent(chan->channel, signal);
 			break;
 		}
 		if (err == -EAGAIN) {
@@ -63,11 +74,13 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 				payload += pieces[i].len;
 			err = hvw_tx_want_space(&chan->tx,
 						hvw_packet_space(header, payload - header));
+			if (err == -EAGAIN)
+				hvg_chan_count_full(chan->channel);
 		}
 	} while (!err);
 	hvos_unlock(&chan->tx_lock);
 	if (signal)
-		hvg_chan_signal(chan);
+		vmbus_setevent(chan->channel);
 	if (unlikely(err == -EPROTO))
 		hvg_chan_break(chan, "send");
 	return err;
@@ -107,8 +120,10 @@ static inline int HVW_MUST_CHECK hvg_chan_copy(struct hvg_chan *chan,
 
 static inline void hvg_chan_release(struct hvg_chan *chan)
 {
-	if (hvw_rx_release(&chan->rx))
-		hvg_chan_signal(chan);
+	if (!hvw_rx_release(&chan->rx))
+		return;
+	chan->channel->intr_in_full++;
+	vmbus_setevent(chan->channel);
 }
 
 static inline bool HVW_MUST_CHECK hvg_chan_unmask(struct hvg_chan *chan)

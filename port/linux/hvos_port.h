@@ -6,10 +6,10 @@
 #ifndef PORT_LINUX_HVOS_PORT_H
 #define PORT_LINUX_HVOS_PORT_H
 
+#include <linux/completion.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 struct hvos_lock {
@@ -22,19 +22,19 @@ struct hvos_mutex {
 };
 
 struct hvos_event {
-	wait_queue_head_t waiters;
-	bool set;
+	struct completion set;
 };
 
 struct hvos_work {
 	struct work_struct work;
 	void (*fn)(void *ctx);
 	void *ctx;
-	bool finished; /* queueing does nothing */
+	bool finished; /* (a) queueing does nothing */
 };
 
 struct hvos_timer {
 	struct timer_list timer;
+	u64 deadline_ns; /* of who armed it last */
 	void (*fn)(void *ctx);
 	void *ctx;
 };

@@ -9,29 +9,32 @@
 
 #include "hvg/hvg_device.h"
 
-struct workqueue_struct;
-
-/* Works of the drivers. */
-extern struct workqueue_struct *hvos_linux_works;
-
-/* A `change` event of the shutdown device for user space. */
-void hvos_linux_uevent(char **environment);
-
-/* A device of the kernel's bus as the core's drivers see it. */
+/* A device of the kernel's bus as the core's drivers see it. (c): const from its probe to its removal. */
 struct hvg_device {
 	struct hv_device *hv; /* (c) */
 	const struct hvg_driver *driver; /* (c) */
 	struct hvg_device_info info; /* (c) */
 	struct hvg_chan primary;
 	void *data; /* the driver's */
+	struct hvg_linux_ptp *ptp; /* probe and removal; NULL: none */
 };
 
-/* Of hvg_device, in chan.c. */
+/* os.c: before the first work is queued; after the last is finished. */
+int hvos_linux_start(void) HVW_MUST_CHECK;
+void hvos_linux_stop(void);
+
+/* chan.c. NULL: no memory. */
 struct hvg_device *hvg_linux_device_create(struct hv_device *hv, const struct hvg_driver *driver);
 void hvg_linux_device_destroy(struct hvg_device *device);
 
-/* ptp.c: the clock `hyperv`, read through the time synchronisation service while there is one. */
-int hvg_linux_ptp_start(struct hvg_device *device);
-void hvg_linux_ptp_stop(void);
+/* power.c: the device of the shutdown service comes and goes. */
+void hvg_linux_power_device(struct hvg_device *device, bool there);
+
+/*
+ * ptp.c: a clock `hyperv` that is read from a device of the time synchronisation service, while that is
+ * attached. The kernel may be built without such clocks; the service works all the same.
+ */
+void hvg_linux_ptp_start(struct hvg_device *device);
+void hvg_linux_ptp_stop(struct hvg_device *device);
 
 #endif

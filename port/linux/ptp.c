@@ -6,24 +6,24 @@
 #include <linux/ptp_clock_kernel.h>
 
 #include "hvg/hvg_ic.h"
+#include "hvg/hvg_log.h"
 #include "linux_priv.h"
 
-/* The device that is read; NULL: the service is away. */
-static struct hvg_device *source;
-static DEFINE_MUTEX(source_lock);
-static struct ptp_clock *clock;
+struct hvg_linux_ptp {
+	struct ptp_clock_info info; /* (c) */
+	struct ptp_clock *clock; /* (c) */
+	struct hvg_device *device; /* (c) that is read */
+};
 
 static int ptp_gettime(struct ptp_clock_info *info, struct timespec64 *now)
 {
+	const struct hvg_linux_ptp *ptp = container_of(info, struct hvg_linux_ptp, info);
 	u64 host_time, reference;
-	int err = -ENODEV;
+	int err = hvg_timesync_read(ptp->device, &host_time, &reference);
 
-	mutex_lock(&source_lock);
-	if (source)
-		err = hvg_timesync_read(source, &host_time, &reference);
-	mutex_unlock(&source_lock);
 	if (!err)
-		*now = ns_to_timespec64((s64)(host_time - HVP_TIME_UNIX_EPOCH) * 100);
+		*now = ns_to_timespec64((s64)((host_time - HVP_TIME_UNIX_EPOCH) * 100));
+	/* Readers know one word for a time that is not to be had. */
 	return err == -EAGAIN ? -ESTALE : err;
 }
 
@@ -47,7 +47,7 @@ static int ptp_enable(struct ptp_clock_info *info, struct ptp_clock_request *req
 	return -EOPNOTSUPP;
 }
 
-static struct ptp_clock_info ptp_info = {
+static const struct ptp_clock_info ptp_info = {
 	.name = "hyperv",
 	.owner = THIS_MODULE,
 	.gettime64 = ptp_gettime,
@@ -57,29 +57,31 @@ static struct ptp_clock_info ptp_info = {
 	.enable = ptp_enable,
 };
 
-int hvg_linux_ptp_start(struct hvg_device *device)
+void hvg_linux_ptp_start(struct hvg_device *device)
 {
-	struct ptp_clock *made;
+	struct hvg_linux_ptp *ptp = hvos_alloc(sizeof(*ptp));
 
-	mutex_lock(&source_lock);
-	source = device;
-	mutex_unlock(&source_lock);
-	made = ptp_clock_register(&ptp_info, NULL);
-	/* The kernel may be built without; the service works all the same. */
-	if (IS_ERR_OR_NULL(made)) {
-		hvos_log(HVOS_INFO, "timesync: no PTP clock");
-		return 0;
+	if (!ptp)
+		return;
+	ptp->info = ptp_info;
+	ptp->device = device;
+	ptp->clock = ptp_clock_register(&ptp->info, NULL);
+	if (IS_ERR_OR_NULL(ptp->clock)) {
+		if (ptp->clock)
+			hvg_log(HVOS_WARNING, "timesync: no PTP clock: error %d",
+				-(int)PTR_ERR(ptp->clock));
+		hvos_free(ptp);
+		return;
 	}
-	clock = made;
-	return 0;
+	device->ptp = ptp;
 }
 
-void hvg_linux_ptp_stop(void)
+/* Once it is unregistered nobody is in ptp_gettime() or gets there any more, whoever holds the file open. */
+void hvg_linux_ptp_stop(struct hvg_device *device)
 {
-	mutex_lock(&source_lock);
-	source = NULL;
-	mutex_unlock(&source_lock);
-	if (clock)
-		ptp_clock_unregister(clock);
-	clock = NULL;
+	if (!device->ptp)
+		return;
+	ptp_clock_unregister(device->ptp->clock);
+	hvos_free(device->ptp);
+	device->ptp = NULL;
 }

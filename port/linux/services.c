@@ -1,45 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * The module hv_utils: the integration services on the kernel's VMBus, in place of the stock module of
- * this name.
+ * this name. Built as hvis_utils it stands beside one that cannot be replaced.
  */
-#define pr_fmt(format) KBUILD_MODNAME ": " format
-
 #include <linux/module.h>
 
 #include "compat.h"
 #include "hvg/hvg_ic.h"
+#include "hvg/hvg_log.h"
 #include "linux_priv.h"
-
-struct workqueue_struct *hvos_linux_works;
-
-static struct hvg_device *shutdown_device;
-
-void hvos_linux_uevent(char **environment)
-{
-	if (shutdown_device)
-		kobject_uevent_env(&shutdown_device->hv->device.kobj, KOBJ_CHANGE, environment);
-}
 
 static int utils_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id)
 {
 	const struct hvg_driver *driver = (const struct hvg_driver *)id->driver_data;
-	struct hvg_device *device = hvg_linux_device_create(hv, driver);
+	struct hvg_device *device;
 	int err;
 
+	/* By driver_override any device can come here. */
+	if (!driver)
+		return -ENODEV;
+	if (driver == &hvg_timesync_driver && !hv_read_reference_counter) {
+		hvg_log(HVOS_WARNING, "timesync: the kernel has no reference time");
+		return -ENODEV;
+	}
+	device = hvg_linux_device_create(hv, driver);
 	if (!device)
 		return -ENOMEM;
 	if (driver == &hvg_shutdown_driver)
-		shutdown_device = device;
+		hvg_linux_power_device(device, true);
 	err = driver->attach(device);
-	if (!err && driver == &hvg_timesync_driver)
-		err = hvg_linux_ptp_start(device);
 	if (err) {
-		if (shutdown_device == device)
-			shutdown_device = NULL;
+		hvg_linux_power_device(device, false);
 		hvg_linux_device_destroy(device);
 		return err;
 	}
+	if (driver == &hvg_timesync_driver)
+		hvg_linux_ptp_start(device);
 	hv_set_drvdata(hv, device);
 	return 0;
 }
@@ -48,11 +44,9 @@ static COMPAT_REMOVE_TYPE utils_remove(struct hv_device *hv)
 {
 	struct hvg_device *device = hv_get_drvdata(hv);
 
-	if (device->driver == &hvg_timesync_driver)
-		hvg_linux_ptp_stop();
+	hvg_linux_ptp_stop(device);
 	device->driver->detach(device);
-	if (shutdown_device == device)
-		shutdown_device = NULL;
+	hvg_linux_power_device(device, false);
 	hvg_linux_device_destroy(device);
 	COMPAT_REMOVE_RETURN(0);
 }
@@ -93,26 +87,28 @@ static struct hv_driver utils_driver = {
 
 static int __init utils_init(void)
 {
-	int err;
+	int err = hvos_linux_start();
 
-	hvos_linux_works = alloc_workqueue("hvis", 0, 0);
-	if (!hvos_linux_works)
-		return -ENOMEM;
+	if (err)
+		return err;
 	err = vmbus_driver_register(&utils_driver);
 	if (err)
-		destroy_workqueue(hvos_linux_works);
+		hvos_linux_stop();
 	return err;
 }
 
 static void __exit utils_exit(void)
 {
 	vmbus_driver_unregister(&utils_driver);
-	destroy_workqueue(hvos_linux_works);
+	hvos_linux_stop();
 }
 
 module_init(utils_init);
 module_exit(utils_exit);
 
+module_param_named(timesync_implicit, hvg_timesync_implicit, bool, 0644);
+MODULE_PARM_DESC(timesync_implicit,
+		 "Set a clock that is seconds behind also when the host does not ask for it");
 MODULE_DESCRIPTION("Hyper-V integration services: heartbeat, shutdown, time synchronisation");
 MODULE_VERSION(HVIS_VERSION);
 MODULE_LICENSE("Dual BSD/GPL");
