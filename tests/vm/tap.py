@@ -26,6 +26,10 @@ class Tap:
         if not good:
             print("".join(f"# seen: {line}\n" for line in str(seen).splitlines()), end="", flush=True)
 
+    def skip(self, title, reason):
+        self.count += 1
+        print(f"ok {self.count} - {self.prefix}{title} # SKIP {' '.join(str(reason).split())}", flush=True)
+
     def relay(self, lines):
         """The results of a guest that speaks TAP itself, under numbers of ours; true if its plan was kept."""
         seen, plan = 0, None
