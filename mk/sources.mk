@@ -85,6 +85,7 @@ VMM_SRCS += vmm/nested/inner.c
 VMM_SRCS += vmm/nested/nested.c
 VMM_SRCS += vmm/nested/qemu.c
 VMM_SRCS += vmm/nested/share.c
+VMM_SRCS += vmm/pae.c
 VMM_SRCS += vmm/pause.c
 VMM_SRCS += vmm/pio.c
 VMM_SRCS += vmm/pm.c
@@ -161,6 +162,7 @@ TESTS_UNIT += tests/unit/test_mem.c
 TESTS_UNIT += tests/unit/test_memmap.c
 TESTS_UNIT += tests/unit/test_msg.c
 TESTS_UNIT += tests/unit/test_pkt.c
+TESTS_UNIT += tests/unit/test_pae.c
 TESTS_UNIT += tests/unit/test_pm.c
 TESTS_UNIT += tests/unit/test_pvh.c
 TESTS_UNIT += tests/unit/test_ring.c
@@ -187,6 +189,7 @@ TESTS_NATIVE += tests/unit/test_crash.c
 # <linux/kvm.h> has the structures of CPUID leaves and interrupt controllers on x86 only
 TESTS_NATIVE += tests/unit/test_enlighten.c
 TESTS_NATIVE += tests/unit/test_irq_routes.c
+TESTS_NATIVE += tests/unit/test_pae.c
 
 # The guest without a driver core that tests/vm runs, on the machine of port/baremetal
 RAW_SRCS += tests/guests/raw/bus.c
@@ -302,6 +305,7 @@ SRCS_tests/unit/test_hotplug.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_irq_routes.c := vmm/irq_routes.c
 SRCS_tests/unit/test_loop.c := vmm/loop.c
 SRCS_tests/unit/test_memmap.c := vmm/memmap.c
+SRCS_tests/unit/test_pae.c := vmm/pae.c
 SRCS_tests/unit/test_pm.c := vmm/loop.c vmm/pio.c vmm/pm.c
 SRCS_tests/unit/test_pvh.c := $(BOOT_SRCS)
 SRCS_tests/unit/test_rtc.c := vmm/rtc.c

@@ -6,6 +6,7 @@
 
 #include "vmm/enlighten.h"
 #include "vmm/log.h"
+#include "vmm/pae.h"
 #include "vmm/vm_priv.h"
 
 #define ENTRIES_MAX	 512
@@ -208,8 +209,11 @@ int vmm_cpuid_set(struct vmm_vcpu *vcpu)
 		err = append_hyperv(vcpu, cpuid);
 	if (err)
 		goto out;
-	for (unsigned i = 0; i < cpuid->nent; i++)
+	for (unsigned i = 0; i < cpuid->nent; i++) {
 		adapt_entry(&cpuid->entries[i], vcpu->index, vm->config->cpus, tsc_deadline);
+		if (vm->pae_marked)
+			vmm_pae_hide_features(&cpuid->entries[i]);
+	}
 	err = ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) < 0 ? -errno : 0;
 out:
 	if (!err)

@@ -37,7 +37,6 @@ struct run {
 	int signal_fd; /* -1: none yet */
 	int parent_fd; /* with --daemonize: where the parent waits to hear that the VM runs; -1: nobody waits */
 	unsigned interrupts;
-	bool is_32_bit; /* the guest's kernel */
 	bool ended;
 	enum vmm_exit status;
 };
@@ -233,15 +232,13 @@ static void tell_parent(struct run *run)
 /* --- start and end ---------------------------------------------------------------------------- */
 
 /* The common mistakes, found before anything is started. 0 or -1 after a line to the log. */
-static int check_files(struct run *run)
+static int check_files(const struct vmm_config *config)
 {
-	const struct vmm_config *config = run->config;
 	struct vmm_image *image;
 
 	if (vmm_image_open(config->kernel, config->initrd, config->append,
 			   vmm_low_ram_bytes(config->memory_bytes, config->mmio_gap_bytes), &image))
 		return -1;
-	run->is_32_bit = vmm_image_is_32_bit(image);
 	vmm_image_close(image);
 	return 0;
 }
@@ -348,9 +345,6 @@ static int start(struct run *run)
 		return -EOPNOTSUPP;
 	if (*why)
 		vmm_log(HVH_LOG_INFO, "%s", why);
-	if (accel == VMM_ACCEL_NESTED && run->is_32_bit)
-		vmm_log(HVH_LOG_WARNING,
-			"QEMU's emulation cannot run 32-bit kernels with PAE (686-pae), only those without (686)");
 	vmm_timer_init(&run->timeout, run->loop, timed_out, run);
 	error = start_machine(run, accel);
 	if (!error && config->timeout_seconds)
@@ -381,7 +375,7 @@ enum vmm_exit vmm_run(const struct vmm_config *config)
 	};
 
 	vmm_log_init(config->name);
-	if (check_files(&run))
+	if (check_files(config))
 		return VMM_EXIT_FAILED;
 	if (config->daemonize) {
 		int status = daemonize(&run.parent_fd);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "vmm/log.h"
+#include "vmm/pae.h"
 #include "vmm/serial.h"
 #include "vmm/vm_priv.h"
 
@@ -323,11 +324,34 @@ static void exit_system_event(struct vmm_vcpu *vcpu)
 	}
 }
 
+/*
+ * KVM writes the results of CPUID and then reads the instruction to learn its length, which QEMU does not
+ * tell. It cannot find a program's instruction without the tables that it refused, and gives up there: we
+ * do the rest. Of what programs may execute, nothing else makes KVM give up.
+ */
+static bool step_over_cpuid(struct vmm_vcpu *vcpu)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	if (!vcpu->vm->pae_marked || vcpu_ioctl(vcpu, KVM_GET_SREGS, &sregs) ||
+	    vcpu_ioctl(vcpu, KVM_GET_REGS, &regs))
+		return false;
+	if (!(sregs.cr0 & CR0_PAGING) || !(sregs.cr4 & CR4_PAE) || sregs.efer & EFER_LONG_ACTIVE ||
+	    !vmm_pae_is_cpuid(vcpu->vm->mem, sregs.cr3, (uint32_t)(sregs.cs.base + regs.rip)))
+		return false;
+	regs.rip += 2;
+	return vcpu_ioctl(vcpu, KVM_SET_REGS, &regs) == 0;
+}
+
 static void exit_internal_error(struct vmm_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	unsigned words = run->internal.ndata < 16 ? run->internal.ndata : 16;
 
+	count(&vcpu->exits.other);
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && step_over_cpuid(vcpu))
+		return;
 	for (unsigned i = 0; i < words; i++)
 		vmm_log(HVH_LOG_DEBUG, "KVM internal error, data %u: 0x%llx", i,
 			(unsigned long long)run->internal.data[i]);

@@ -101,8 +101,15 @@ int vmm_vm_create(struct vmm_loop *loop, const struct vmm_config *config, struct
 		err = vmm_image_open(config->kernel, config->initrd, config->append,
 				     vmm_low_ram_bytes(config->memory_bytes, config->mmio_gap_bytes),
 				     &vm->image);
-	if (!err)
+	if (!err) {
+		vm->pae_marked = config->accel == VMM_ACCEL_NESTED &&
+				 vmm_image_is_32_bit(vm->image);
+		if (vm->pae_marked && config->cpus > 1)
+			vmm_log(HVH_LOG_WARNING,
+				"QEMU's emulation runs 32-bit kernels with PAE (686-pae) on one processor only, and --cpus is %u",
+				config->cpus);
 		err = vmm_machine_create(vm);
+	}
 	if (err) {
 		vmm_vm_destroy(vm);
 		return err;

@@ -192,6 +192,7 @@ struct vmm_vm {
 	struct vmm_memory_map map; /* (c) */
 	struct hvh_mem *mem; /* (c) */
 	struct vmm_image *image; /* (c) */
+	bool pae_marked; /* (c) the guest may use PAE, and its tables get marks that KVM refuses: vmm/pae.h */
 	struct vmm_pio pio; /* (c) */
 	struct vmm_serial *serial; /* (c) */
 	struct vmm_pm *pm; /* (c) */

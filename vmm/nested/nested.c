@@ -109,7 +109,7 @@ static int build_argv(struct vmm_nested *nested, const struct vmm_config *config
 	char kernel[64], initrd[64], serial[64], trace[64], **argv;
 	int err, i;
 
-	inner.accel = VMM_ACCEL_KVM;
+	inner.accel = VMM_ACCEL_NESTED; /* whatever it was: the VM is to know whose KVM it is on */
 	inner.daemonize = false;
 	inner.timeout_seconds = 0; /* ours counts */
 	err = share_path(nested, &inner.kernel, false, kernel, sizeof(kernel));
