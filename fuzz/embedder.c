@@ -412,6 +412,7 @@ static bool on_owner_loop(enum embedder_work work)
 static void do_task(struct embedder *e, struct embedder_task task)
 {
 	struct hvh_channel *channel = embedder_channel(e, task.channel);
+	struct hvh_channel_info info;
 	int result;
 
 	EMBEDDER_REQUIRE(channel || task.work == EMBEDDER_WORK);
@@ -424,8 +425,11 @@ static void do_task(struct embedder *e, struct embedder_task task)
 		queue(e, EMBEDDER_STARTED, task.channel, result);
 		break;
 	case EMBEDDER_STARTED:
-		if (hvh_server_started(e->server, channel, task.result))
+		if (hvh_server_started(e->server, channel, task.result)) {
+			hvh_channel_info(channel, &info);
+			EMBEDDER_REQUIRE(info.open);
 			queue(e, EMBEDDER_NOTIFY, task.channel, 0);
+		}
 		break;
 	case EMBEDDER_NOTIFY:
 		hvh_channel_notify(channel);

@@ -31,8 +31,9 @@ static bool busy(const struct hvh_server *server)
 	if (server->state == CONNECTION_LEAVING || server->removed || hvh_inject_holds(server))
 		return true;
 	for (device = server->devices; device; device = device->next)
-		if (device->life != HVH_DEVICE_ADDED || atomic_load(&device->subchannels_wanted))
+		if (atomic_load(&device->subchannels_wanted))
 			return true;
+	/* Among them at least one of each device that is being removed. */
 	for (i = 0; i < server->channel_count; i++)
 		if (hvh_channel_owned(server->channels[i]) &&
 		    server->channels[i]->state != CHANNEL_OPEN)
