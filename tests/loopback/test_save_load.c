@@ -804,6 +804,34 @@ TAP_TEST(states_of_devices_that_nothing_leads_to_are_refused)
 	drop(&b);
 }
 
+TAP_TEST(a_state_with_two_subchannels_that_wait_for_one_place_is_refused)
+{
+	struct bed b;
+	uint8_t *state, *index;
+	size_t len;
+
+	make(&b);
+	b.e.echo.subchannels = 2;
+	TAP_REQUIRE(guest_up(&b.g));
+	embedder_run(&b.e);
+	/* Closed, and open again before the guest has released what was rescinded: 3 and 4, which 5 and 6 wait for. */
+	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
+	embedder_run(&b.e);
+	while (embedder_take(&b.e, &(struct embedder_message){ 0 }))
+		;
+	TAP_CHECK(guest_open(&b.g, ECHO, 0));
+	embedder_run(&b.e);
+	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
+	index = field_of(state, len, "CHAN", 6, 8);
+	TAP_REQUIRE(index);
+	TAP_EQ(*index, 2);
+	TAP_EQ(embedder_load(&b.e, state, len), 0);
+	*index = 1;
+	TAP_EQ(embedder_load(&b.e, state, len), -EPROTO);
+	free(state);
+	drop(&b);
+}
+
 /* The devices' own sections would all be found. */
 TAP_TEST(a_state_that_leaves_a_channel_out_is_refused)
 {
