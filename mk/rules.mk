@@ -11,7 +11,7 @@ objs = $(patsubst %.c,$(OBJ)/%.o,$(filter %.c,$(1)))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
 
 LIB_SRCS := $(WIRE_SRCS) $(HOST_SRCS)
-TEST_C_SRCS := $(filter %.c,$(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_LOOPBACK) $(TESTS_CLI) $(TESTS_CHECKS))
+TEST_C_SRCS := $(filter %.c,$(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_ARM64) $(TESTS_LOOPBACK) $(TESTS_CLI) $(TESTS_CHECKS))
 BENCH_C_SRCS := $(filter %.c,$(BENCH) $(BENCH_HELPERS))
 EXTRA_SRCS := $(foreach src,$(TEST_C_SRCS) $(BENCH_C_SRCS) $(FUZZ_TARGETS),$(SRCS_$(src)))
 FUZZ_NAMES := $(patsubst fuzz/%.c,%,$(FUZZ_TARGETS))

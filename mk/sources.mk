@@ -179,6 +179,9 @@ TESTS_UNIT += tests/unit/test_timesync.c
 TESTS_UNIT += tests/unit/test_trace.c
 TESTS_UNIT += tests/unit/test_user.c
 
+# Run in the builds for aarch64 alone
+TESTS_ARM64 += tests/unit/test_arm64.c
+
 # Tests among these that cannot run on another processor than x86-64 (say why beside the line)
 # vmm/ is for x86-64, and jansson is installed for this machine's processor alone
 TESTS_NATIVE += tests/unit/test_cmdline.c
@@ -287,6 +290,7 @@ SRCS_tests/unit/test_cmdline.c := vmm/cmdline.c
 SRCS_tests/unit/test_console.c := vmm/console.c vmm/log.c vmm/loop.c vmm/terminal.c
 SRCS_tests/unit/test_control.c := vmm/cmdline.c vmm/control.c vmm/log.c vmm/loop.c
 LIBS_tests/unit/test_control.c = $(JANSSON_LIBS)
+CFLAGS_tests/unit/test_arm64.c := -Iguest/include
 CFLAGS_tests/unit/test_control.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_crash.c := vmm/crash.c
 LIBS_tests/unit/test_crash.c = $(JANSSON_LIBS)

@@ -9,7 +9,7 @@ CROSS_MEDIUM := aarch64-linux-gnu
 # The portable tests: run in every variant. replay is a folder of programs, one for each fuzz target.
 PORTABLE_TESTS := $(TESTS_UNIT) $(TESTS_GOLDEN) $(TESTS_LOOPBACK)
 ifdef CROSS
-PORTABLE_TESTS := $(filter-out $(TESTS_NATIVE),$(PORTABLE_TESTS))
+PORTABLE_TESTS := $(filter-out $(TESTS_NATIVE),$(PORTABLE_TESTS)) $(if $(filter aarch64-%,$(CROSS)),$(TESTS_ARM64))
 endif
 PORTABLE_PROGRAMS = $(call programs,$(filter %.c,$(PORTABLE_TESTS))) $(FUZZ_NAMES:%=$(BUILD)/replay/%)
 
