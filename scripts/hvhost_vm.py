@@ -36,9 +36,9 @@ def make_initrd(path, kernel_folder, init, *modules, files=None):
     return path
 
 
-def make_guest_program(path, source):
+def make_guest_program(path, source, *options):
     """A static program, so that the initramfs needs nothing else for it."""
-    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-static", "-Wall", "-Werror", "-o", path, source], check=True)
+    subprocess.run([os.environ.get("CC", "cc"), "-O2", "-static", "-Wall", "-Werror", *options, "-o", path, source], check=True)
     return path
 
 
