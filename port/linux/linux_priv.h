@@ -17,6 +17,7 @@ struct hvg_device {
 	struct hvg_chan primary;
 	void *data; /* the driver's */
 	struct hvg_linux_ptp *ptp; /* probe and removal; NULL: none */
+	struct dentry *debug; /* probe and removal */
 };
 
 /* os.c: before the first work is queued; after the last is finished. */
@@ -36,5 +37,11 @@ void hvg_linux_power_device(struct hvg_device *device, bool there);
  */
 void hvg_linux_ptp_start(struct hvg_device *device);
 void hvg_linux_ptp_stop(struct hvg_device *device);
+
+/* debug.c: the module's folder in debugfs; in it a file for each device, while that is attached. */
+void hvg_linux_debug_start(void);
+void hvg_linux_debug_stop(void);
+void hvg_linux_debug_add(struct hvg_device *device);
+void hvg_linux_debug_remove(struct hvg_device *device);
 
 #endif

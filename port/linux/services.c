@@ -36,6 +36,7 @@ static int utils_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id
 	}
 	if (driver == &hvg_timesync_driver)
 		hvg_linux_ptp_start(device);
+	hvg_linux_debug_add(device);
 	hv_set_drvdata(hv, device);
 	return 0;
 }
@@ -44,6 +45,7 @@ static COMPAT_REMOVE_TYPE utils_remove(struct hv_device *hv)
 {
 	struct hvg_device *device = hv_get_drvdata(hv);
 
+	hvg_linux_debug_remove(device);
 	hvg_linux_ptp_stop(device);
 	device->driver->detach(device);
 	hvg_linux_power_device(device, false);
@@ -91,15 +93,19 @@ static int __init utils_init(void)
 
 	if (err)
 		return err;
+	hvg_linux_debug_start();
 	err = vmbus_driver_register(&utils_driver);
-	if (err)
+	if (err) {
+		hvg_linux_debug_stop();
 		hvos_linux_stop();
+	}
 	return err;
 }
 
 static void __exit utils_exit(void)
 {
 	vmbus_driver_unregister(&utils_driver);
+	hvg_linux_debug_stop();
 	hvos_linux_stop();
 }
 
@@ -110,5 +116,6 @@ module_param_named(timesync_implicit, hvg_timesync_implicit, bool, 0644);
 MODULE_PARM_DESC(timesync_implicit,
 		 "Set a clock that is seconds behind also when the host does not ask for it");
 MODULE_DESCRIPTION("Hyper-V integration services: heartbeat, shutdown, time synchronisation");
-MODULE_VERSION(HVIS_VERSION);
+/* By the prefix administrators, and `hvis status`, tell it from others. */
+MODULE_VERSION("hvis-" HVIS_VERSION);
 MODULE_LICENSE("Dual BSD/GPL");

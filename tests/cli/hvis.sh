@@ -26,13 +26,11 @@ tree() {
 our_utils() {
 	echo hvis-0.1.0 > "$HVIS_ROOT/sys/module/hv_utils/version"
 	echo OE > "$HVIS_ROOT/sys/module/hv_utils/taint"
-	mkdir -p "$HVIS_ROOT/sys/kernel/debug"
-	cat > "$HVIS_ROOT/sys/kernel/debug/hvis-hv_utils" <<-END
-		vmbus 5.2
-		fd149e91-82e0-4a7d-afa6-2a4166cbd7c0 heartbeat message 3.0 framework 3.0 requests 17 violations 0
-		b6650ff7-33bc-4840-8048-e0676786f393 shutdown message 3.1 framework 1.0 requests 0 violations 0
-		2dd1ce17-079e-403c-b352-a1921ee207ee timesync message - framework - requests 0 violations 0
-	END
+	debug=$HVIS_ROOT/sys/kernel/debug/hvis-hv_utils
+	mkdir -p "$debug"
+	printf 'vmbus 5.2\nmessage 3.0\nframework 3.0\nrequests 17\nviolations 0\n' > "$debug/${heartbeat##*/}"
+	printf 'vmbus 5.2\nmessage 3.1\nframework 1.0\nrequests 0\nviolations 0\n' > "$debug/${shutdown##*/}"
+	printf 'vmbus 5.2\nrequests 0\nviolations 0\n' > "$debug/${timesync##*/}"
 }
 
 # prints TITLE ARGUMENT... < EXPECTED: exactly that, status 0, nothing on stderr

@@ -42,47 +42,32 @@ static bool parse_version(struct hvis_version *version, const char *text)
 
 /* --- our modules ------------------------------------------------------------------------------ */
 
-/* "INSTANCE NAME message MAJOR.MINOR framework MAJOR.MINOR ...": see port/linux/debugfs.c. */
-static void take_our_line(struct hvis_bus *bus, const char *module, const char *line)
+/* Lines "NAME VALUE": see port/linux/debug.c. */
+static void take_our_line(struct hvis_bus *bus, struct hvis_device *device, const char *line)
 {
-	char instance[HVW_GUID_TEXT], message[16], framework[16];
-	struct hvp_guid guid;
+	static const char vmbus[] = "vmbus ", message[] = "message ", framework[] = "framework ";
 
-	if (strncmp(line, "vmbus ", 6) == 0)
-		parse_version(&bus->version, line + 6);
-	if (sscanf(line, "%36s %*s message %15s framework %15s", instance, message, framework) !=
-		    3 ||
-	    hvw_guid_parse(&guid, instance))
-		return;
-	for (size_t i = 0; i < bus->device_count; i++) {
-		struct hvis_device *device = &bus->devices[i];
-
-		if (!hvw_guid_equal(&device->instance_guid, &guid) || !device->driver[0] ||
-		    strcmp(device->module.name, module) != 0)
-			continue;
-		parse_version(&device->service, message);
-		parse_version(&device->framework, framework);
-	}
-}
-
-static void ask_our_module(struct hvis_bus *bus, const char *module)
-{
-	char *text = hvis_read_all(DEBUGFS_MAX, "sys/kernel/debug/hvis-%s", module), *line,
-	     *rest = text;
-
-	while (text && (line = strsep(&rest, "\n")))
-		take_our_line(bus, module, line);
-	free(text);
+	if (strncmp(line, vmbus, strlen(vmbus)) == 0)
+		parse_version(&bus->version, line + strlen(vmbus));
+	else if (strncmp(line, message, strlen(message)) == 0)
+		parse_version(&device->service, line + strlen(message));
+	else if (strncmp(line, framework, strlen(framework)) == 0)
+		parse_version(&device->framework, line + strlen(framework));
 }
 
 static void ask_our_modules(struct hvis_bus *bus)
 {
 	for (size_t i = 0; i < bus->device_count; i++) {
-		const struct hvis_device *device = &bus->devices[i];
+		struct hvis_device *device = &bus->devices[i];
+		char *text, *line, *rest;
 
-		if (device->driver[0] && device->module.origin == HVIS_ORIGIN_HVIS &&
-		    !(device->service.known && bus->version.known))
-			ask_our_module(bus, device->module.name);
+		if (!device->driver[0] || device->module.origin != HVIS_ORIGIN_HVIS)
+			continue;
+		text = rest = hvis_read_all(DEBUGFS_MAX, "sys/kernel/debug/hvis-%s/%s",
+					    device->module.name, device->folder);
+		while (text && (line = strsep(&rest, "\n")))
+			take_our_line(bus, device, line);
+		free(text);
 	}
 }
 
