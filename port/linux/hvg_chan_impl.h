@@ -10,6 +10,8 @@
 
 #include <linux/hyperv.h>
 
+#include "trace.h"
+
 struct hvg_chan {
 	struct vmbus_channel *channel; /* (c) */
 	struct hvg_device *device; /* (c) */
@@ -56,11 +58,13 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 {
 	int err = hvg_chan_usable(chan);
 	bool signal = false;
-	uint32_t payload;
+	uint32_t bytes = 0;
 	unsigned i;
 
 	if (err)
 		return err;
+	for (i = 0; i < npieces; i++)
+		bytes += pieces[i].len;
 	hvos_lock(&chan->tx_lock);
 	do {
 		err = hvw_tx_put(&chan->tx, type, flags, transaction_id, header, pieces, npieces);
@@ -70,10 +74,8 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 			break;
 		}
 		if (err == -EAGAIN) {
-			for (payload = 0, i = 0; i < npieces; i++)
-				payload += pieces[i].len;
 			err = hvw_tx_want_space(&chan->tx,
-						hvw_packet_space(header, payload - header));
+						hvw_packet_space(header, bytes - header));
 			if (err == -EAGAIN)
 				hvg_chan_count_full(chan->channel);
 		}
@@ -81,6 +83,10 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 	hvos_unlock(&chan->tx_lock);
 	if (signal)
 		vmbus_setevent(chan->channel);
+	if (!err)
+		trace_hvg_sent(chan->channel, type, transaction_id, bytes);
+	else if (err == -EAGAIN)
+		trace_hvg_full(chan->channel, type, transaction_id, bytes);
 	if (unlikely(err == -EPROTO))
 		hvg_chan_break(chan, "send");
 	return err;
@@ -106,6 +112,10 @@ static inline int HVW_MUST_CHECK hvg_chan_next(struct hvg_chan *chan, struct hvw
 
 	if (!err)
 		err = hvw_rx_next(&chan->rx, packet);
+	if (!err)
+		trace_hvg_received(chan->channel, packet->h.type, packet->h.transaction_id,
+				   packet->header_len + packet->payload_len -
+					   (uint32_t)sizeof(struct hvp_packet));
 	if (unlikely(err == -EPROTO))
 		hvg_chan_break(chan, "receive");
 	return err;

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include <linux/module.h>
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
