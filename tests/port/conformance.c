@@ -269,7 +269,8 @@ static void the_clock_goes_forward(const struct conformance_port *port)
 	CHECK(now - last >= 19 * MS_NS && now - last < PATIENCE_MS * MS_NS);
 	last = now;
 	hvos_delay_us(500);
-	CHECK(hvos_now_ns() - last >= 499000);
+	/* Delays may be counted by another clock than this one, which somebody may be steering. */
+	CHECK(hvos_now_ns() - last >= 450000);
 }
 
 /* --- works ------------------------------------------------------------------------------------------------ */
