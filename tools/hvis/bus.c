@@ -26,24 +26,12 @@ static const struct {
 #undef CLASS
 };
 
-static const struct hvp_guid services[] = { HVP_CLASS_HEARTBEAT, HVP_CLASS_SHUTDOWN,
-					    HVP_CLASS_TIMESYNC,	 HVP_CLASS_KVP,
-					    HVP_CLASS_VSS,	 HVP_CLASS_FCOPY };
-
 static const char *words_of(const struct hvp_guid *guid)
 {
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (hvw_guid_equal(guid, &classes[i].guid))
 			return classes[i].words;
 	return "Unknown";
-}
-
-static bool is_service(const struct hvp_guid *guid)
-{
-	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
-		if (hvw_guid_equal(guid, &services[i]))
-			return true;
-	return false;
 }
 
 /* --- modules ---------------------------------------------------------------------------------- */
@@ -183,7 +171,7 @@ static int read_device(struct hvis_device *device, const char *folder)
 	read_guid(&device->class_guid, device->class_id);
 	read_guid(&device->instance_guid, device->device_id);
 	device->words = words_of(&device->class_guid);
-	device->is_service = is_service(&device->class_guid);
+	device->is_service = hvis_is_service(&device->class_guid);
 	device->id_known = !hvis_read_number(&device->id, DEVICES "/%s/id", folder);
 	device->state_known = !hvis_read_number(&device->state, DEVICES "/%s/state", folder);
 	read_driver(device);
@@ -248,7 +236,6 @@ int hvis_bus_read(struct hvis_bus *bus)
 		return err;
 	hvis_read_text(bus->kernel, sizeof(bus->kernel), "proc/sys/kernel/osrelease");
 	read_module(&bus->module, "hv_vmbus");
-	hvis_versions_read(bus);
 	return 0;
 }
 

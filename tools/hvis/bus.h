@@ -64,7 +64,7 @@ struct hvis_bus {
 	size_t device_count;
 };
 
-/* 0 or -errno; -ENODEV: there is no VMBus. hvis_bus_fini() is for all of these. */
+/* All but the versions. 0 or -errno; -ENODEV: there is no VMBus. hvis_bus_fini() is for all of these. */
 int hvis_bus_read(struct hvis_bus *bus);
 void hvis_bus_fini(struct hvis_bus *bus);
 
@@ -74,7 +74,13 @@ bool hvis_bus_lacks_driver(void);
 /* "open" etc. */
 const char *hvis_state_name(const struct hvis_device *device);
 
-/* versions.c: what our modules and the kernel's log tell of versions. */
+/* versions.c: devices of this class are integration services. */
+bool hvis_is_service(const struct hvp_guid *class_guid);
+
+/* What our modules and, where they leave something open, the kernel's log tell of versions. */
 void hvis_versions_read(struct hvis_bus *bus);
+
+/* A version that has been negotiated is not known. */
+bool hvis_versions_missing(const struct hvis_bus *bus);
 
 #endif

@@ -22,6 +22,7 @@ struct command {
 	const char *summary;
 	void (*print)(const struct hvis_bus *bus);
 	void (*json)(const struct hvis_bus *bus);
+	bool versions; /* it shows them */
 	const char *help;
 };
 
@@ -31,6 +32,7 @@ static const struct command commands[] = {
 		.summary = "show the VMBus and its devices, whose drivers they have, and versions",
 		.print = hvis_status_print,
 		.json = hvis_status_json,
+		.versions = true,
 		.help = "  --json    as an object for programs\n\nRoot sees more: negotiated versions are in the kernel's log.\n",
 	},
 	{
@@ -104,6 +106,8 @@ static enum status report(const struct command *command, bool json)
 		return FAILED;
 	}
 	err = hvis_bus_read(&bus);
+	if (!err && command->versions)
+		hvis_versions_read(&bus);
 	if (!err && json)
 		command->json(&bus);
 	else if (!err)

@@ -106,16 +106,6 @@ static void print_bus(const struct hvis_bus *bus)
 	printf(" (%s%s), Linux %s\n", module->name, module->built_in ? ", built in" : "", kernel);
 }
 
-static bool lacks_versions(const struct hvis_bus *bus)
-{
-	bool lacks = !bus->version.known;
-
-	for (size_t i = 0; i < bus->device_count; i++)
-		lacks = lacks || (bus->devices[i].is_service && bus->devices[i].driver[0] &&
-				  !bus->devices[i].service.known);
-	return lacks;
-}
-
 void hvis_status_print(const struct hvis_bus *bus)
 {
 	size_t widths[COLUMNS] = { 0 };
@@ -137,7 +127,7 @@ void hvis_status_print(const struct hvis_bus *bus)
 		make_row(&row, &bus->devices[i]);
 		print_row(widths, &row);
 	}
-	if (lacks_versions(bus))
+	if (hvis_versions_missing(bus))
 		printf("\n?: %s\n",
 		       bus->log_denied ? "only root may read where the kernel tells that" :
 					 "the kernel does not tell, or its log has forgotten it");

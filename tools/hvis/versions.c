@@ -16,11 +16,11 @@
 #define DEBUGFS_MAX 65536
 #define LOG_MAX	    (16u << 20)
 
-/* What drivers call the services in their messages, in this or another case. */
+/* The services, and what drivers call them in their messages, in this or another case. */
 static const struct {
 	struct hvp_guid guid;
 	const char *name;
-} log_names[] = {
+} services[] = {
 	{ HVP_CLASS_HEARTBEAT, "Heartbeat" },
 	{ HVP_CLASS_SHUTDOWN, "Shutdown" },
 	{ HVP_CLASS_TIMESYNC, "TimeSync" },
@@ -28,6 +28,24 @@ static const struct {
 	{ HVP_CLASS_VSS, "VSS" },
 	{ HVP_CLASS_FCOPY, "FCopy" },
 };
+
+bool hvis_is_service(const struct hvp_guid *class_guid)
+{
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (hvw_guid_equal(class_guid, &services[i].guid))
+			return true;
+	return false;
+}
+
+bool hvis_versions_missing(const struct hvis_bus *bus)
+{
+	bool missing = !bus->version.known;
+
+	for (size_t i = 0; i < bus->device_count; i++)
+		missing = missing || (bus->devices[i].is_service && bus->devices[i].driver[0] &&
+				      !bus->devices[i].service.known);
+	return missing;
+}
 
 /* "MAJOR.MINOR" at the beginning of the text. */
 static bool parse_version(struct hvis_version *version, const char *text)
@@ -89,12 +107,12 @@ static void take_service(struct hvis_device *device, const char *said, struct hv
 {
 	static const char theirs[] = " IC version ", ours[] = ": version ", and[] = ", framework ";
 
-	for (size_t i = 0; i < sizeof(log_names) / sizeof(log_names[0]); i++) {
-		size_t len = strlen(log_names[i].name);
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		size_t len = strlen(services[i].name);
 		const char *second;
 
-		if (!hvw_guid_equal(&device->class_guid, &log_names[i].guid) ||
-		    strncasecmp(said, log_names[i].name, len) != 0)
+		if (!hvw_guid_equal(&device->class_guid, &services[i].guid) ||
+		    strncasecmp(said, services[i].name, len) != 0)
 			continue;
 		if (strncmp(said + len, theirs, strlen(theirs)) == 0) {
 			parse_version(service, said + len + strlen(theirs));
@@ -178,5 +196,6 @@ static void ask_log(struct hvis_bus *bus)
 void hvis_versions_read(struct hvis_bus *bus)
 {
 	ask_our_modules(bus);
-	ask_log(bus);
+	if (hvis_versions_missing(bus))
+		ask_log(bus);
 }
