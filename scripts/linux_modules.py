@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Builds the Linux port's modules for the kernels of the VM tests, each in a root of its suite."""
+"""Builds the Linux port's modules for Debian's kernels, each in a root of its suite: for the demo and the VM tests."""
 
 import fcntl
 import subprocess
@@ -29,7 +29,8 @@ class Kernel:
 KERNELS = {"5.10": Kernel("bullseye", sparse=False), "6.1": Kernel("bookworm"), "6.12": Kernel("trixie"),
            "7.2": Kernel("sid", sparse=False), "6.1-686": Kernel("bookworm", "686"), "6.1-686-pae": Kernel("bookworm", "686-pae")}
 
-NAMES = ("hv_utils", "hvis/hvis_utils", "conformance/hvis_conformance")
+# What the tests load, by the target of port/linux/Makefile that makes it.
+TARGETS = {"modules": "hv_utils", "hvis": "hvis/hvis_utils", "conformance": "conformance/hvis_conformance"}
 
 
 def release_of(kernel):
@@ -38,9 +39,12 @@ def release_of(kernel):
 
 
 class Build:
-    """Modules for one kernel: `log` of the build, `modules` by name. Tests that run at the same time build one after the other."""
+    """
+    Modules for one kernel: `log` of the build, `modules` by name. Who builds at the same time does so one after the other.
+    `arguments` are for make.
+    """
 
-    def __init__(self, kernel, *arguments, clean=False):
+    def __init__(self, kernel, *arguments, targets=tuple(TARGETS), clean=False):
         release = release_of(kernel)
         self.folder = TOP / "build/linux" / release
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +52,8 @@ class Build:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if clean:
                 self.make(kernel, "clean")
-            self.log = self.make(kernel, *arguments, "modules", "hvis", "conformance")
-        self.modules = {name.rpartition("/")[2]: self.folder / f"{name}.ko" for name in NAMES}
+            self.log = self.make(kernel, *arguments, *targets)
+        self.modules = {path.stem: path for path in (self.folder / f"{TARGETS[target]}.ko" for target in targets)}
 
     def make(self, kernel, *arguments):
         made = subprocess.run([TOP / "scripts/kernel-root", kernel.suite, kernel.flavour, "make", "-C", "port/linux",
