@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Channels: their life. The data path is inline, in hvg_chan_impl.h.
+ * Channels: their life. The data path is inline, in hvg/hvg_chan.h.
  */
 #include "bus_priv.h"
 
@@ -99,7 +99,7 @@ static int make_ring(struct hvg_chan *chan, const struct hvg_chan_config *config
 	return err;
 }
 
-static void set_listener(struct hvg_chan *chan, hvg_chan_fn signalled, void *ctx)
+static void set_listener(struct hvg_chan *chan, hvos_fn signalled, void *ctx)
 {
 	if (signalled)
 		chan->signalled_ctx = ctx;

@@ -189,7 +189,7 @@ void hvg_conn_event(void *ctx, uint32_t flag)
 {
 	struct hvg_bus *bus = ctx;
 	struct hvg_chan *chan = NULL;
-	hvg_chan_fn signalled = NULL;
+	hvos_fn signalled = NULL;
 
 	if (flag <= HVP_CHANNEL_ID_MAX)
 		chan = __atomic_load_n(&bus->by_id[flag], __ATOMIC_ACQUIRE);

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Channels as device drivers see them: all that they know of VMBus. There is one implementation per
- * build, bound when it is built so that the data path is inline: guest/bus, or a kernel's own VMBus
- * in that kernel's port. It gives "hvg_chan_impl.h" on the include path, with a complete struct
- * hvg_chan, the inline functions below, and these that cannot be inline.
+ * Channels as device drivers see them: all that they know of VMBus. Opening and closing has one
+ * implementation per build: guest/bus, or a kernel's own VMBus in that kernel's port. The data path is
+ * here, inline, on what that implementation gives in "hvg_chan_impl.h" on the include path:
+ *
+ *   struct hvg_chan, complete, with the members tx_lock (hvos_lock), tx (hvw_tx), rx (hvw_rx);
+ *   hvg_chan_usable(chan): 0; -ENODEV: revoked; -EPROTO: broken;
+ *   hvg_chan_signal(chan): ring the host's doorbell for this channel;
+ *   hvg_chan_break(chan, "send" or "receive"): that ring made no sense. Once: a line, a counter, and
+ *	the channel is broken. Again: nothing;
+ *   hvg_chan_note_sent(chan, type, transaction_id, bytes, signal), hvg_chan_note_full(chan, type,
+ *	transaction_id, bytes), hvg_chan_note_received(chan, packet), hvg_chan_note_room(chan): for
+ *	its counters and tracepoints. A packet is in the ring, or there is no room for it: both with
+ *	tx_lock held, `bytes` without the descriptor. A packet was found. The host is to be told of room.
  *
  * Context: T = thread, may sleep; A = any, never sleeps; S = one caller at a time, any context: the
  * receiving side of a channel belongs to one thread or interrupt at a time.
@@ -20,15 +29,12 @@
 struct hvg_chan;
 struct hvg_device;
 
-/* Context A, on the processor that the channel interrupts: packets to read, or room to send, or neither. */
-typedef void (*hvg_chan_fn)(void *ctx);
-
 struct hvg_chan_config {
 	uint32_t send_pages; /* of the ring to the host, control page included: 2 or more */
 	uint32_t receive_pages;
 	unsigned cpu; /* to be interrupted */
-	hvg_chan_fn signalled;
-	void *ctx;
+	hvos_fn signalled; /* A, on that processor: packets to read, or room to send, or neither */
+	void *ctx; /* of `signalled` */
 	const void *user_data; /* HVP_USER_DATA_MAX bytes for the device; NULL: zeroes */
 };
 
@@ -60,30 +66,113 @@ bool hvg_chan_revoked(const struct hvg_chan *chan);
 struct hvg_device *hvg_chan_device(const struct hvg_chan *chan);
 uint32_t hvg_chan_index(const struct hvg_chan *chan); /* 0: the primary channel */
 
-/*
- * A. An in-band packet. -EAGAIN: no room; `signalled` is called when there is. -ENODEV, -EMSGSIZE,
- * -EPROTO (the ring is broken: the host's doing).
- *
- *   static inline int hvg_chan_send(struct hvg_chan *chan, uint16_t flags, uint64_t transaction_id,
- *				     const void *payload, uint32_t len);
- *
- * A. A packet of any type, as hvw_tx_put(): `header` bytes of the pieces are type-specific header.
- *
- *   static inline int hvg_chan_send_pieces(struct hvg_chan *chan, uint16_t type, uint16_t flags,
- *					    uint64_t transaction_id, uint32_t header,
- *					    const struct hvw_piece *pieces, unsigned npieces);
- *
- * S. Receiving, in this order: mask; next until -EAGAIN; release now and then, and at the end; unmask,
- * and begin again if it says so. `copy` as hvw_rx_copy(), valid until the release. next: -ENODEV,
- * -EPROTO (broken).
- *
- *   static inline void hvg_chan_mask(struct hvg_chan *chan);
- *   static inline int hvg_chan_next(struct hvg_chan *chan, struct hvw_rx_packet *packet);
- *   static inline int hvg_chan_copy(struct hvg_chan *chan, const struct hvw_rx_packet *packet,
- *				     uint32_t offset, void *dst, uint32_t len);
- *   static inline void hvg_chan_release(struct hvg_chan *chan);
- *   static inline bool hvg_chan_unmask(struct hvg_chan *chan);
- */
 #include "hvg_chan_impl.h"
+
+/* --- sending: A ------------------------------------------------------------------------------------ */
+
+/*
+ * A packet of any type, as hvw_tx_put(): `header` bytes of the pieces are type-specific header. -EAGAIN:
+ * no room; `signalled` is called when there is. -ENODEV, -EMSGSIZE, -EPROTO (the ring is broken: the
+ * host's doing).
+ */
+HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan, uint16_t type,
+							  uint16_t flags, uint64_t transaction_id,
+							  uint32_t header,
+							  const struct hvw_piece *pieces,
+							  unsigned npieces)
+{
+	int err = hvg_chan_usable(chan);
+	bool signal = false;
+	uint32_t bytes = 0;
+	unsigned i;
+
+	if (err)
+		return err;
+	for (i = 0; i < npieces; i++)
+		bytes += pieces[i].len;
+	hvos_lock(&chan->tx_lock);
+	do {
+		err = hvw_tx_put(&chan->tx, type, flags, transaction_id, header, pieces, npieces);
+		if (!err) {
+			signal = hvw_tx_commit(&chan->tx);
+			hvg_chan_note_sent(chan, type, transaction_id, bytes, signal);
+			break;
+		}
+		if (err == -EAGAIN) {
+			err = hvw_tx_want_space(&chan->tx,
+						hvw_packet_space(header, bytes - header));
+			if (err == -EAGAIN)
+				hvg_chan_note_full(chan, type, transaction_id, bytes);
+		}
+	} while (!err);
+	hvos_unlock(&chan->tx_lock);
+	if (signal)
+		hvg_chan_signal(chan);
+	if (__builtin_expect(err == -EPROTO, 0))
+		hvg_chan_break(chan, "send");
+	return err;
+}
+
+/* An in-band packet. */
+static inline int HVW_MUST_CHECK hvg_chan_send(struct hvg_chan *chan, uint16_t flags,
+					       uint64_t transaction_id, const void *payload,
+					       uint32_t len)
+{
+	const struct hvw_piece piece = { payload, len };
+
+	return hvg_chan_send_pieces(chan, HVP_PACKET_INBAND, flags, transaction_id, 0, &piece, 1);
+}
+
+/*
+ * --- receiving: S ----------------------------------------------------------------------------------
+ *
+ * In this order: mask; next until -EAGAIN; release now and then, and at the end; unmask, and begin
+ * again if it says so. A driver that is not done when it lets others run does not unmask, and goes on
+ * later where it was.
+ */
+
+static inline void hvg_chan_mask(struct hvg_chan *chan)
+{
+	hvw_rx_mask(&chan->rx);
+}
+
+/* -EAGAIN: no more; -ENODEV; -EPROTO (broken). */
+static inline int HVW_MUST_CHECK hvg_chan_next(struct hvg_chan *chan, struct hvw_rx_packet *packet)
+{
+	int err = hvg_chan_usable(chan);
+
+	if (!err)
+		err = hvw_rx_next(&chan->rx, packet);
+	if (!err)
+		hvg_chan_note_received(chan, packet);
+	/* Said again of a channel that was broken already: no more happens. */
+	if (__builtin_expect(err == -EPROTO, 0))
+		hvg_chan_break(chan, "receive");
+	return err;
+}
+
+/*
+ * As hvw_rx_copy(), also of a packet's type-specific header; until the release. Nothing is used in
+ * place, because the host may change it at any time.
+ */
+static inline int HVW_MUST_CHECK hvg_chan_copy(struct hvg_chan *chan,
+					       const struct hvw_rx_packet *packet, uint32_t offset,
+					       void *dst, uint32_t len)
+{
+	return hvw_rx_copy(&chan->rx, packet, offset, dst, len);
+}
+
+static inline void hvg_chan_release(struct hvg_chan *chan)
+{
+	if (!hvw_rx_release(&chan->rx))
+		return;
+	hvg_chan_note_room(chan);
+	hvg_chan_signal(chan);
+}
+
+static inline bool HVW_MUST_CHECK hvg_chan_unmask(struct hvg_chan *chan)
+{
+	return hvw_rx_unmask(&chan->rx) && !hvg_chan_usable(chan);
+}
 
 #endif
