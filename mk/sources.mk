@@ -4,11 +4,16 @@
 # BSD make can all read that. Paths are from the top of the tree.
 
 # wire/: readers and writers of the formats in proto/ (no OS)
+WIRE_SRCS += wire/hvw_frame.c
 WIRE_SRCS += wire/hvw_guid.c
 WIRE_SRCS += wire/hvw_ic.c
 WIRE_SRCS += wire/hvw_msg.c
+WIRE_SRCS += wire/hvw_ndis.c
+WIRE_SRCS += wire/hvw_nvsp.c
 WIRE_SRCS += wire/hvw_pkt.c
 WIRE_SRCS += wire/hvw_ring.c
+WIRE_SRCS += wire/hvw_rndis.c
+WIRE_SRCS += wire/hvw_rss.c
 
 # guest/: the driver core, compiled once for each port
 GUEST_SRCS += guest/bus/bus.c
@@ -131,6 +136,7 @@ TOOLS_HVIS_SRCS += wire/hvw_guid.c
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
 # tests/unit, tests/golden and tests/loopback are also run in the sanitizer builds and, under qemu-user, for aarch64.
 TESTS_GOLDEN += tests/golden/test_golden.c
+TESTS_GOLDEN += tests/golden/test_golden_net.c
 TESTS_LOOPBACK += tests/loopback/test_guest_host.c
 TESTS_LOOPBACK += tests/loopback/test_guest_threads.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
