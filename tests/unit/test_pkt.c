@@ -226,4 +226,102 @@ TAP_TEST(lists_may_stand_at_any_address)
 	free(list.bytes);
 }
 
+TAP_TEST(a_list_that_is_written_is_read_back)
+{
+	const uint64_t pages[] = { 7, 9, 1ull << 40 };
+	uint8_t bytes[8 + 8 + 16 + 8 + 8];
+	struct hvw_gpa_writer writer;
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	struct hvp_gpa_direct header;
+
+	TAP_EQ(hvw_gpa_writer_init(&writer, bytes, 7), -EMSGSIZE);
+	TAP_REQUIRE(hvw_gpa_writer_init(&writer, bytes, sizeof(bytes)) == 0);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages, 0, 0), -EINVAL);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages, 4096, 1), -EINVAL);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages, 4095, 2), 0);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages, 0, 4097), -EMSGSIZE);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages + 2, 5, 4091), 0);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages, 0, 1), -EMSGSIZE);
+	TAP_EQ(hvw_gpa_writer_finish(&writer), sizeof(bytes));
+	memcpy(&header, bytes, sizeof(header));
+	TAP_EQ(header.reserved, 0);
+	TAP_EQ(header.range_count, 2);
+	hvw_gpa_iter_init(&iter, bytes + 8, sizeof(bytes) - 8, header.range_count);
+	TAP_REQUIRE(hvw_gpa_iter_next(&iter, &range) == 0);
+	TAP_EQ(range.byte_offset, 4095);
+	TAP_EQ(range.page_count, 2);
+	TAP_EQ(hvw_gpa_page(&range, 1), 9);
+	TAP_REQUIRE(hvw_gpa_iter_next(&iter, &range) == 0);
+	TAP_EQ(range.byte_count, 4091);
+	TAP_EQ(hvw_gpa_page(&range, 0), 1ull << 40);
+	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
+}
+
+/* The first step over one transfer range of a buffer of 10,000 bytes, at most 1,600 of them at a time. */
+static int first_transfer(uint32_t byte_count, uint32_t byte_offset)
+{
+	uint8_t *bytes = malloc(hvw_transfer_header(1));
+	struct hvw_transfer_writer writer;
+	struct hvw_transfer_iter iter;
+	struct hvp_transfer_range range;
+	uint16_t set_id = 0;
+	int err;
+
+	hvw_transfer_writer_init(&writer, bytes, 1);
+	TAP_EQ(hvw_transfer_writer_add(&writer, byte_offset, byte_count), 0);
+	TAP_EQ(hvw_transfer_writer_add(&writer, byte_offset, byte_count), -EMSGSIZE);
+	TAP_EQ(hvw_transfer_writer_finish(&writer, 0xcafe), 16);
+	TAP_EQ(hvw_transfer_iter_init(&iter, bytes, 16, &set_id), 0);
+	TAP_EQ(set_id, 0xcafe);
+	err = hvw_transfer_iter_next(&iter, 10000, 1600, &range);
+	TAP_EQ(range.byte_count, byte_count);
+	TAP_EQ(range.byte_offset, byte_offset);
+	TAP_EQ(hvw_transfer_iter_next(&iter, 10000, 1600, &range), -EAGAIN);
+	free(bytes);
+	return err;
+}
+
+TAP_TEST(a_transfer_range_lies_inside_its_buffer)
+{
+	TAP_EQ(first_transfer(1600, 0), 0);
+	TAP_EQ(first_transfer(1601, 0), -EPROTO);
+	TAP_EQ(first_transfer(0, 0), -EPROTO);
+	TAP_EQ(first_transfer(1600, 8400), 0);
+	TAP_EQ(first_transfer(1600, 8401), -EPROTO);
+	TAP_EQ(first_transfer(1, 10000), -EPROTO);
+	TAP_EQ(first_transfer(1600, 0xffffffff), -EPROTO);
+	TAP_EQ(first_transfer(0xffffffff, 1), -EPROTO);
+}
+
+TAP_TEST(transfer_ranges_lie_inside_their_header)
+{
+	static const struct {
+		uint32_t ranges;
+		size_t len;
+		int expected;
+	} cases[] = {
+		{ 0, 8, 0 },
+		{ 0, 7, -EPROTO },
+		{ 1, 16, 0 },
+		{ 1, 15, -EPROTO },
+		{ 2, 31, 0 },
+		{ 3, 31, -EPROTO },
+		{ 0xffffffff, 31, -EPROTO },
+		{ 0x20000001, 16, -EPROTO },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct hvp_transfer_pages header = { .range_count = cases[i].ranges };
+		uint8_t *bytes = calloc(1, cases[i].len);
+		struct hvw_transfer_iter iter;
+		uint16_t set_id;
+
+		memcpy(bytes, &header, cases[i].len < 8 ? cases[i].len : 8);
+		TAP_EQ(hvw_transfer_iter_init(&iter, bytes, cases[i].len, &set_id),
+		       cases[i].expected);
+		free(bytes);
+	}
+}
+
 TAP_MAIN()
