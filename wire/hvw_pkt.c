@@ -2,6 +2,11 @@
 #include "hvw_pkt.h"
 #include "hvw_shared.h"
 
+static uint64_t pages_touched(uint32_t byte_offset, uint32_t byte_count)
+{
+	return ((uint64_t)byte_offset + byte_count + HVP_PAGE_SIZE - 1) >> HVP_PAGE_SHIFT;
+}
+
 void hvw_gpa_iter_init(struct hvw_gpa_iter *iter, const void *bytes, size_t len, uint32_t ranges)
 {
 	iter->next = bytes;
@@ -21,7 +26,7 @@ int hvw_gpa_iter_next(struct hvw_gpa_iter *iter, struct hvw_gpa_range *range)
 	hvw_memcpy(&wire, iter->next, sizeof(wire));
 	if (!wire.byte_count || wire.byte_offset >= HVP_PAGE_SIZE)
 		return -EPROTO;
-	pages = ((uint64_t)wire.byte_offset + wire.byte_count + HVP_PAGE_SIZE - 1) >> HVP_PAGE_SHIFT;
+	pages = pages_touched(wire.byte_offset, wire.byte_count);
 	if (pages > (iter->left - sizeof(wire)) / sizeof(uint64_t))
 		return -EPROTO;
 
@@ -62,8 +67,7 @@ int hvw_gpa_writer_add(struct hvw_gpa_writer *writer, const uint64_t *pages, uin
 
 	if (!byte_count || byte_offset >= HVP_PAGE_SIZE)
 		return -EINVAL;
-	list = (size_t)(((uint64_t)byte_offset + byte_count + HVP_PAGE_SIZE - 1) >> HVP_PAGE_SHIFT) *
-	       sizeof(*pages);
+	list = (size_t)pages_touched(byte_offset, byte_count) * sizeof(*pages);
 	if (room < sizeof(range) || list > room - sizeof(range))
 		return -EMSGSIZE;
 	hvw_memcpy(writer->bytes + writer->len, &range, sizeof(range));

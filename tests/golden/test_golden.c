@@ -334,6 +334,8 @@ TAP_TEST(a_gpa_direct_packet_has_its_vector)
 	struct vector v;
 	struct hvw_gpa_iter iter;
 	struct hvw_gpa_range range;
+	struct hvw_gpa_writer writer;
+	uint8_t header[48];
 
 	check_packet(&(struct packet_case){ "ring/gpa-direct",
 					    0xfe0,
@@ -363,6 +365,12 @@ TAP_TEST(a_gpa_direct_packet_has_its_vector)
 	TAP_EQ(hvw_gpa_page(&range, 0), 0xffffff);
 	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
 	TAP_EQ(iter.left, 0);
+
+	TAP_EQ(hvw_gpa_writer_init(&writer, header, sizeof(header)), 0);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages, 0xe00, 0x1200), 0);
+	TAP_EQ(hvw_gpa_writer_add(&writer, pages + 2, 0, 0x200), 0);
+	TAP_EQ(hvw_gpa_writer_finish(&writer), sizeof(header));
+	TAP_MEM_EQ(header, v.bytes + 16, sizeof(header));
 }
 
 /* --- integration services -------------------------------------------------------------------- */

@@ -236,6 +236,62 @@ TAP_TEST(impossible_rings_are_refused)
 	world_run(one_page_ring, 5000);
 }
 
+/* --- packets ---------------------------------------------------------------------------------------------------- */
+
+static const uint8_t payload[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+
+/* `header`: what is behind the descriptor. */
+static void check_gpa_direct(struct fake_channel *channel, const uint64_t header[3])
+{
+	uint8_t bytes[sizeof(struct hvp_packet) + 3 * sizeof(uint64_t) + sizeof(payload)];
+	struct hvw_rx_packet packet;
+	int err = hvw_rx_next(&channel->rx, &packet);
+
+	TAP_EQ(err, 0);
+	if (err)
+		return;
+	TAP_EQ(packet.h.type, HVP_PACKET_GPA_DIRECT);
+	TAP_EQ(packet.h.flags, HVP_PACKET_FLAG_COMPLETION);
+	TAP_EQ(packet.h.transaction_id, 77);
+	TAP_EQ(packet.header_len, sizeof(bytes) - sizeof(payload));
+	TAP_EQ(packet.payload_len, sizeof(payload));
+	TAP_EQ(hvw_rx_copy(&channel->rx, &packet, 0, bytes, sizeof(bytes)), 0);
+	TAP_MEM_EQ(bytes + sizeof(struct hvp_packet), header, 3 * sizeof(*header));
+	TAP_MEM_EQ(bytes + packet.header_len, payload, sizeof(payload));
+}
+
+static void gpa_direct(struct world *w)
+{
+	struct fake_channel *channel = open_one(w);
+	static const uint64_t page = 5;
+	uint64_t header[3], sent = 0;
+	struct hvw_gpa_writer ranges;
+	int err;
+
+	if (!channel)
+		return;
+	TAP_EQ(hvw_gpa_writer_init(&ranges, header, sizeof(header)), 0);
+	TAP_EQ(hvw_gpa_writer_add(&ranges, &page, 0x700, 0x200), 0);
+	W_EQ(w, hvg_chan_send_gpas(primary(), HVP_PACKET_FLAG_COMPLETION, 77, &ranges, payload, 12),
+	     0);
+	W_EQ(w, channel->doorbells, 1);
+	check_gpa_direct(channel, header);
+
+	/* Until it is full, which the host is told. */
+	do {
+		err = hvg_chan_send_gpas(primary(), 0, ++sent, &ranges, payload, 12);
+	} while (!err);
+	W_EQ(w, err, -EAGAIN);
+	W_EQ(w, sent, HVP_PAGE_SIZE / 64 - 1);
+	TAP_EQ(hvw_rx_release(&channel->rx), true);
+	W_EQ(w, hvg_chan_send_gpas(primary(), 0, sent, &ranges, payload, 12), 0);
+}
+
+TAP_TEST(a_packet_names_memory_and_carries_a_payload)
+{
+	world_run(gpa_direct, 0);
+}
+
 /* --- processors ------------------------------------------------------------------------------------------------ */
 
 static void set_cpu(struct world *w)

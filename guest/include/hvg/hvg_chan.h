@@ -24,6 +24,7 @@
 #define GUEST_INCLUDE_HVG_HVG_CHAN_H
 
 #include "hvg/hvos.h"
+#include "hvw_pkt.h"
 #include "hvw_ring.h"
 
 struct hvg_chan;
@@ -121,6 +122,24 @@ static inline int HVW_MUST_CHECK hvg_chan_send(struct hvg_chan *chan, uint16_t f
 	const struct hvw_piece piece = { payload, len };
 
 	return hvg_chan_send_pieces(chan, HVP_PACKET_INBAND, flags, transaction_id, 0, &piece, 1);
+}
+
+/*
+ * A GPA_DIRECT packet: a payload, and the memory that it is about, which the host may touch until its
+ * answer: a range for each fragment of a network packet, one of many pages for a storage request.
+ */
+static inline int HVW_MUST_CHECK hvg_chan_send_gpas(struct hvg_chan *chan, uint16_t flags,
+						    uint64_t transaction_id,
+						    struct hvw_gpa_writer *ranges,
+						    const void *payload, uint32_t len)
+{
+	const struct hvw_piece pieces[] = {
+		{ ranges->bytes, (uint32_t)hvw_gpa_writer_finish(ranges) },
+		{ payload, len },
+	};
+
+	return hvg_chan_send_pieces(chan, HVP_PACKET_GPA_DIRECT, flags, transaction_id,
+				    pieces[0].len, pieces, 2);
 }
 
 /*
