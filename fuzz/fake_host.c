@@ -563,7 +563,7 @@ static uint16_t op_post(void *ctx, uint32_t connection_id, uint32_t type, const 
 	fake->seen[msg.u.h.type] += !fake->busy;
 	fake->total += !fake->busy;
 	action = find_action(fake, msg.u.h.type);
-	fake->busy = !fake->busy && action == FAKE_BUSY;
+	fake->busy = action == FAKE_FULL || (!fake->busy && action == FAKE_BUSY);
 	if (fake->busy)
 		return HVP_STATUS_INSUFFICIENT_BUFFERS;
 	if (action == FAKE_FAIL)

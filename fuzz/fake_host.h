@@ -28,8 +28,9 @@ enum fake_action {
 	FAKE_RESCIND_BEFORE, /* the answer comes after that */
 	FAKE_RESCIND_AFTER,
 	FAKE_LATE, /* the answer comes when nobody waits any more */
-	FAKE_BUSY, /* the hypercall says that there is no room */
+	FAKE_BUSY, /* the hypercall says that there is no room, once */
 	FAKE_FAIL, /* the hypercall fails */
+	FAKE_FULL, /* as FAKE_BUSY, for ever */
 };
 
 /* For the nth message of that type (from 1; 0: each); 0 as type: any. */

@@ -120,6 +120,20 @@ TAP_TEST(a_host_without_resources_is_an_error)
 	world_run(low_resources, 0);
 }
 
+static void full_host(struct world *w)
+{
+	uint64_t begin = hvos_now_ns();
+
+	w->fake.rules[0] = (struct fake_rule){ HVP_MSG_REQUEST_OFFERS, 0, FAKE_FULL };
+	W_EQ(w, world_connect(w), -ETIMEDOUT);
+	W_EQ(w, hvos_now_ns() - begin < 10 * 1000000000ull, true);
+}
+
+TAP_TEST(a_host_that_stays_full_is_given_up)
+{
+	world_run(full_host, 0);
+}
+
 static void silent_contact(struct world *w)
 {
 	uint64_t begin = hvos_now_ns();
