@@ -74,6 +74,7 @@ struct fake_host {
 	bool eager; /* offers all at the contact already, unasked */
 	struct fake_rule rules[FAKE_RULES];
 	void (*doorbell)(struct fake_host *fake, struct fake_channel *channel); /* NULL: count */
+	void *device; /* whose doorbell it is */
 	/* Each message to the guest goes here first; true: it has been seen to. NULL: it is sent as it is. */
 	bool (*tamper)(struct fake_host *fake, const void *message, size_t len);
 

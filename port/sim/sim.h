@@ -34,7 +34,7 @@ struct sim_arena {
 enum sim_works {
 	SIM_WORKS_PARALLEL,
 	SIM_WORKS_SERIAL, /* one after the other, on one thread */
-	SIM_WORKS_NESTED, /* the same, but while one waits another may run on its stack */
+	SIM_WORKS_NESTED, /* the same, but while one waits without a mutex another may run on its stack */
 	SIM_WORKS_WAYS,
 };
 

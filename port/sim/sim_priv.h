@@ -19,6 +19,7 @@ struct sim_task {
 	void *ready_ctx;
 	uint64_t deadline_ns; /* while it waits: until then at most */
 	unsigned locks; /* held, or waited for: neither sleep nor interrupt */
+	unsigned mutexes; /* held */
 	bool atomic; /* context A: belongs to `cpu` */
 	unsigned cpu; /* that it runs on, or ran on last */
 	struct hvos_work *work; /* whose task it is */

@@ -119,12 +119,14 @@ void hvos_mutex_lock(struct hvos_mutex *mutex)
 	if (mutex->holder)
 		(void)sim_wait(mutex_free, mutex, SIM_NEVER);
 	mutex->holder = sim_state.current;
+	mutex->holder->mutexes++;
 }
 
 void hvos_mutex_unlock(struct hvos_mutex *mutex)
 {
 	hvos_mutex_assert(mutex);
 	sim_point();
+	mutex->holder->mutexes--;
 	mutex->holder = NULL;
 	sim_point();
 }
@@ -171,7 +173,8 @@ static bool wait_idle(bool (*ready)(void *ctx), void *ctx, uint32_t ms)
 	struct sim_task *task = sim_state.current;
 	bool result;
 
-	task->idle = true;
+	/* With one held no work comes on top: it might want the same. */
+	task->idle = !task->mutexes;
 	result = sim_wait(ready, ctx, sim_state.now_ns + ms * 1000000ull);
 	task->idle = false;
 	return result;

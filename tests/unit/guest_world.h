@@ -6,6 +6,8 @@
  * fallible call failing in turn until none is left to fail. With a failure a scenario may end otherwise
  * than it should (W_EQ then is silent), but what must never happen is checked always: memory that is
  * left, or free while the host still knows it, or messages that break the protocol.
+ *
+ * WORLD_DRIVER, defined before: a driver of the test's own. WORLD_RAM: bytes.
  */
 #ifndef TESTS_UNIT_GUEST_WORLD_H
 #define TESTS_UNIT_GUEST_WORLD_H
@@ -17,7 +19,9 @@
 #include "port/sim/sim.h"
 #include "tap.h"
 
+#ifndef WORLD_RAM
 #define WORLD_RAM (512u << 10)
+#endif
 #define SETTLE_MS 100000u
 
 struct world {
@@ -214,9 +218,12 @@ TAP_UNUSED static const struct hvg_driver probe_driver = {
 
 /* --- the bus --------------------------------------------------------------------------------------------- */
 
-static const struct hvg_driver *const world_drivers[] = { &probe_driver, &hvg_heartbeat_driver,
-							  &hvg_shutdown_driver,
-							  &hvg_timesync_driver };
+static const struct hvg_driver *const world_drivers[] = {
+	&probe_driver, &hvg_heartbeat_driver, &hvg_shutdown_driver, &hvg_timesync_driver,
+#ifdef WORLD_DRIVER
+	&WORLD_DRIVER,
+#endif
+};
 
 TAP_UNUSED static int world_connect(struct world *w)
 {
