@@ -120,8 +120,14 @@ static void print_line(FILE *text, json_t *line)
 	json_decref(line);
 }
 
-/* What is there, with one write: in the nested machine each goes a long way. */
-static void write_batch(struct vmm_trace *trace, unsigned first, unsigned count)
+static void print_lost(FILE *text, uint64_t lost)
+{
+	if (lost)
+		print_line(text, vmm_trace_lost_json(lost));
+}
+
+/* What is there, with one write: in the nested machine each goes a long way. `lost`: behind it. */
+static void write_batch(struct vmm_trace *trace, unsigned first, unsigned count, uint64_t lost)
 {
 	char *bytes = NULL;
 	size_t len = 0;
@@ -132,10 +138,10 @@ static void write_batch(struct vmm_trace *trace, unsigned first, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		const struct slot *slot = &trace->slots[(first + i) % RECORDS];
 
-		if (slot->lost_before)
-			print_line(text, vmm_trace_lost_json(slot->lost_before));
+		print_lost(text, slot->lost_before);
 		print_line(text, vmm_trace_record_json(&slot->record));
 	}
+	print_lost(text, lost);
 	if (fclose(text) == 0)
 		write_text(trace, bytes, len);
 	free(bytes);
@@ -148,6 +154,7 @@ static void *run_writer(void *argument)
 
 	do {
 		unsigned first, count;
+		uint64_t lost;
 
 		pthread_mutex_lock(&trace->lock);
 		while (!trace->count && !trace->ending)
@@ -155,14 +162,15 @@ static void *run_writer(void *argument)
 		first = trace->first;
 		count = trace->count;
 		ending = trace->ending;
+		/* At the end nobody adds any more: this batch is the last, and no record behind it tells. */
+		lost = ending ? trace->lost : 0;
 		pthread_mutex_unlock(&trace->lock);
 
-		write_batch(trace, first, count);
+		write_batch(trace, first, count, lost);
 
 		pthread_mutex_lock(&trace->lock);
 		trace->first = (first + count) % RECORDS;
 		trace->count -= count;
-		/* At the end nobody adds any more, and this batch was the last. */
 		pthread_mutex_unlock(&trace->lock);
 	} while (!ending);
 	return NULL;
@@ -235,14 +243,6 @@ bool vmm_trace_destroy(struct vmm_trace *trace)
 		vmm_log(HVH_LOG_ERROR, "the trace cannot be written out: its file takes too long");
 		pthread_detach(trace->writer);
 		return false;
-	}
-	/* Whatever was lost last has no record behind it that could say so. */
-	if (trace->lost) {
-		char text[64];
-		int len = snprintf(text, sizeof(text), "{\"lost\":%llu}\n",
-				   (unsigned long long)trace->lost);
-
-		write_text(trace, text, (size_t)len);
 	}
 	free_trace(trace);
 	return true;

@@ -39,36 +39,36 @@ struct stream {
 	FILE *lines;
 };
 
+struct owner {
+	uint64_t gpadl, channel_id;
+};
+
 struct normaliser {
 	struct stream **streams; /* by first appearance; the first is that of no channel */
 	size_t count, size;
 	/* Which channel a GPADL was last made for: some messages name only the GPADL. */
-	struct {
-		uint64_t gpadl, channel_id;
-	} * owners;
+	struct owner *owners;
 	size_t owner_count, owner_size;
 };
 
-/* Room for one more. */
-static int grow(void *array, size_t count, size_t *size, size_t element)
+/* The array with room for one more; NULL: it is as it was. */
+static void *grow(void *array, size_t count, size_t *size, size_t element)
 {
-	void **bytes = array, *more;
+	size_t wanted = *size ? 2 * *size : 16;
 
 	if (count < *size)
-		return 0;
-	more = realloc(*bytes, (*size ? 2 * *size : 16) * element);
-	if (!more)
-		return -ENOMEM;
-	*bytes = more;
-	*size = *size ? 2 * *size : 16;
-	return 0;
+		return array;
+	array = realloc(array, wanted * element);
+	if (array)
+		*size = wanted;
+	return array;
 }
 
 /* --- streams ------------------------------------------------------------------------------------------ */
 
 static int find_stream(struct normaliser *n, uint64_t channel_id, struct stream **stream)
 {
-	struct stream *added;
+	struct stream *added, **streams;
 	size_t i = 0;
 
 	while (i < n->count && n->streams[i]->channel_id != channel_id)
@@ -77,8 +77,10 @@ static int find_stream(struct normaliser *n, uint64_t channel_id, struct stream 
 		*stream = n->streams[i];
 		return 0;
 	}
-	if (grow(&n->streams, n->count, &n->size, sizeof(struct stream *)))
+	streams = grow(n->streams, n->count, &n->size, sizeof(*streams));
+	if (!streams)
 		return -ENOMEM;
+	n->streams = streams;
 	added = calloc(1, sizeof(*added));
 	if (!added)
 		return -ENOMEM;
@@ -96,13 +98,16 @@ static int find_stream(struct normaliser *n, uint64_t channel_id, struct stream 
 
 static int set_owner(struct normaliser *n, uint64_t gpadl, uint64_t channel_id)
 {
+	struct owner *owners;
 	size_t i = 0;
 
 	while (i < n->owner_count && n->owners[i].gpadl != gpadl)
 		i++;
 	if (i == n->owner_count) {
-		if (grow(&n->owners, n->owner_count, &n->owner_size, sizeof(*n->owners)))
+		owners = grow(n->owners, n->owner_count, &n->owner_size, sizeof(*owners));
+		if (!owners)
 			return -ENOMEM;
+		n->owners = owners;
 		n->owners[n->owner_count++].gpadl = gpadl;
 	}
 	n->owners[i].channel_id = channel_id;
@@ -135,13 +140,16 @@ static int channel_of(struct normaliser *n, const json_t *line, uint64_t *channe
 /* The number's rank from 1 on; 0: no memory. */
 static uint64_t rank_of(struct ranks *ranks, uint64_t number)
 {
+	uint64_t *numbers;
 	size_t i = 0;
 
 	while (i < ranks->count && ranks->numbers[i] != number)
 		i++;
 	if (i == ranks->count) {
-		if (grow(&ranks->numbers, ranks->count, &ranks->size, sizeof(*ranks->numbers)))
+		numbers = grow(ranks->numbers, ranks->count, &ranks->size, sizeof(*numbers));
+		if (!numbers)
 			return 0;
+		ranks->numbers = numbers;
 		ranks->numbers[ranks->count++] = number;
 	}
 	return i + 1;
