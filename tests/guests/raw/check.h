@@ -6,6 +6,27 @@
 #ifndef TESTS_GUESTS_RAW_CHECK_H
 #define TESTS_GUESTS_RAW_CHECK_H
 
+#include "raw.h"
+
+/* What is checked on each processor, and reported once for all. Lists are X(name, text). */
+struct check_item {
+	const char *text;
+	uint32_t failed_on; /* processors, as bits */
+};
+
+#define CHECK_ITEM_ENUM(name, text) ITEM_##name,
+#define CHECK_ITEM(name, text)	    { text, 0 },
+
+/* Any processor. */
+static inline void check_note(struct check_item *item, bool good)
+{
+	if (!good)
+		__atomic_fetch_or(&item->failed_on, 1u << cpu_this()->index, __ATOMIC_RELAXED);
+}
+
+/* `subject` stands before each text. */
+void check_report(const char *subject, const struct check_item *items, unsigned count);
+
 void check_cpuid(void);
 void check_msrs(void);
 void check_hypercall_page(void);

@@ -29,25 +29,13 @@
 	X(OTHER, "messages come through another SINT, if the contact says so")                     \
 	X(OFF, "no message comes while the SynIC is off")
 
-enum item {
-#define ITEM_ENUM(name, text) ITEM_##name,
-	ITEMS(ITEM_ENUM)
-#undef ITEM_ENUM
-		ITEM_COUNT
-};
+enum item { ITEMS(CHECK_ITEM_ENUM) };
 
-static const char *const item_texts[] = {
-#define ITEM_TEXT(name, text) text,
-	ITEMS(ITEM_TEXT)
-#undef ITEM_TEXT
-};
-
-static uint32_t failed_on[ITEM_COUNT]; /* processors, as bits */
+static struct check_item items[] = { ITEMS(CHECK_ITEM) };
 
 static void note(enum item item, bool good)
 {
-	if (!good)
-		failed_on[item] |= 1u << cpu_this()->index;
+	check_note(&items[item], good);
 }
 
 /* Have the host answer to a processor. */
@@ -320,8 +308,7 @@ void check_synic(void)
 {
 	for (unsigned i = 0; i < hvos_cpu_count(); i++)
 		cpu_run(i, check_this_cpu, NULL);
-	for (unsigned i = 0; i < ITEM_COUNT; i++)
-		tap_eq(failed_on[i], 0, "SynIC: %s", item_texts[i]);
+	check_report("SynIC", items, sizeof(items) / sizeof(items[0]));
 	check_events();
 	check_withdrawn();
 }

@@ -26,25 +26,13 @@
 	X(DIRECT, "direct mode: one interrupt, not early, no message")                             \
 	X(SINT0, "SINT 0 takes the enable bit off an armed timer")
 
-enum item {
-#define ITEM_ENUM(name, text) ITEM_##name,
-	ITEMS(ITEM_ENUM)
-#undef ITEM_ENUM
-		ITEM_COUNT
-};
+enum item { ITEMS(CHECK_ITEM_ENUM) };
 
-static const char *const item_texts[] = {
-#define ITEM_TEXT(name, text) text,
-	ITEMS(ITEM_TEXT)
-#undef ITEM_TEXT
-};
-
-static uint32_t failed_on[ITEM_COUNT]; /* processors, as bits */
+static struct check_item items[] = { ITEMS(CHECK_ITEM) };
 
 static void note(enum item item, bool good)
 {
-	if (!good)
-		__atomic_fetch_or(&failed_on[item], 1u << cpu_this()->index, __ATOMIC_RELAXED);
+	check_note(&items[item], good);
 }
 
 static bool slot_full(void)
@@ -186,6 +174,5 @@ void check_timers(void)
 	if (!(hv_features.access & HVP_ACCESS_STIMER))
 		return;
 	cpu_run_all(check_this_cpu, NULL);
-	for (unsigned i = 0; i < ITEM_COUNT; i++)
-		tap_eq(failed_on[i], 0, "timer: %s", item_texts[i]);
+	check_report("timer", items, sizeof(items) / sizeof(items[0]));
 }

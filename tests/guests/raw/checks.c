@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include "check.h"
 #include "hv.h"
-#include "raw.h"
+
+void check_report(const char *subject, const struct check_item *items, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		tap_eq(items[i].failed_on, 0, "%s: %s", subject, items[i].text);
+}
 
 void checks_run(void)
 {

@@ -3,11 +3,16 @@
 
 static unsigned tests, failed;
 
-/* The line, without what comes behind the title. Results are the boot processor's; others only complain. */
-static void print(bool good, const char *format, va_list args)
+/* `reason`: why a failure is known, or NULL. Results are the boot processor's; others only complain. */
+static void result(bool good, const char *reason, const char *format, va_list args)
 {
 	bm_printf("%s %u - ", good ? "ok" : "not ok", ++tests);
 	bm_vprintf(format, args);
+	if (reason)
+		bm_printf(" # TODO KVM: %s", reason);
+	else
+		failed += !good;
+	bm_printf("\n");
 }
 
 bool tap_ok(bool good, const char *format, ...)
@@ -15,10 +20,8 @@ bool tap_ok(bool good, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(good, format, args);
+	result(good, NULL, format, args);
 	va_end(args);
-	bm_printf("\n");
-	failed += !good;
 	return good;
 }
 
@@ -28,10 +31,8 @@ bool tap_eq(uint64_t seen, uint64_t expected, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(good, format, args);
+	result(good, NULL, format, args);
 	va_end(args);
-	bm_printf("\n");
-	failed += !good;
 	if (!good)
 		bm_printf("# seen 0x%lx, expected 0x%lx\n", seen, expected);
 	return good;
@@ -42,9 +43,8 @@ void tap_known(bool good, const char *reason, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(good, format, args);
+	result(good, reason, format, args);
 	va_end(args);
-	bm_printf(" # TODO KVM: %s\n", reason);
 }
 
 void tap_end(void)
