@@ -18,16 +18,16 @@ static int echo_open(struct hvh_device *device, struct hvh_channel *channel)
 	struct echo_device *echo = echo_of(device);
 	unsigned index = hvh_channel_index(channel);
 
-	if (echo->open_result)
-		return echo->open_result;
+	if (echo->behaviour.open_result)
+		return echo->behaviour.open_result;
 	echo->lanes[index].open = true;
 	echo->lanes[index].kept_len = 0;
 	if (index)
 		return 0;
-	if (echo->subchannels)
-		hvh_device_request_subchannels(device, echo->subchannels);
-	if (echo->period_ns)
-		hvh_device_arm(device, hvh_device_now(device) + echo->period_ns);
+	if (echo->behaviour.subchannels)
+		hvh_device_request_subchannels(device, echo->behaviour.subchannels);
+	if (echo->behaviour.period_ns)
+		hvh_device_arm(device, hvh_device_now(device) + echo->behaviour.period_ns);
 	return 0;
 }
 
@@ -73,7 +73,7 @@ static void echo_close(struct hvh_device *device, struct hvh_channel *channel)
 	struct echo_lane *lane = &echo->lanes[hvh_channel_index(channel)];
 
 	lane->open = false;
-	if (echo->slow)
+	if (echo->behaviour.slow)
 		lane->draining = channel;
 	else
 		hvh_channel_stopped(channel);
@@ -98,8 +98,8 @@ static void echo_expire(struct hvh_device *device, uint64_t now_ns)
 	struct echo_device *echo = echo_of(device);
 
 	echo->expired++;
-	if (echo->period_ns)
-		hvh_device_arm(device, now_ns + echo->period_ns);
+	if (echo->behaviour.period_ns)
+		hvh_device_arm(device, now_ns + echo->behaviour.period_ns);
 }
 
 static void echo_save(const struct hvh_device *device, struct hvh_state_writer *w)
@@ -138,8 +138,8 @@ static int echo_load(struct hvh_device *device, struct hvh_state_reader *r)
 		lane->kept_len = len;
 	}
 	hvh_state_leave(r);
-	if (echo->lanes[0].open && echo->period_ns)
-		hvh_device_arm(device, hvh_device_now(device) + echo->period_ns);
+	if (echo->lanes[0].open && echo->behaviour.period_ns)
+		hvh_device_arm(device, hvh_device_now(device) + echo->behaviour.period_ns);
 	return r->err;
 }
 
@@ -161,18 +161,4 @@ void echo_device_init(struct echo_device *echo, uint8_t instance)
 	echo->device.instance_id.b[0] = instance;
 	echo->device.instance_id.b[15] = 1;
 	echo->device.subchannels_max = ECHO_SUBCHANNELS;
-}
-
-struct echo_behaviour echo_device_behaviour(const struct echo_device *echo)
-{
-	return (struct echo_behaviour){ echo->open_result, echo->slow, echo->subchannels,
-					echo->period_ns };
-}
-
-void echo_device_behave(struct echo_device *echo, const struct echo_behaviour *behaviour)
-{
-	echo->open_result = behaviour->open_result;
-	echo->slow = behaviour->slow;
-	echo->subchannels = behaviour->subchannels;
-	echo->period_ns = behaviour->period_ns;
 }

@@ -20,27 +20,22 @@ struct echo_lane {
 	uint8_t kept[ECHO_PACKET_MAX];
 };
 
-struct echo_device {
-	struct hvh_device device;
+/* For the test to set. */
+struct echo_behaviour {
 	int open_result; /* what the next opens answer */
 	bool slow; /* closes wait for echo_device_drain() */
 	unsigned subchannels; /* asked for whenever it is opened */
 	uint64_t period_ns; /* 0: no timer; else armed while open */
+};
+
+struct echo_device {
+	struct hvh_device device;
+	struct echo_behaviour behaviour;
 	uint64_t expired;
 	uint64_t echoed;
 	uint64_t notified;
 	struct echo_lane lanes[1 + ECHO_SUBCHANNELS]; /* the first channel, then sub-channels */
 };
-
-struct echo_behaviour {
-	int open_result;
-	bool slow;
-	unsigned subchannels;
-	uint64_t period_ns;
-};
-
-struct echo_behaviour echo_device_behaviour(const struct echo_device *echo);
-void echo_device_behave(struct echo_device *echo, const struct echo_behaviour *behaviour);
 
 void echo_device_init(struct echo_device *echo, uint8_t instance);
 

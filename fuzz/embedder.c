@@ -826,12 +826,12 @@ int embedder_load_with(struct embedder *e, unsigned there, const uint8_t *state,
 	memset(behaviour, 0, sizeof(behaviour));
 	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
 		if (embedder_echo(e, slot))
-			behaviour[slot] = echo_device_behaviour(embedder_echo(e, slot));
+			behaviour[slot] = embedder_echo(e, slot)->behaviour;
 	server_drop(e);
 	server_make(e, there);
 	for (slot = 0; slot < EMBEDDER_SLOTS; slot++)
 		if (embedder_echo(e, slot))
-			echo_device_behave(embedder_echo(e, slot), &behaviour[slot]);
+			embedder_echo(e, slot)->behaviour = behaviour[slot];
 	hvh_state_reader_init(&r, state, len);
 	e->posting = true;
 	err = hvh_server_load(e->server, &r);

@@ -104,7 +104,7 @@ void fake_fini(struct fake_host *fake);
 /* Write to every page that the guest let it know and has not taken back. */
 void fake_scribble(struct fake_host *fake);
 
-/* The first channel that is free. It is offered when the guest asks, or by fake_offer(). */
+/* The first channel that is free; NULL: none is. It is offered when the guest asks, or by fake_offer(). */
 struct fake_channel *fake_add(struct fake_host *fake, struct hvp_guid class_id, uint8_t instance,
 			      uint16_t index);
 

@@ -250,12 +250,10 @@ static void offer(void)
 {
 	unsigned which = byte() % 4;
 	uint16_t index = (uint16_t)(byte() % 4);
-	unsigned i = 0;
+	struct fake_channel *channel = fake_add(&fake, *class_of(which), (uint8_t)which, index);
 
-	while (i < FAKE_CHANNELS && fake.channels[i].id)
-		i++;
-	if (i < FAKE_CHANNELS)
-		fake_offer(&fake, fake_add(&fake, *class_of(which), (uint8_t)which, index));
+	if (channel)
+		fake_offer(&fake, channel);
 }
 
 static void use_echo(void)

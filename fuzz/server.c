@@ -285,10 +285,10 @@ static void temper(struct input *in, struct embedder *e, struct guest *g)
 
 	switch (kind & 7) {
 	case 0:
-		e->echo.slow = kind & 8;
+		e->echo.behaviour.slow = kind & 8;
 		break;
 	case 1:
-		e->echo.open_result = kind & 8 ? -EIO : 0;
+		e->echo.behaviour.open_result = kind & 8 ? -EIO : 0;
 		break;
 	case 2:
 		e->owner_result = kind & 8 ? -ENOMEM : 0;
@@ -303,7 +303,7 @@ static void temper(struct input *in, struct embedder *e, struct guest *g)
 		g->version_count = kind >> 3 & 3;
 		break;
 	case 6:
-		e->echo.period_ns = kind & 8 ? 500000000 : 0;
+		e->echo.behaviour.period_ns = kind & 8 ? 500000000 : 0;
 		break;
 	default:
 		/* Only when no work is put off. */
@@ -333,10 +333,10 @@ static void plug(struct input *in, struct embedder *e)
 	default:
 		echo = embedder_echo(e, slot);
 		if (echo) {
-			echo->slow = kind & 0x20;
-			echo->open_result = kind & 0x40 ? -EIO : 0;
-			echo->period_ns = kind & 0x80 ? 500000000 : 0;
-			echo->subchannels = below(in, ECHO_SUBCHANNELS + 1);
+			echo->behaviour.slow = kind & 0x20;
+			echo->behaviour.open_result = kind & 0x40 ? -EIO : 0;
+			echo->behaviour.period_ns = kind & 0x80 ? 500000000 : 0;
+			echo->behaviour.subchannels = below(in, ECHO_SUBCHANNELS + 1);
 		}
 	}
 }

@@ -343,9 +343,7 @@ static void make_device(struct threaded_host *host, unsigned index)
 		echo = malloc(sizeof(*echo));
 		THREADED_REQUIRE(echo);
 		echo_device_init(echo, (uint8_t)index);
-		echo->slow = host->config.slow;
-		echo->subchannels = host->config.subchannels;
-		echo->period_ns = host->config.period_ns;
+		echo->behaviour = host->config.echo;
 		*device = &echo->device;
 	}
 	THREADED_REQUIRE(hvh_server_add(host->server, *device) == 0);

@@ -33,9 +33,7 @@ struct threaded_host_config {
 	unsigned cpus; /* 1 to THREADED_CPUS_MAX */
 	uint32_t version_max;
 	uint64_t ram_bytes;
-	unsigned subchannels; /* of each echo device */
-	bool slow; /* echo devices take their time to close */
-	uint64_t period_ns; /* of the echo devices' timers; 0: none */
+	struct echo_behaviour echo; /* of each of these */
 };
 
 struct threaded_host;

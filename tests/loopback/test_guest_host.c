@@ -277,7 +277,8 @@ static void act(struct loopback *l, struct hvg_bus **bus)
 	case 2:
 		/* A device whose channel numbers have not come back yet cannot be added again. */
 		if (!embedder_add(&l->e, slot))
-			embedder_echo(&l->e, slot)->subchannels = sim_random(ECHO_SUBCHANNELS + 1);
+			embedder_echo(&l->e, slot)->behaviour.subchannels =
+				sim_random(ECHO_SUBCHANNELS + 1);
 		break;
 	case 3:
 	case 4:
@@ -329,7 +330,7 @@ static void run_life(uint64_t seed, uint32_t version, bool saved)
 	l->e.config.version_max = version;
 	l->e.with_timesync = true;
 	l->e.after_action = saved ? each_action : NULL;
-	l->e.echo.subchannels = 2;
+	l->e.echo.behaviour.subchannels = 2;
 	loopback_start(l, &config);
 	TAP_EQ(start_bus(&bus), 0);
 	if (bus) {

@@ -324,9 +324,9 @@ static void make_schedule(struct schedule *s, uint64_t seed)
 	s->host_config.cpus = 1 + random_below(choose, THREADED_CPUS_MAX);
 	s->host_config.version_max = versions[random_below(choose, VERSIONS)];
 	s->host_config.ram_bytes = RAM;
-	s->host_config.subchannels = random_below(choose, ECHO_SUBCHANNELS + 1);
-	s->host_config.slow = random_below(choose, 2);
-	s->host_config.period_ns = random_below(choose, 3) * 500000ull;
+	s->host_config.echo.subchannels = random_below(choose, ECHO_SUBCHANNELS + 1);
+	s->host_config.echo.slow = random_below(choose, 2);
+	s->host_config.echo.period_ns = random_below(choose, 3) * 500000ull;
 	s->user.log = guest_log;
 	s->user.power = power;
 	s->bus_config.os_id = OS_ID;
@@ -367,7 +367,7 @@ static void bring_back(struct schedule *s)
 		for (i = 0; i < ECHO_DRIVER_CHANNELS; i++)
 			(void)echo_driver_do(i, ECHO_OPEN, i);
 		echo_driver_stats(&guest);
-		if (guest.channels == THREADED_ECHOES * (1 + s->host_config.subchannels))
+		if (guest.channels == THREADED_ECHOES * (1 + s->host_config.echo.subchannels))
 			return;
 		nanosleep(&pause, NULL);
 	}

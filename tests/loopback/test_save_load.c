@@ -118,14 +118,14 @@ static void echoes(struct bed *b)
 	guest_post_teardown(g, ECHO + 1, g->channels[ECHO].gpadl);
 	TAP_EQ(guest_send(g, ECHO, 1000, bytes, 8), 0);
 	TAP_EQ(guest_recv(g, ECHO, bytes, sizeof(bytes), &id), 8);
-	b->e.echo.slow = true;
+	b->e.echo.behaviour.slow = true;
 	guest_post_close(g, ECHO);
 	guest_post_modify(g, ECHO, 1);
 	embedder_run(&b->e);
 	embedder_drain(&b->e);
 	TAP_CHECK(guest_expect(g, HVP_MSG_MODIFY_CHANNEL_RESPONSE, &(struct hvw_msg){ 0 }));
 	TAP_CHECK(guest_expect(g, HVP_MSG_GPADL_TORNDOWN, &(struct hvw_msg){ 0 }));
-	b->e.echo.slow = false;
+	b->e.echo.behaviour.slow = false;
 }
 
 static void broken_ring(struct bed *b)
@@ -206,7 +206,7 @@ static void device_comes_and_goes(struct bed *b)
 	TAP_CHECK(guest_share_ring(g, HOT, 8, 4) && guest_open(g, HOT, 3));
 	echo_once(b, HOT, 1);
 	TAP_EQ(guest_post_gpadl(g, HOT + 1, 81, gpns, 60, 1, 0), HVP_STATUS_SUCCESS);
-	embedder_echo(&b->e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b->e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(embedder_remove(&b->e, EMBEDDER_HOT), 0);
 	TAP_EQ(embedder_add(&b->e, EMBEDDER_HOT), 0);
 	embedder_run(&b->e);
@@ -233,7 +233,7 @@ static void subchannels(struct bed *b)
 {
 	struct guest *g = &b->g;
 
-	b->e.echo.subchannels = 2;
+	b->e.echo.behaviour.subchannels = 2;
 	TAP_CHECK(guest_share_ring(g, ECHO, 8, 4) && guest_open(g, ECHO, 3));
 	TAP_CHECK(expect(b, HVP_MSG_OFFER_CHANNEL) && expect(b, HVP_MSG_OFFER_CHANNEL));
 	/* The lowest free ids. */
@@ -246,13 +246,13 @@ static void subchannels(struct bed *b)
 	}
 	guest_post_close(g, SUB + 1);
 	TAP_CHECK(guest_unshare_ring(g, SUB + 1));
-	b->e.echo.slow = true;
+	b->e.echo.behaviour.slow = true;
 	guest_post_close(g, ECHO);
 	for (unsigned i = 0; i < 2; i++) {
 		embedder_run(&b->e);
 		embedder_drain(&b->e);
 	}
-	b->e.echo.slow = false;
+	b->e.echo.behaviour.slow = false;
 	TAP_CHECK(expect(b, HVP_MSG_RESCIND_OFFER) && expect(b, HVP_MSG_RESCIND_OFFER));
 	TAP_CHECK(guest_open(g, ECHO, 0));
 	guest_post_channel(g, HVP_MSG_RELID_RELEASED, SUB + 2);
@@ -263,7 +263,7 @@ static void subchannels(struct bed *b)
 	guest_post_close(g, ECHO);
 	TAP_CHECK(expect(b, HVP_MSG_RESCIND_OFFER) && expect(b, HVP_MSG_RESCIND_OFFER));
 	TAP_CHECK(guest_unshare_ring(g, ECHO));
-	b->e.echo.subchannels = 0;
+	b->e.echo.behaviour.subchannels = 0;
 }
 
 static void scenario(struct bed *b)
@@ -768,7 +768,7 @@ TAP_TEST(states_of_devices_that_nothing_leads_to_are_refused)
 	size_t len;
 
 	make(&b);
-	b.e.echo.subchannels = 2;
+	b.e.echo.behaviour.subchannels = 2;
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_CHECK(expect(&b, HVP_MSG_OFFER_CHANNEL) && expect(&b, HVP_MSG_OFFER_CHANNEL));
 	TAP_CHECK(guest_share_ring(&b.g, SUB, 8, 4) && guest_open(&b.g, SUB, 1));
@@ -811,7 +811,7 @@ TAP_TEST(a_state_with_two_subchannels_that_wait_for_one_place_is_refused)
 	size_t len;
 
 	make(&b);
-	b.e.echo.subchannels = 2;
+	b.e.echo.behaviour.subchannels = 2;
 	TAP_REQUIRE(guest_up(&b.g));
 	embedder_run(&b.e);
 	/* Closed, and open again before the guest has released what was rescinded: 3 and 4, which 5 and 6 wait for. */

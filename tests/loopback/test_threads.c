@@ -211,7 +211,7 @@ static void do_control(unsigned i)
 		break;
 	case JOB_ADD:
 		echo_device_init(&m.guest_device, 77);
-		m.guest_device.subchannels = 1;
+		m.guest_device.behaviour.subchannels = 1;
 		if (hvh_server_add(m.server, &m.guest_device.device))
 			abort();
 		break;
@@ -435,7 +435,7 @@ static void make(void)
 		abort();
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		echo_device_init(&m.echo[i], (uint8_t)(i + 1));
-		m.echo[i].period_ns = 100000;
+		m.echo[i].behaviour.period_ns = 100000;
 		if (hvh_server_add(m.server, &m.echo[i].device))
 			abort();
 	}
@@ -542,7 +542,7 @@ TAP_TEST(devices_and_sub_channels_come_and_go_between_the_loops)
 	make();
 	shell.mem = m.mem;
 	guest_init(&g, &shell);
-	m.echo[0].subchannels = SUBS;
+	m.echo[0].behaviour.subchannels = SUBS;
 	post(&contact, sizeof(contact));
 	TAP_CHECK(wait_for(HVP_MSG_VERSION_RESPONSE, &msg));
 	post(&(struct hvp_msg_header){ .type = HVP_MSG_REQUEST_OFFERS },

@@ -92,7 +92,7 @@ static void scenario(struct bed *b)
 
 	for (unsigned i = 0; i < 60; i++)
 		gpns[i] = 8 + i;
-	b->e.echo.subchannels = 2;
+	b->e.echo.behaviour.subchannels = 2;
 	(void)guest_contact(g, HVP_VERSION_5_3, 0);
 	(void)guest_request_offers(g);
 	/* The lowest ids, also when no offer has come. */
@@ -148,7 +148,7 @@ static void run(unsigned fail_at)
 	allocator.armed = false;
 	TAP_EQ(allocator.failed, fail_at != 0 && allocator.count >= fail_at);
 	/* The server is as good as ever. */
-	b.e.echo.subchannels = 0;
+	b.e.echo.behaviour.subchannels = 0;
 	TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
 	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++)
 		TAP_CHECK(guest_share_ring(&b.g, i, 8, 4) && guest_open(&b.g, i, i));

@@ -136,7 +136,7 @@ TAP_TEST(an_open_while_closing_waits_for_the_device)
 	struct bed b;
 
 	make_open(&b);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_open(&b.g, ECHO, 2), HVP_STATUS_SUCCESS);
 	TAP_STR_EQ(info(&b).state, "closing, will reopen");
@@ -145,7 +145,7 @@ TAP_TEST(an_open_while_closing_waits_for_the_device)
 	TAP_CHECK(open_result(&b, HVP_OPEN_SUCCESS));
 	TAP_EQ(info(&b).target_vp, 2);
 	TAP_CHECK(b.e.echo.lanes[0].open);
-	b.e.echo.slow = false;
+	b.e.echo.behaviour.slow = false;
 	drop(&b);
 }
 
@@ -182,7 +182,7 @@ TAP_TEST(nothing_is_answered_before_a_slow_device_has_drained)
 	struct bed b;
 
 	make_open(&b);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, ECHO + 1, echo(&b)->gpadl), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect_nothing(&b.g));
@@ -207,13 +207,13 @@ TAP_TEST(a_device_that_refuses_fails_the_open_and_may_accept_the_next)
 
 	make(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
-	b.e.echo.open_result = -EIO;
-	b.e.echo.period_ns = 1000;
+	b.e.echo.behaviour.open_result = -EIO;
+	b.e.echo.behaviour.period_ns = 1000;
 	TAP_EQ(guest_post_open(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(open_result(&b, HVP_OPEN_FAILED));
 	TAP_STR_EQ(info(&b).state, "offered");
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
-	b.e.echo.open_result = 0;
+	b.e.echo.behaviour.open_result = 0;
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
 	drop(&b);
 }
@@ -245,7 +245,7 @@ TAP_TEST(leaving_while_opening_closes_what_was_opened)
 
 		make(&b);
 		TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
-		b.e.echo.open_result = result;
+		b.e.echo.behaviour.open_result = result;
 		TAP_EQ(guest_post_open(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
 		TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
 		TAP_CHECK(guest_expect(&b.g, HVP_MSG_UNLOAD_RESPONSE, &(struct hvw_msg){ 0 }));
@@ -661,7 +661,7 @@ TAP_TEST(timers_run_while_the_channel_is_open)
 	struct bed b;
 
 	make(&b);
-	b.e.echo.period_ns = 1000;
+	b.e.echo.behaviour.period_ns = 1000;
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2) && guest_open(&b.g, ECHO, 0));
 	embedder_advance(&b.e, 999);
 	TAP_EQ(b.e.echo.expired, 0);
@@ -679,7 +679,7 @@ TAP_TEST(a_timer_and_a_retry_share_the_embedders_timer)
 	struct bed b;
 
 	make(&b);
-	b.e.echo.period_ns = 15000000;
+	b.e.echo.behaviour.period_ns = 15000000;
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 8, 4) && guest_open(&b.g, ECHO, 0));
 	embedder_run(&b.e);
 	fill(&b);

@@ -350,7 +350,7 @@ TAP_TEST(a_ring_is_torn_down_when_its_device_has_let_go)
 	uint32_t gpadl;
 
 	make(&b);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_REQUIRE(guest_share_ring(&b.g, 2, 4, 2) && guest_open(&b.g, 2, 0));
 	gpadl = b.g.channels[2].gpadl;
 	TAP_EQ(guest_post_teardown(&b.g, 3, gpadl), HVP_STATUS_SUCCESS);

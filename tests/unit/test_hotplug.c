@@ -214,7 +214,7 @@ TAP_TEST(removing_an_open_device_rescinds_when_it_has_drained)
 	struct bed b;
 
 	make_open(&b);
-	embedder_echo(&b.e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	TAP_STR_EQ(state_of(&b, HOT), "closing, device is leaving");
@@ -240,7 +240,7 @@ TAP_TEST(a_close_that_crosses_the_removal_is_no_violation)
 	struct bed b;
 
 	make_open(&b);
-	embedder_echo(&b.e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
 	TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_modify(&b.g, HOT, 0), HVP_STATUS_SUCCESS);
@@ -262,7 +262,7 @@ TAP_TEST(an_open_under_way_is_refused_before_the_rescind)
 
 		make(&b);
 		TAP_REQUIRE(guest_share_ring(&b.g, HOT, 8, 4));
-		embedder_echo(&b.e, EMBEDDER_HOT)->open_result = result;
+		embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.open_result = result;
 		TAP_EQ(guest_post_open(&b.g, HOT, 0), HVP_STATUS_SUCCESS);
 		TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
 		TAP_STR_EQ(state_of(&b, HOT), "opening, device is leaving");
@@ -279,7 +279,7 @@ TAP_TEST(a_queued_open_is_refused_before_the_rescind)
 	struct bed b;
 
 	make_open(&b);
-	embedder_echo(&b.e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_open(&b.g, HOT, 0), HVP_STATUS_SUCCESS);
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
@@ -296,7 +296,7 @@ TAP_TEST(a_close_takes_back_the_open_that_was_to_be_refused)
 	struct bed b;
 
 	make_open(&b);
-	embedder_echo(&b.e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_open(&b.g, HOT, 0), HVP_STATUS_SUCCESS);
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
@@ -314,7 +314,7 @@ TAP_TEST(removing_while_closing_rescinds_afterwards)
 	struct bed b;
 
 	make_open(&b);
-	embedder_echo(&b.e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
@@ -330,7 +330,7 @@ TAP_TEST(a_guest_that_lets_go_first_hears_no_rescind)
 		struct bed b;
 
 		make_open(&b);
-		embedder_echo(&b.e, EMBEDDER_HOT)->slow = true;
+		embedder_echo(&b.e, EMBEDDER_HOT)->behaviour.slow = true;
 		TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 		if (remove_first)
 			TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
@@ -375,14 +375,14 @@ static void to_opening(struct bed *b)
 {
 	make(b);
 	TAP_CHECK(guest_share_ring(&b->g, HOT, 8, 4));
-	embedder_echo(&b->e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b->e, EMBEDDER_HOT)->behaviour.slow = true;
 	TAP_EQ(guest_post_open(&b->g, HOT, 0), HVP_STATUS_SUCCESS);
 }
 
 static void to_open(struct bed *b)
 {
 	make_open(b);
-	embedder_echo(&b->e, EMBEDDER_HOT)->slow = true;
+	embedder_echo(&b->e, EMBEDDER_HOT)->behaviour.slow = true;
 }
 
 static void to_closing(struct bed *b)

@@ -215,7 +215,7 @@ TAP_TEST(a_second_contact_waits_for_slow_devices)
 	struct hvw_msg msg;
 
 	make(&b, HVP_VERSION_5_3);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_EQ(guest_post_contact(&b.g, HVP_VERSION_5_2, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect_nothing(&b.g));
@@ -251,7 +251,7 @@ TAP_TEST(nothing_of_the_old_life_is_answered_into_the_new_one)
 	struct bed b;
 
 	make(&b, HVP_VERSION_5_3);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_EQ(guest_post_close(&b.g, 2), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, 3, b.g.channels[2].gpadl), HVP_STATUS_SUCCESS);
@@ -781,7 +781,7 @@ TAP_TEST(unload_is_answered_when_everything_is_given_back)
 	uint32_t version;
 
 	make(&b, HVP_VERSION_5_3);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
 	TAP_CHECK(!hvh_server_connected(b.e.server, &version));
@@ -849,7 +849,7 @@ TAP_TEST(reset_in_any_state_says_nothing_and_ends_as_after_create)
 			uint32_t version;
 
 			make(&b, HVP_VERSION_5_3);
-			b.e.echo.slow = slow;
+			b.e.echo.behaviour.slow = slow;
 			enter[i](&b);
 			embedder_reset(&b.e);
 			TAP_CHECK(guest_expect_nothing(&b.g));
@@ -862,7 +862,7 @@ TAP_TEST(reset_in_any_state_says_nothing_and_ends_as_after_create)
 			TAP_EQ(version, 0);
 			for (unsigned channel = 0; channel < 3; channel++)
 				TAP_STR_EQ(state_of(&b, channel), "not offered");
-			b.e.echo.slow = false;
+			b.e.echo.behaviour.slow = false;
 			TAP_CHECK(guest_up(&b.g));
 			drop(&b);
 		}
@@ -874,7 +874,7 @@ TAP_TEST(reset_overrides_an_unload_under_way)
 	struct bed b;
 
 	make(&b, HVP_VERSION_5_3);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	enter_leaving(&b);
 	embedder_run(&b.e);
 	embedder_reset(&b.e);

@@ -26,7 +26,7 @@ static void make(struct bed *b)
 
 static void drop(struct bed *b)
 {
-	b->e.echo.slow = false;
+	b->e.echo.behaviour.slow = false;
 	guest_fini(&b->g);
 	embedder_fini(&b->e);
 }
@@ -83,7 +83,7 @@ static bool rescinded(struct bed *b, unsigned channel)
 static void make_offered(struct bed *b, unsigned count)
 {
 	make(b);
-	b->e.echo.subchannels = count;
+	b->e.echo.behaviour.subchannels = count;
 	TAP_CHECK(open_one(b, ECHO));
 	for (unsigned i = 0; i < count; i++)
 		TAP_CHECK(offered(b, SUB + i, i + 1));
@@ -145,7 +145,7 @@ TAP_TEST(a_request_of_a_closed_device_is_void)
 	make(&b);
 	hvh_device_request_subchannels(&b.e.echo.device, 2);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	b.e.echo.subchannels = 2;
+	b.e.echo.behaviour.subchannels = 2;
 	/* Asked for, and closed before the server gets to it. */
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 8, 4));
 	TAP_EQ(guest_post_open(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
@@ -153,7 +153,7 @@ TAP_TEST(a_request_of_a_closed_device_is_void)
 		TAP_REQUIRE(embedder_step(&b.e, 0));
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	embedder_run(&b.e);
-	b.e.echo.subchannels = 0;
+	b.e.echo.behaviour.subchannels = 0;
 	hvh_device_request_subchannels(&b.e.echo.device, 0);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_OPEN_RESULT, &(struct hvw_msg){ 0 }));
 	for (unsigned i = 0; i < 2; i++) {
@@ -233,7 +233,7 @@ TAP_TEST(closing_the_first_channel_rescinds_the_others_before)
 	struct bed b;
 
 	make_open(&b, 2);
-	b.e.echo.slow = true;
+	b.e.echo.behaviour.slow = true;
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	embedder_run(&b.e);
 	/* The device closes the sub-channels first, and nobody hears anything before they have drained. */
@@ -323,7 +323,7 @@ TAP_TEST(a_sub_channel_that_is_just_being_opened_is_waited_for)
 		TAP_STR_EQ(state_of(&b, SUB), "opening, device is leaving");
 		TAP_STR_EQ(state_of(&b, ECHO), "closing");
 		TAP_CHECK(b.e.echo.lanes[0].open);
-		b.e.echo.open_result = result;
+		b.e.echo.behaviour.open_result = result;
 		TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OPEN_RESULT, &msg));
 		TAP_EQ(msg.u.OPEN_RESULT.status, HVP_OPEN_FAILED);
 		TAP_CHECK(rescinded(&b, SUB));
@@ -345,7 +345,7 @@ TAP_TEST(removal_and_departure_take_the_sub_channels_along)
 		if (way & 1)
 			embedder_run(&b.e);
 		b.e.synchronous = way == 1;
-		b.e.echo.slow = way == 2 || way == 4;
+		b.e.echo.behaviour.slow = way == 2 || way == 4;
 		if (way < 4)
 			TAP_EQ(embedder_remove(&b.e, EMBEDDER_ECHO), 0);
 		else if (way < 6)
