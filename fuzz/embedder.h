@@ -77,10 +77,9 @@ struct embedder {
 	unsigned room; /* messages that the inbox holds */
 	int start_result; /* what ops->channel_start answers */
 	int owner_result; /* what EMBEDDER_START answers instead of asking the device, unless 0 */
-	void (*after_action)(
-		struct embedder *e); /* called after each action of the guest or a loop; may be NULL */
-	void (*signal)(struct embedder *e, uint32_t vp,
-		       uint32_t flag); /* the guest is; may be NULL */
+	/* After each action of the guest or a loop, and when the guest is signalled; may be NULL. */
+	void (*after_action)(struct embedder *e);
+	void (*signal)(struct embedder *e, uint32_t vp, uint32_t flag);
 	unsigned (*held)(const struct embedder *e); /* mappings of e->mem by the test; NULL: none */
 	void *ctx; /* the test's own */
 

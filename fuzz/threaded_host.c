@@ -237,8 +237,8 @@ static void op_device_removed(void *ctx, struct hvh_device *device)
 {
 	struct threaded_host *host = ctx;
 
-	/* Only echo devices are removed. */
 	host->leaving--;
+	/* Only echo devices are removed. */
 	destroy_device(device, THREADED_ECHO);
 }
 

@@ -77,8 +77,8 @@ struct threaded_host {
 	struct hvh_mem *mem; /* (c) */
 	struct hvg_soft_hypervisor table; /* (c) */
 	struct hvh_server *server; /* (s) */
-	struct hvh_device
-		*devices[THREADED_DEVICES]; /* (s) and owner loops, between jobs of each other */
+	/* (s) and owner loops, between jobs of each other */
+	struct hvh_device *devices[THREADED_DEVICES];
 	unsigned starting; /* (s) channels that were given to an owner, which has not answered */
 	unsigned leaving; /* (s) devices that were removed and are not gone */
 	struct loop control;

@@ -38,8 +38,8 @@ struct vmm_console {
 	bool in_is_terminal; /* (c) */
 	bool in_is_ready; /* (c) a file: always readable, and nothing to wait on */
 	bool watching; /* (o) in_fd is in the loop */
-	atomic_bool
-		input_waits; /* bytes that were not taken may be there: vmm_console_resume() has to act */
+	/* Bytes that were not taken may be there: vmm_console_resume() has to act. */
+	atomic_bool input_waits;
 	struct vmm_timer foreground; /* (o) */
 	struct vmm_call room, file_ready, resume; /* (c) */
 	uint8_t input[INPUT_BYTES]; /* (o) a ring */

@@ -176,8 +176,7 @@ struct vmm_pause {
 	enum vmm_pause_state state; /* (o) */
 	struct vmm_request *request; /* (o) who waits for the standstill, or NULL */
 	uint64_t since_ns; /* (o) */
-	struct kvm_clock_data
-		clock; /* (o) KVM's clock of the VM, and the TSC, when it began to stand */
+	struct kvm_clock_data clock; /* (o) of the VM, and the TSC, when it began to stand */
 	bool clock_known; /* (o) */
 	uint64_t tsc; /* (o) */
 	atomic_ullong stood_at_ns; /* what vmm_vm_clock_ns() shows meanwhile; 0: it goes */

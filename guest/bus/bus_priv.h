@@ -59,8 +59,8 @@ struct hvg_bus {
 	uint32_t version; /* (a) 0: not connected */
 	uint32_t connection_id; /* (c) after the contact */
 	uint32_t message_vp; /* (c) the processor that the host's messages interrupt, as the host counts */
-	struct hvos_shared
-		pages; /* (c) interrupt page and monitor pages, which old hosts want and none uses */
+	/* (c) interrupt page and monitor pages, which old hosts want and none uses */
+	struct hvos_shared pages;
 
 	struct hvos_lock lock;
 	struct hvg_request *requests; /* (l) */

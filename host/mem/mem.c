@@ -20,8 +20,7 @@ struct region {
 
 /* Immutable once published. */
 struct map {
-	struct map *
-		older; /* kept until the memory goes: a reader may still walk it, and there are few */
+	struct map *older; /* kept until the memory goes: a reader may still walk it */
 	unsigned count;
 	struct region regions[];
 };

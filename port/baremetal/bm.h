@@ -24,8 +24,8 @@
 /* --- start.S --------------------------------------------------------------------------------------- */
 
 extern const uint8_t bm_image_end[];
-extern const uint8_t bm_trampoline[],
-	bm_trampoline_end[]; /* first instructions of the other processors */
+/* First instructions of the other processors. */
+extern const uint8_t bm_trampoline[], bm_trampoline_end[];
 extern const uint8_t bm_vectors[256][16]; /* code: entry points of interrupts */
 extern uint8_t bm_stacks[BM_CPUS_MAX][BM_STACK_BYTES]; /* in the order in which processors start */
 

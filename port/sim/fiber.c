@@ -22,8 +22,7 @@
 #define STACK_BYTES (256u << 10)
 
 struct sim_fiber {
-	struct sim_fiber
-		*next; /* in the list of those that wait for use, also by the next simulation */
+	struct sim_fiber *next; /* of those that wait for use, also by the next simulation */
 	ucontext_t context;
 	void *stack;
 	const void *bottom; /* as the sanitizer knows it */

@@ -57,8 +57,8 @@ static struct {
 	struct echo_device guest_device; /* comes and goes */
 	atomic_uint removed;
 	struct loop control, owner;
-	struct hvh_channel *
-		channels[IDS]; /* started ones; between control and owner loop by way of the jobs */
+	/* Started ones; between control and owner loop by way of the jobs. */
+	struct hvh_channel *channels[IDS];
 	bool owned[IDS]; /* the owner loop's */
 	atomic_bool doorbell[IDS];
 	_Atomic uint64_t deadline_ns[IDS];

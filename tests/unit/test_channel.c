@@ -707,8 +707,8 @@ TAP_TEST(packets_are_traced_in_both_directions)
 		TAP_EQ(b.e.traced[to].type, HVP_PACKET_INBAND);
 		TAP_EQ(b.e.traced[to].flags, 0);
 		TAP_EQ(b.e.traced[to].transaction_id, 77);
-		TAP_EQ(b.e.traced[to].len,
-		       24); /* what was received has its padding, and was sent back so */
+		/* What was received has its padding, and was sent back so. */
+		TAP_EQ(b.e.traced[to].len, 24);
 		TAP_MEM_EQ(b.e.traced[to].bytes, bytes, sizeof(bytes));
 	}
 	/* Around the end of the ring the payload lies in two pieces. */

@@ -73,8 +73,7 @@ uint32_t hvg_chan_index(const struct hvg_chan *chan); /* 0: the primary channel 
 
 /*
  * A packet of any type, as hvw_tx_put(): `header` bytes of the pieces are type-specific header. -EAGAIN:
- * no room; `signalled` is called when there is. -ENODEV, -EMSGSIZE, -EPROTO (the ring is broken: the
- * host's doing).
+ * no room; `signalled` is called when there is. -ENODEV, -EMSGSIZE, -EPROTO (the host broke the ring).
  */
 HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan, uint16_t type,
 							  uint16_t flags, uint64_t transaction_id,

@@ -42,7 +42,10 @@ struct hvos_shared {
 	void *port; /* the port's own */
 };
 
-/* T. Zeroed and visible to the host, and never its page 0, which some messages take for none. -ENOMEM, or -EIO when it could not be made visible: nothing is left then. */
+/*
+ * T. Zeroed and visible to the host, and never its page 0, which some messages take for none. -ENOMEM,
+ * or -EIO when it could not be made visible: nothing is left then.
+ */
 int hvos_shared_alloc(struct hvos_shared *shared, uint32_t pages) HVW_MUST_CHECK;
 
 /*
@@ -119,8 +122,9 @@ void hvos_work_fini(struct hvos_work *work);
 
 /* `fn` runs in context A, once each time the timer is armed, at `deadline_ns` of hvos_now_ns() or later. */
 void hvos_timer_init(struct hvos_timer *timer, hvos_fn fn, void *ctx); /* A */
-void hvos_timer_arm(struct hvos_timer *timer,
-		    uint64_t deadline_ns); /* A; replaces an earlier one */
+
+/* A. Replaces an earlier deadline. */
+void hvos_timer_arm(struct hvos_timer *timer, uint64_t deadline_ns);
 
 /* T, not from the timer itself. It does not run any more after the return; it may be armed again. */
 void hvos_timer_stop(struct hvos_timer *timer);

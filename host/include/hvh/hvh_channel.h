@@ -92,9 +92,9 @@ void hvh_channel_stopped(struct hvh_channel *channel);
 unsigned hvh_channel_index(const struct hvh_channel *channel);
 
 /*
- * Have sub-channels 1 to `count` (at most subchannels_max) offered to the guest; those that are there already stay as they
- * are.
- * On the owner loop of the first channel, while it is open; when that closes they are rescinded.
+ * Have sub-channels 1 to `count` (at most subchannels_max) offered to the guest; those that are there
+ * already stay as they are. On the owner loop of the first channel, while it is open; when that closes
+ * they are rescinded.
  */
 void hvh_device_request_subchannels(struct hvh_device *device, unsigned count);
 
