@@ -32,7 +32,10 @@ enum echo_action {
  */
 int echo_driver_do(unsigned which, enum echo_action action, uint32_t number);
 
-/* T. Have each channel that is there open, and wait until all that was sent is back. -ENODEV: one was taken away; -ETIMEDOUT; errors of opening. */
+/*
+ * T. Have each channel that is there open, and wait until all that was sent is back. -ENODEV: one was
+ * taken away; -ETIMEDOUT; errors of opening.
+ */
 int echo_driver_settle(uint32_t timeout_ms);
 
 struct echo_driver_stats {

@@ -86,8 +86,8 @@ bool hvw_rx_owes_signal(struct hvw_rx *rx, uint32_t released, uint32_t pending);
 /*
  * Say how many bytes (hvw_packet_space) this blocked producer waits for. Returns 0 when there is
  * room by now (try again at once), -EAGAIN when the peer will signal, -EMSGSIZE, -EPROTO. The wish is
- * withdrawn by itself when a put that had run out of known room finds some. Not every guest knows it (FreeBSD): with those, also retry on each
- * signal and on a timer.
+ * withdrawn by itself when a put that had run out of known room finds some. Not every guest knows it
+ * (FreeBSD): with those, also retry on each signal and on a timer.
  */
 int hvw_tx_want_space(struct hvw_tx *tx, uint32_t need) HVW_MUST_CHECK;
 

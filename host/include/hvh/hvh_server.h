@@ -207,7 +207,8 @@ void hvh_server_stats(const struct hvh_server *server, struct hvh_server_stats *
  * hvh_server_work() has something to do.
  * Load into a fresh server to which the same instances were added that were there (those being removed
  * are not), in any order: open channels are handed to the embedder by ops->channel_start as if the
- * guest had opened them, but their devices continue where they were. The guest may run again when hvh_server_started() was called for each.
+ * guest had opened them, but their devices continue where they were. The guest may run again when
+ * hvh_server_started() was called for each.
  * -EPROTO: damaged or foreign state; then only hvh_server_reset() and destroy are left.
  */
 int hvh_server_save(struct hvh_server *server, struct hvh_state_writer *w) HVW_MUST_CHECK;
