@@ -165,7 +165,7 @@ static uint32_t room_for(const struct hvg_net *net, const struct hvg_net_frame *
  * nothing of it is touched any more.
  */
 static int send_packet(struct hvg_net_queue *queue, const struct hvg_net_slot *what, uint32_t used,
-		       uint16_t type, uint32_t header, const void *ranges)
+		       const void *ranges, uint32_t ranges_len)
 {
 	const struct hvp_nvsp_rndis_packet rndis = {
 		.h.type = HVP_NVSP_SEND_RNDIS_PACKET,
@@ -176,8 +176,8 @@ static int send_packet(struct hvg_net_queue *queue, const struct hvg_net_slot *w
 	const unsigned place = next_slot(queue);
 	struct hvg_net_slot *slot = &queue->slots[place];
 	uint32_t generation = next_generation(queue);
+	const uint64_t id = hvg_net_id(HVG_NET_ID_SEND, generation, place);
 	uint8_t msg[MESSAGE_BYTES] = { 0 };
-	const struct hvw_piece pieces[] = { { ranges, header }, { msg, sizeof(msg) } };
 	int err;
 
 	hvw_memcpy(msg, &rndis, sizeof(rndis));
@@ -186,16 +186,11 @@ static int send_packet(struct hvg_net_queue *queue, const struct hvg_net_slot *w
 	slot->frames = what->frames;
 	slot->cookie = what->cookie;
 	__atomic_store_n(&slot->generation, generation, __ATOMIC_RELEASE);
-	/* Two calls: each with its own constants. */
-	if (header)
-		err = hvg_chan_send_pieces(queue->chan, type, HVP_PACKET_FLAG_COMPLETION,
-					   hvg_net_id(HVG_NET_ID_SEND, generation, place), header,
-					   pieces, 2);
+	if (ranges)
+		err = hvg_chan_send_gpas(queue->chan, HVP_PACKET_FLAG_COMPLETION, id, ranges,
+					 ranges_len, msg, sizeof(msg));
 	else
-		err = hvg_chan_send_pieces(queue->chan, HVP_PACKET_INBAND,
-					   HVP_PACKET_FLAG_COMPLETION,
-					   hvg_net_id(HVG_NET_ID_SEND, generation, place), 0,
-					   pieces + 1, 1);
+		err = hvg_chan_send(queue->chan, HVP_PACKET_FLAG_COMPLETION, id, msg, sizeof(msg));
 	if (!err) {
 		__atomic_store_n(&queue->free_head, queue->free_head + 1, __ATOMIC_RELAXED);
 		hvg_net_count(&queue->tx.tx_packets, 1);
@@ -220,7 +215,7 @@ static int send_batch(struct hvg_net_queue *queue)
 		.frames = batch->frames,
 		.cookie = batch->cookie,
 	};
-	int err = send_packet(queue, &what, batch->used, 0, 0, NULL);
+	int err = send_packet(queue, &what, batch->used, NULL, 0);
 
 	if (err == -EAGAIN)
 		return err;
@@ -293,8 +288,7 @@ static int send_mixed(struct hvg_net_queue *queue, const struct hvg_net_frame *f
 	used = put_header(frame, dst, 1);
 	if (head)
 		hvg_net_port_copy(frame, 0, dst + used, head);
-	err = send_packet(queue, &what, used + head, HVP_PACKET_GPA_DIRECT, (uint32_t)header,
-			  ranges);
+	err = send_packet(queue, &what, used + head, ranges, (uint32_t)header);
 	if (!err)
 		hvg_net_count(&queue->tx.tx_mixed, 1);
 	return err;
@@ -320,7 +314,7 @@ static int send_direct(struct hvg_net_queue *queue, const struct hvg_net_frame *
 	header = build_ranges(frame, 0, &first, ranges);
 	if (header < 0)
 		return header;
-	err = send_packet(queue, &what, 0, HVP_PACKET_GPA_DIRECT, (uint32_t)header, ranges);
+	err = send_packet(queue, &what, 0, ranges, (uint32_t)header);
 	if (!err)
 		hvg_net_count(&queue->tx.tx_direct, 1);
 	return err;

@@ -265,26 +265,29 @@ static void gpa_direct(struct world *w)
 	struct fake_channel *channel = open_one(w);
 	static const uint64_t page = 5;
 	uint64_t header[3], sent = 0;
-	struct hvw_gpa_writer ranges;
+	struct hvw_gpa_writer writer;
 	int err;
 
 	if (!channel)
 		return;
-	TAP_EQ(hvw_gpa_writer_init(&ranges, header, sizeof(header)), 0);
-	TAP_EQ(hvw_gpa_writer_add(&ranges, &page, 0x700, 0x200), 0);
-	W_EQ(w, hvg_chan_send_gpas(primary(), HVP_PACKET_FLAG_COMPLETION, 77, &ranges, payload, 12),
+	TAP_EQ(hvw_gpa_writer_init(&writer, header, sizeof(header)), 0);
+	TAP_EQ(hvw_gpa_writer_add(&writer, &page, 0x700, 0x200), 0);
+	TAP_EQ(hvw_gpa_writer_finish(&writer), sizeof(header));
+	W_EQ(w,
+	     hvg_chan_send_gpas(primary(), HVP_PACKET_FLAG_COMPLETION, 77, header, sizeof(header),
+				payload, 12),
 	     0);
 	W_EQ(w, channel->doorbells, 1);
 	check_gpa_direct(channel, header);
 
 	/* Until it is full, which the host is told. */
 	do {
-		err = hvg_chan_send_gpas(primary(), 0, ++sent, &ranges, payload, 12);
+		err = hvg_chan_send_gpas(primary(), 0, ++sent, header, sizeof(header), payload, 12);
 	} while (!err);
 	W_EQ(w, err, -EAGAIN);
 	W_EQ(w, sent, HVP_PAGE_SIZE / 64 - 1);
 	TAP_EQ(hvw_rx_release(&channel->rx), true);
-	W_EQ(w, hvg_chan_send_gpas(primary(), 0, sent, &ranges, payload, 12), 0);
+	W_EQ(w, hvg_chan_send_gpas(primary(), 0, sent, header, sizeof(header), payload, 12), 0);
 }
 
 TAP_TEST(a_packet_names_memory_and_carries_a_payload)

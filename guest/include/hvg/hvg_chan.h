@@ -126,19 +126,17 @@ static inline int HVW_MUST_CHECK hvg_chan_send(struct hvg_chan *chan, uint16_t f
 /*
  * A GPA_DIRECT packet: a payload, and the memory that it is about, which the host may touch until its
  * answer: a range for each fragment of a network packet, one of many pages for a storage request.
+ * `ranges`: what a struct hvw_gpa_writer has written.
  */
 static inline int HVW_MUST_CHECK hvg_chan_send_gpas(struct hvg_chan *chan, uint16_t flags,
-						    uint64_t transaction_id,
-						    struct hvw_gpa_writer *ranges,
-						    const void *payload, uint32_t len)
+						    uint64_t transaction_id, const void *ranges,
+						    uint32_t ranges_len, const void *payload,
+						    uint32_t len)
 {
-	const struct hvw_piece pieces[] = {
-		{ ranges->bytes, (uint32_t)hvw_gpa_writer_finish(ranges) },
-		{ payload, len },
-	};
+	const struct hvw_piece pieces[] = { { ranges, ranges_len }, { payload, len } };
 
-	return hvg_chan_send_pieces(chan, HVP_PACKET_GPA_DIRECT, flags, transaction_id,
-				    pieces[0].len, pieces, 2);
+	return hvg_chan_send_pieces(chan, HVP_PACKET_GPA_DIRECT, flags, transaction_id, ranges_len,
+				    pieces, 2);
 }
 
 /*
