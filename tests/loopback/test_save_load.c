@@ -5,8 +5,7 @@
  */
 #include <errno.h>
 
-#include "fuzz/guest_script.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define SECOND	 1000000000ull
 #define ECHO	 2u
@@ -14,23 +13,10 @@
 #define HOT	 3u
 #define SUB	 3u /* HOT's id is free by then */
 
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
-
-static void make(struct bed *b)
-{
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
-}
-
 static void drop(struct bed *b)
 {
 	b->e.after_action = NULL;
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
+	bed_drop(b);
 }
 
 /* --- the scenario ------------------------------------------------------------------------------- */
@@ -369,7 +355,7 @@ static char *run(unsigned at)
 	struct bed b;
 	char *trace;
 
-	make(&b);
+	bed_make(&b);
 	memset(&when, 0, sizeof(when));
 	when.at = at;
 	b.e.after_action = each_action;
@@ -459,7 +445,7 @@ static void collect_states(void)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make(&b);
 	b.e.after_action = keep_state;
 	scenario(&b);
 	drop(&b);
@@ -498,7 +484,7 @@ TAP_TEST(every_state_is_accepted_and_none_that_is_cut_short)
 	struct bed b;
 
 	collect_states();
-	make(&b);
+	bed_make(&b);
 	for (unsigned i = 0; i < state_count; i++) {
 		TAP_EQ(try_state(&b, states[i].there, states[i].bytes, states[i].len), 0);
 		for (size_t cut = i % 7; cut < states[i].len; cut += 7)
@@ -514,7 +500,7 @@ TAP_TEST(states_newer_than_known_are_refused)
 	struct bed b;
 
 	collect_states();
-	make(&b);
+	bed_make(&b);
 	for (unsigned t = 0; t < sizeof(tags) / sizeof(tags[0]); t++) {
 		uint8_t *bytes = states[state_count - 1].bytes;
 		size_t len = states[state_count - 1].len;
@@ -540,7 +526,7 @@ TAP_TEST(damaged_states_are_refused_or_harmless)
 	struct bed b;
 
 	collect_states();
-	make(&b);
+	bed_make(&b);
 	for (unsigned i = 0; i < 5000; i++) {
 		unsigned from = (unsigned)(tap_random() % state_count);
 		size_t len = states[from].len;
@@ -632,7 +618,7 @@ TAP_TEST(states_that_no_guest_leads_to_are_refused)
 	uint8_t *state;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	TAP_REQUIRE(guest_up(&b.g));
 	embedder_advance(&b.e, 2 * SECOND); /* a heartbeat is outstanding */
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 5, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
@@ -663,7 +649,7 @@ TAP_TEST(a_channel_that_cannot_be_started_again_is_refused_or_closed_silently)
 	uint8_t *state;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
 	b.e.start_result = -EMFILE;
@@ -689,7 +675,7 @@ TAP_TEST(a_reset_while_loaded_channels_start_leaves_nothing_behind)
 	uint8_t *state;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
 	TAP_EQ(embedder_load(&b.e, state, len), 0);
@@ -709,7 +695,7 @@ TAP_TEST(a_ring_spoilt_while_saved_costs_the_channel_not_the_machine)
 	uint8_t *state;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
 	((struct hvp_ring_control *)(void *)b.g.channels[ECHO].ring)->write_index = 3;
@@ -767,7 +753,7 @@ TAP_TEST(states_of_devices_that_nothing_leads_to_are_refused)
 	uint8_t *state;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	b.e.echo.behaviour.subchannels = 2;
 	TAP_REQUIRE(guest_up(&b.g));
 	TAP_CHECK(expect(&b, HVP_MSG_OFFER_CHANNEL) && expect(&b, HVP_MSG_OFFER_CHANNEL));
@@ -810,7 +796,7 @@ TAP_TEST(a_state_with_two_subchannels_that_wait_for_one_place_is_refused)
 	uint8_t *state, *index;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	b.e.echo.behaviour.subchannels = 2;
 	TAP_REQUIRE(guest_up(&b.g));
 	embedder_run(&b.e);
@@ -840,7 +826,7 @@ TAP_TEST(a_state_that_leaves_a_channel_out_is_refused)
 	uint32_t bytes, left;
 	size_t len;
 
-	make(&b);
+	bed_make(&b);
 	TAP_REQUIRE(embedder_save(&b.e, &state, &len) == 0);
 	TAP_EQ(embedder_load(&b.e, state, len), 0);
 	channel = field_of(state, len, "CHAN", 2, 0);

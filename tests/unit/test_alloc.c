@@ -6,8 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "fuzz/guest_script.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define ECHO 2u
 #define HOT  3u
@@ -48,11 +47,6 @@ void *__wrap_realloc(void *old, size_t size)
 {
 	return fails() ? NULL : __real_realloc(old, size);
 }
-
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
 
 static void save_and_load(struct bed *b)
 {
@@ -134,12 +128,9 @@ static void scenario(struct bed *b)
 /* One run; how many allocations there were until the one that failed. */
 static void run(unsigned fail_at)
 {
-	struct hvh_server_stats stats;
 	struct bed b;
 
-	memset(&b, 0, sizeof(b));
-	embedder_init(&b.e);
-	guest_init(&b.g, &b.e);
+	bed_make(&b);
 	allocator.count = 0;
 	allocator.fail_at = fail_at;
 	allocator.failed = false;
@@ -153,10 +144,8 @@ static void run(unsigned fail_at)
 	for (unsigned i = 0; i < EMBEDDER_CHANNELS; i++)
 		TAP_CHECK(guest_share_ring(&b.g, i, 8, 4) && guest_open(&b.g, i, i));
 	TAP_CHECK(guest_unload(&b.g));
-	hvh_server_stats(b.e.server, &stats);
-	TAP_EQ(stats.gpadls, 0);
-	guest_fini(&b.g);
-	embedder_fini(&b.e);
+	TAP_EQ(bed_stats(&b).gpadls, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(each_allocation_may_fail_and_the_server_goes_on)

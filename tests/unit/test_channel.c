@@ -4,42 +4,23 @@
  */
 #include <errno.h>
 
-#include "fuzz/guest_script.h"
 #include "host/vmbus/server_priv.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define ECHO 2u
 
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
-
 static void make_version(struct bed *b, uint32_t version)
 {
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
+	bed_make(b);
 	TAP_CHECK(guest_contact(&b->g, version, 0) && guest_request_offers(&b->g));
-}
-
-static void make(struct bed *b)
-{
-	make_version(b, HVP_VERSION_5_3);
 }
 
 /* Open, with 4 pages for each ring and nothing left to do. */
 static void make_open(struct bed *b)
 {
-	make(b);
+	bed_make_connected(b);
 	TAP_CHECK(guest_share_ring(&b->g, ECHO, 8, 4) && guest_open(&b->g, ECHO, 1));
 	embedder_run(&b->e);
-}
-
-static void drop(struct bed *b)
-{
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
 }
 
 static struct hvh_channel_info info(struct bed *b)
@@ -52,10 +33,7 @@ static struct hvh_channel_info info(struct bed *b)
 
 static uint64_t violations(struct bed *b)
 {
-	struct hvh_server_stats s;
-
-	hvh_server_stats(b->e.server, &s);
-	return s.violations;
+	return bed_stats(b).violations;
 }
 
 /* The next message is OPEN_RESULT of the last open, with this status. */
@@ -80,7 +58,7 @@ TAP_TEST(open_is_answered_when_the_owner_loop_has_started)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 	TAP_EQ(guest_post_open(&b.g, ECHO, 3), HVP_STATUS_SUCCESS);
 	TAP_STR_EQ(info(&b).state, "opening");
@@ -93,14 +71,14 @@ TAP_TEST(open_is_answered_when_the_owner_loop_has_started)
 	TAP_EQ(info(&b).target_vp, 3);
 	TAP_CHECK(info(&b).open);
 	TAP_CHECK(open_result(&b, HVP_OPEN_SUCCESS));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(the_device_hears_nothing_before_the_guest_knows)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 	TAP_EQ(guest_post_open(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
 	embedder_doorbell(&b.e, echo(&b)->connection_id);
@@ -111,7 +89,7 @@ TAP_TEST(the_device_hears_nothing_before_the_guest_knows)
 	TAP_CHECK(open_result(&b, HVP_OPEN_SUCCESS));
 	embedder_run(&b.e);
 	TAP_EQ(b.e.echo.notified, 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(close_and_reopen_with_the_same_ring)
@@ -128,7 +106,7 @@ TAP_TEST(close_and_reopen_with_the_same_ring)
 		TAP_CHECK(guest_open(&b.g, ECHO, i % 4));
 	}
 	TAP_EQ(violations(&b), 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(an_open_while_closing_waits_for_the_device)
@@ -146,7 +124,7 @@ TAP_TEST(an_open_while_closing_waits_for_the_device)
 	TAP_EQ(info(&b).target_vp, 2);
 	TAP_CHECK(b.e.echo.lanes[0].open);
 	b.e.echo.behaviour.slow = false;
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_queued_open_is_checked_when_its_turn_comes)
@@ -159,7 +137,7 @@ TAP_TEST(a_queued_open_is_checked_when_its_turn_comes)
 	TAP_CHECK(open_result(&b, HVP_OPEN_FAILED));
 	TAP_STR_EQ(info(&b).state, "offered");
 	TAP_EQ(violations(&b), 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_close_takes_a_queued_open_back)
@@ -174,7 +152,7 @@ TAP_TEST(a_close_takes_a_queued_open_back)
 	TAP_STR_EQ(info(&b).state, "offered");
 	TAP_EQ(violations(&b), 0);
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(nothing_is_answered_before_a_slow_device_has_drained)
@@ -198,14 +176,14 @@ TAP_TEST(nothing_is_answered_before_a_slow_device_has_drained)
 	embedder_doorbell(&b.e, echo(&b)->connection_id);
 	hvh_channel_expire(hvh_server_channel(b.e.server, ECHO), b.e.now_ns);
 	TAP_EQ(b.e.echo.notified, 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_device_that_refuses_fails_the_open_and_may_accept_the_next)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 	b.e.echo.behaviour.open_result = -EIO;
 	b.e.echo.behaviour.period_ns = 1000;
@@ -215,14 +193,14 @@ TAP_TEST(a_device_that_refuses_fails_the_open_and_may_accept_the_next)
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
 	b.e.echo.behaviour.open_result = 0;
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(an_embedder_that_cannot_start_fails_the_open)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 	b.e.start_result = -EMFILE;
 	TAP_EQ(guest_post_open(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
@@ -235,7 +213,7 @@ TAP_TEST(an_embedder_that_cannot_start_fails_the_open)
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
 	b.e.owner_result = 0;
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(leaving_while_opening_closes_what_was_opened)
@@ -243,7 +221,7 @@ TAP_TEST(leaving_while_opening_closes_what_was_opened)
 	for (int result = 0; result >= -EIO; result -= EIO) {
 		struct bed b;
 
-		make(&b);
+		bed_make_connected(&b);
 		TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 		b.e.echo.behaviour.open_result = result;
 		TAP_EQ(guest_post_open(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
@@ -252,7 +230,7 @@ TAP_TEST(leaving_while_opening_closes_what_was_opened)
 		TAP_CHECK(guest_expect_nothing(&b.g));
 		TAP_CHECK(!b.e.echo.lanes[0].open);
 		TAP_EQ(hvh_mem_held(b.e.mem), 0);
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -266,7 +244,7 @@ TAP_TEST(a_release_while_closing_ends_without_an_offer)
 	embedder_run(&b.e);
 	TAP_STR_EQ(info(&b).state, "not offered");
 	TAP_EQ(violations(&b), 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- the ring's memory ------------------------------------------------------------------------ */
@@ -292,7 +270,7 @@ TAP_TEST(rings_need_two_pages_on_either_side)
 	struct bed b;
 	uint32_t gpadl;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 6, 3));
 	gpadl = echo(&b)->gpadl;
 	TAP_CHECK(refused(&b, gpadl, 0, 0));
@@ -308,7 +286,7 @@ TAP_TEST(rings_need_two_pages_on_either_side)
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	echo(&b)->split = 4;
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 struct ring_gpadl {
@@ -344,7 +322,7 @@ TAP_TEST(rings_come_from_a_fitting_list_of_the_same_channel)
 	};
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_CHECK(refused(&b, 0, 2, 0));
 	TAP_CHECK(refused(&b, 1234, 2, 0));
 	/* Of another channel. */
@@ -363,7 +341,7 @@ TAP_TEST(rings_come_from_a_fitting_list_of_the_same_channel)
 	TAP_CHECK(list(&b, 6, 1, good, 7));
 	echo(&b)->gpadl = 6;
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(target_processors_exist_or_are_none)
@@ -371,13 +349,13 @@ TAP_TEST(target_processors_exist_or_are_none)
 	struct bed b;
 	uint32_t gpadl;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 	gpadl = echo(&b)->gpadl;
 	TAP_CHECK(refused(&b, gpadl, 2, 4));
 	TAP_CHECK(refused(&b, gpadl, 2, UINT32_MAX - 1));
 	TAP_CHECK(guest_open(&b.g, ECHO, 3));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(corrupt_indices_fail_the_open)
@@ -387,7 +365,7 @@ TAP_TEST(corrupt_indices_fail_the_open)
 	struct hvp_ring_control *control[2];
 	uint32_t gpadl;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2));
 	gpadl = echo(&b)->gpadl;
 	control[0] = (struct hvp_ring_control *)(void *)echo(&b)->ring;
@@ -403,7 +381,7 @@ TAP_TEST(corrupt_indices_fail_the_open)
 		}
 	}
 	TAP_CHECK(guest_open(&b.g, ECHO, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- packets ----------------------------------------------------------------------------------- */
@@ -428,7 +406,7 @@ TAP_TEST(packets_come_back_over_scattered_pages)
 	TAP_EQ(info(&b).packets_out, 999);
 	TAP_EQ(b.e.signal_vp[ECHO], 1);
 	TAP_CHECK(b.e.signals[ECHO] >= 999);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_channel_without_interrupts_works_by_polling)
@@ -436,7 +414,7 @@ TAP_TEST(a_channel_without_interrupts_works_by_polling)
 	struct bed b;
 	uint8_t bytes[8] = { 0 };
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2) &&
 		    guest_open(&b.g, ECHO, HVP_TARGET_VP_NONE));
 	embedder_run(&b.e);
@@ -448,7 +426,7 @@ TAP_TEST(a_channel_without_interrupts_works_by_polling)
 	TAP_EQ(guest_send(&b.g, ECHO, 1, bytes, 8), 0);
 	TAP_EQ(b.e.signals[ECHO], 1);
 	TAP_EQ(b.e.signal_vp[ECHO], 2);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* Sends until the host's ring is full and the device keeps a packet; how many were sent. */
@@ -477,7 +455,7 @@ TAP_TEST(a_blocked_send_goes_on_when_the_guest_signals_room)
 		TAP_EQ(id, ++got);
 	TAP_EQ(got, sent);
 	TAP_EQ(b.e.echo.lanes[0].kept_len, 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_blocked_send_goes_on_by_itself_for_guests_that_signal_no_room)
@@ -499,7 +477,7 @@ TAP_TEST(a_blocked_send_goes_on_by_itself_for_guests_that_signal_no_room)
 	TAP_EQ(got, sent);
 	TAP_EQ(b.e.echo.lanes[0].kept_len, 0);
 	TAP_EQ(guest_send(&b.g, ECHO, 1, bytes, 8), 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_blocked_send_ends_with_the_channel)
@@ -513,7 +491,7 @@ TAP_TEST(a_blocked_send_ends_with_the_channel)
 	embedder_advance(&b.e, 1000000000);
 	TAP_EQ(hvh_server_channel(b.e.server, ECHO)->retry_ns, 0);
 	TAP_CHECK(guest_share_ring(&b.g, ECHO, 8, 4) && guest_open(&b.g, ECHO, 1));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(messages_too_large_for_the_ring_are_told_so)
@@ -526,7 +504,7 @@ TAP_TEST(messages_too_large_for_the_ring_are_told_so)
 	       -EMSGSIZE);
 	TAP_EQ(hvh_server_channel(b.e.server, ECHO)->retry_ns, 0);
 	TAP_CHECK(!info(&b).broken);
-	drop(&b);
+	bed_drop(&b);
 	free(big);
 }
 
@@ -536,7 +514,7 @@ TAP_TEST(the_device_takes_so_many_packets_and_then_lets_others_run)
 	uint8_t bytes[8] = { 0 };
 	uint64_t before;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 60, 30) && guest_open(&b.g, ECHO, 1));
 	embedder_run(&b.e);
 	for (unsigned i = 0; i < 600; i++)
@@ -551,7 +529,7 @@ TAP_TEST(the_device_takes_so_many_packets_and_then_lets_others_run)
 	TAP_EQ(b.e.now_ns, before + 1);
 	TAP_EQ(b.e.echo.echoed, 600);
 	TAP_EQ(((struct hvp_ring_control *)(void *)echo(&b)->ring)->interrupt_mask, 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_corrupt_ring_costs_the_guest_its_channel_until_it_reopens)
@@ -594,7 +572,7 @@ TAP_TEST(a_corrupt_ring_costs_the_guest_its_channel_until_it_reopens)
 		TAP_CHECK(!info(&b).broken);
 		TAP_EQ(guest_send(&b.g, ECHO, 1, &h, sizeof(h)), 0);
 		TAP_EQ(guest_recv(&b.g, ECHO, &h, sizeof(h), NULL), (int)sizeof(h));
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -613,7 +591,7 @@ TAP_TEST(a_corrupt_index_of_the_hosts_ring_breaks_the_channel_too)
 		err = hvh_channel_send(hvh_server_channel(b.e.server, ECHO), 0, 0, control, 512);
 	TAP_EQ(err, -EPROTO);
 	TAP_CHECK(info(&b).broken);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_device_can_give_up_on_its_guest)
@@ -633,7 +611,7 @@ TAP_TEST(a_device_can_give_up_on_its_guest)
 		  strstr(b.e.last_line, "not a packet to send back"));
 	TAP_EQ(guest_post_close(&b.g, ECHO), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_unshare_ring(&b.g, ECHO));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(broken_channels_do_not_flood_the_log)
@@ -641,7 +619,7 @@ TAP_TEST(broken_channels_do_not_flood_the_log)
 	struct bed b;
 	uint8_t bytes[ECHO_PACKET_MAX + 8] = { 0 };
 
-	make(&b);
+	bed_make_connected(&b);
 	for (unsigned i = 0; i < 50; i++) {
 		TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2) && guest_open(&b.g, ECHO, 0));
 		embedder_run(&b.e);
@@ -651,7 +629,7 @@ TAP_TEST(broken_channels_do_not_flood_the_log)
 		TAP_CHECK(guest_unshare_ring(&b.g, ECHO));
 	}
 	TAP_CHECK(b.e.lines <= 20);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- timers ------------------------------------------------------------------------------------ */
@@ -660,7 +638,7 @@ TAP_TEST(timers_run_while_the_channel_is_open)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	b.e.echo.behaviour.period_ns = 1000;
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 4, 2) && guest_open(&b.g, ECHO, 0));
 	embedder_advance(&b.e, 999);
@@ -671,14 +649,14 @@ TAP_TEST(timers_run_while_the_channel_is_open)
 	embedder_run(&b.e);
 	embedder_advance(&b.e, 10000);
 	TAP_EQ(b.e.echo.expired, 10);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_timer_and_a_retry_share_the_embedders_timer)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	b.e.echo.behaviour.period_ns = 15000000;
 	TAP_REQUIRE(guest_share_ring(&b.g, ECHO, 8, 4) && guest_open(&b.g, ECHO, 0));
 	embedder_run(&b.e);
@@ -687,7 +665,7 @@ TAP_TEST(a_timer_and_a_retry_share_the_embedders_timer)
 	TAP_EQ(b.e.echo.expired, 2);
 	TAP_CHECK(b.e.echo.lanes[0].kept_len != 0);
 	TAP_CHECK(hvh_server_channel(b.e.server, ECHO)->retry_ns > b.e.now_ns);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- trace --------------------------------------------------------------------------------------- */
@@ -720,7 +698,7 @@ TAP_TEST(packets_are_traced_in_both_directions)
 			;
 	}
 	TAP_CHECK(b.e.traced_split);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- MODIFY_CHANNEL ---------------------------------------------------------------------------- */
@@ -766,7 +744,7 @@ TAP_TEST(modify_moves_the_interrupts)
 		TAP_EQ(guest_post_modify(&b.g, ECHO, 0), HVP_STATUS_SUCCESS);
 		TAP_EQ(guest_take(&b.g, &msg), cases[i].answered);
 		TAP_EQ(violations(&b), 3);
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 

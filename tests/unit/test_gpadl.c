@@ -1,35 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-#include "fuzz/guest_script.h"
-#include "tap.h"
-
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
+#include "tests/unit/bed.h"
 
 #define RAM_PAGES (EMBEDDER_RAM / HVP_PAGE_SIZE)
-
-static void make(struct bed *b)
-{
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
-	TAP_CHECK(guest_contact(&b->g, HVP_VERSION_5_3, 0) && guest_request_offers(&b->g));
-}
-
-static void drop(struct bed *b)
-{
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
-}
-
-static struct hvh_server_stats stats(struct bed *b)
-{
-	struct hvh_server_stats s;
-
-	hvh_server_stats(b->e.server, &s);
-	return s;
-}
 
 /* The next message is GPADL_CREATED of this handle with this status. */
 static bool created(struct bed *b, uint32_t channel_id, uint32_t gpadl, int32_t status)
@@ -85,21 +57,21 @@ TAP_TEST(lists_of_any_length_are_assembled)
 	uint64_t *gpns = malloc(8190 * sizeof(*gpns));
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 8190);
 	for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		TAP_EQ(guest_post_gpadl(&b.g, 1, 100 + i, gpns, lengths[i], 0, 0),
 		       HVP_STATUS_SUCCESS);
 		TAP_REQUIRE(created(&b, 1, 100 + i, HVP_GPADL_SUCCESS));
-		TAP_EQ(stats(&b).gpadls, 1);
-		TAP_EQ(stats(&b).gpadl_pages, lengths[i]);
+		TAP_EQ(bed_stats(&b).gpadls, 1);
+		TAP_EQ(bed_stats(&b).gpadl_pages, lengths[i]);
 		TAP_EQ(guest_post_teardown(&b.g, 1, 100 + i), HVP_STATUS_SUCCESS);
 		TAP_CHECK(torndown(&b, 100 + i));
-		TAP_EQ(stats(&b).gpadls, 0);
-		TAP_EQ(stats(&b).gpadl_pages, 0);
+		TAP_EQ(bed_stats(&b).gpadls, 0);
+		TAP_EQ(bed_stats(&b).gpadl_pages, 0);
 	}
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 	free(gpns);
 }
 
@@ -108,7 +80,7 @@ TAP_TEST(no_answer_before_the_last_body)
 	uint64_t gpns[100];
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 100);
 	for (unsigned messages = 1; messages < 4; messages++) {
 		TAP_EQ(guest_post_gpadl(&b.g, 1, messages, gpns, 100, messages, 0),
@@ -121,7 +93,7 @@ TAP_TEST(no_answer_before_the_last_body)
 		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(created(&b, 1, messages, HVP_GPADL_SUCCESS));
 	}
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* Firmware always posts messages of full size: bytes behind the list, half a number behind a header's last. */
@@ -130,15 +102,15 @@ TAP_TEST(stray_bytes_of_firmware_are_ignored)
 	uint64_t gpns[60];
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 60);
 	for (unsigned pages = 1; pages <= 60; pages++) {
 		TAP_EQ(guest_post_gpadl(&b.g, 1, pages, gpns, pages, 0, HVP_MESSAGE_PAYLOAD_MAX),
 		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(created(&b, 1, pages, HVP_GPADL_SUCCESS));
 	}
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(several_ranges_are_one_list)
@@ -146,11 +118,11 @@ TAP_TEST(several_ranges_are_one_list)
 	struct bed b;
 	const uint64_t data[] = { range(4096, 0), 3, range(5000, 4000), 4, 5, 6, range(1, 4095), 7 };
 
-	make(&b);
+	bed_make_connected(&b);
 	header(&b, 2, 9, sizeof(data), 3, data, 8);
 	TAP_CHECK(created(&b, 2, 9, HVP_GPADL_SUCCESS));
-	TAP_EQ(stats(&b).gpadl_pages, 5);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).gpadl_pages, 5);
+	bed_drop(&b);
 }
 
 TAP_TEST(impossible_headers_are_refused)
@@ -163,14 +135,14 @@ TAP_TEST(impossible_headers_are_refused)
 	const uint64_t data[] = { range(4096, 0), 3, range(4096, 0), 3 };
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		header(&b, 1, 5, bad[i].range_bytes, bad[i].ranges, data, 4);
 		TAP_CHECK(created(&b, 1, 5, HVP_GPADL_FAILED));
-		TAP_EQ(stats(&b).violations, i + 1);
-		TAP_EQ(stats(&b).gpadls, 0);
+		TAP_EQ(bed_stats(&b).violations, i + 1);
+		TAP_EQ(bed_stats(&b).gpadls, 0);
 	}
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(impossible_ranges_are_refused)
@@ -188,19 +160,19 @@ TAP_TEST(impossible_ranges_are_refused)
 	};
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		unsigned words = bad[i][2] ? 3 : 2;
 
 		header(&b, 1, 5, words * 8, 1, bad[i], words);
 		TAP_CHECK(created(&b, 1, 5, HVP_GPADL_FAILED));
-		TAP_EQ(stats(&b).violations, i + 1);
-		TAP_EQ(stats(&b).gpadls, 0);
+		TAP_EQ(bed_stats(&b).violations, i + 1);
+		TAP_EQ(bed_stats(&b).gpadls, 0);
 	}
 	/* The second of two. */
 	header(&b, 1, 5, 32, 2, (const uint64_t[]){ range(4096, 0), 3, range(0, 0), 3 }, 4);
 	TAP_CHECK(created(&b, 1, 5, HVP_GPADL_FAILED));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_handle_in_use_is_refused_and_the_first_one_stays)
@@ -208,7 +180,7 @@ TAP_TEST(a_handle_in_use_is_refused_and_the_first_one_stays)
 	uint64_t gpns[30];
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 30);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 7, gpns, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 1, 7, HVP_GPADL_SUCCESS));
@@ -224,8 +196,8 @@ TAP_TEST(a_handle_in_use_is_refused_and_the_first_one_stays)
 	TAP_CHECK(created(&b, 1, 8, HVP_GPADL_SUCCESS));
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, gpns, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 1, 0, HVP_GPADL_FAILED));
-	TAP_EQ(stats(&b).gpadls, 2);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).gpadls, 2);
+	bed_drop(&b);
 }
 
 TAP_TEST(channels_that_are_not_offered_have_none)
@@ -233,13 +205,13 @@ TAP_TEST(channels_that_are_not_offered_have_none)
 	static const uint32_t ids[] = { 0, 4, UINT32_MAX };
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	for (unsigned i = 0; i < 3; i++) {
 		TAP_EQ(guest_post_gpadl(&b.g, ids[i], 5, &(uint64_t){ 3 }, 1, 0, 0),
 		       HVP_STATUS_SUCCESS);
 		TAP_CHECK(created(&b, ids[i], 5, HVP_GPADL_FAILED));
 	}
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(bodies_without_a_header_are_dropped)
@@ -247,17 +219,17 @@ TAP_TEST(bodies_without_a_header_are_dropped)
 	uint64_t gpns[30];
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 30);
 	TAP_EQ(guest_post_gpadl_rest(&b.g, 5, gpns, 30, 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	/* Nor for one that is complete. */
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 5, gpns, 2, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 1, 5, HVP_GPADL_SUCCESS));
 	TAP_EQ(guest_post_gpadl_rest(&b.g, 5, gpns, 30, 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 2);
+	TAP_EQ(bed_stats(&b).violations, 2);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(the_number_of_lists_is_bounded)
@@ -266,7 +238,7 @@ TAP_TEST(the_number_of_lists_is_bounded)
 	unsigned made = 0;
 	bool more = true;
 
-	make(&b);
+	bed_make_connected(&b);
 	while (more) {
 		TAP_EQ(guest_post_gpadl(&b.g, 1, made + 1, &(uint64_t){ 3 }, 1, 0, 0),
 		       HVP_STATUS_SUCCESS);
@@ -279,7 +251,7 @@ TAP_TEST(the_number_of_lists_is_bounded)
 	TAP_CHECK(torndown(&b, 1));
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 1, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 1, 1, HVP_GPADL_SUCCESS));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(the_number_of_pages_is_bounded_from_the_header_on)
@@ -288,10 +260,10 @@ TAP_TEST(the_number_of_pages_is_bounded_from_the_header_on)
 	struct bed b;
 	unsigned made = 0;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 26);
 	/* 8190 pages each, declared and never sent. */
-	while (stats(&b).violations == 0) {
+	while (bed_stats(&b).violations == 0) {
 		header(&b, 1, made + 1, 8 + 8190 * 8, 1,
 		       (const uint64_t[]){ range(8190 * 4096, 0) }, 1);
 		made++;
@@ -301,30 +273,30 @@ TAP_TEST(the_number_of_pages_is_bounded_from_the_header_on)
 	TAP_CHECK(created(&b, 1, made, HVP_GPADL_FAILED));
 	/* What is left can still be used, to the page. */
 	header(&b, 1, 5000, 8 + 80 * 8, 1, (const uint64_t[]){ range(80 * 4096, 0) }, 1);
-	TAP_EQ(stats(&b).gpadl_pages, 327680);
+	TAP_EQ(bed_stats(&b).gpadl_pages, 327680);
 	header(&b, 1, 5001, 16, 1, (const uint64_t[]){ range(4096, 0), 3 }, 2);
 	TAP_CHECK(created(&b, 1, 5001, HVP_GPADL_FAILED));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(teardown_needs_the_right_handle_and_channel)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 7, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 1, 7, HVP_GPADL_SUCCESS));
 	TAP_EQ(guest_post_teardown(&b.g, 1, 8), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, 2, 7), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, 1, 0), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 3);
+	TAP_EQ(bed_stats(&b).violations, 3);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	TAP_EQ(guest_post_teardown(&b.g, 1, 7), HVP_STATUS_SUCCESS);
 	TAP_CHECK(torndown(&b, 7));
 	TAP_EQ(guest_post_teardown(&b.g, 1, 7), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 4);
+	TAP_EQ(bed_stats(&b).violations, 4);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_list_half_assembled_can_be_torn_down)
@@ -332,15 +304,15 @@ TAP_TEST(a_list_half_assembled_can_be_torn_down)
 	uint64_t gpns[30];
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	count_up(gpns, 30);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 7, gpns, 30, 1, 0), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, 1, 7), HVP_STATUS_SUCCESS);
 	TAP_CHECK(torndown(&b, 7));
 	TAP_EQ(guest_post_gpadl_rest(&b.g, 7, gpns, 30, 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
-	TAP_EQ(stats(&b).gpadls, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).gpadls, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_ring_is_torn_down_when_its_device_has_let_go)
@@ -349,7 +321,7 @@ TAP_TEST(a_ring_is_torn_down_when_its_device_has_let_go)
 	struct hvw_msg msg;
 	uint32_t gpadl;
 
-	make(&b);
+	bed_make_connected(&b);
 	b.e.echo.behaviour.slow = true;
 	TAP_REQUIRE(guest_share_ring(&b.g, 2, 4, 2) && guest_open(&b.g, 2, 0));
 	gpadl = b.g.channels[2].gpadl;
@@ -357,7 +329,7 @@ TAP_TEST(a_ring_is_torn_down_when_its_device_has_let_go)
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	/* Asked twice: one answer. The handle stays taken meanwhile. */
 	TAP_EQ(guest_post_teardown(&b.g, 3, gpadl), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_EQ(guest_post_gpadl(&b.g, 3, gpadl, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 3, gpadl, HVP_GPADL_FAILED));
 	TAP_EQ(guest_post_close(&b.g, 2), HVP_STATUS_SUCCESS);
@@ -367,7 +339,7 @@ TAP_TEST(a_ring_is_torn_down_when_its_device_has_let_go)
 	TAP_CHECK(torndown(&b, gpadl));
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
 	TAP_CHECK(!guest_take(&b.g, &msg));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_ring_that_is_being_torn_down_opens_no_more)
@@ -375,7 +347,7 @@ TAP_TEST(a_ring_that_is_being_torn_down_opens_no_more)
 	struct bed b;
 	struct hvw_msg msg;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_REQUIRE(guest_share_ring(&b.g, 2, 4, 2) && guest_open(&b.g, 2, 0));
 	TAP_EQ(guest_post_close(&b.g, 2), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, 3, b.g.channels[2].gpadl), HVP_STATUS_SUCCESS);
@@ -384,20 +356,20 @@ TAP_TEST(a_ring_that_is_being_torn_down_opens_no_more)
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OPEN_RESULT, &msg));
 	TAP_EQ(msg.u.OPEN_RESULT.status, HVP_OPEN_FAILED);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(lists_outlive_the_release_of_their_channel)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 7, &(uint64_t){ 3 }, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(created(&b, 1, 7, HVP_GPADL_SUCCESS));
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, 1), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_teardown(&b.g, 1, 7), HVP_STATUS_SUCCESS);
 	TAP_CHECK(torndown(&b, 7));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_MAIN()

@@ -2,32 +2,17 @@
 /*
  * The heartbeat device, and with it what all integration services share: negotiation and framing.
  */
-#include "fuzz/guest_script.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define SECOND 1000000000ull
 #define PERIOD (2 * SECOND)
 
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
-
 /* Open, and the negotiation waits in the guest's ring. */
 static void make(struct bed *b)
 {
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
-	TAP_CHECK(guest_contact(&b->g, HVP_VERSION_5_3, 0) && guest_request_offers(&b->g));
+	bed_make_connected(b);
 	TAP_CHECK(guest_share_ring(&b->g, 0, 8, 4) && guest_open(&b->g, 0, 0));
 	embedder_run(&b->e);
-}
-
-static void drop(struct bed *b)
-{
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
 }
 
 static struct hvh_heartbeat_status status(struct bed *b)
@@ -96,7 +81,7 @@ TAP_TEST(the_host_speaks_first_and_offers_its_versions)
 	embedder_advance(&b.e, 100 * SECOND);
 	TAP_CHECK(nothing(&b));
 	TAP_EQ(status(&b).verdict, HVH_HEARTBEAT_NONE);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(each_offered_version_can_be_chosen)
@@ -123,7 +108,7 @@ TAP_TEST(each_offered_version_can_be_chosen)
 			TAP_EQ(ic.h.type, HVP_IC_HEARTBEAT);
 			TAP_EQ(ic.h.framework.major, versions[framework].major);
 			TAP_EQ(ic.h.message.major, versions[message].major);
-			drop(&b);
+			bed_drop(&b);
 		}
 	}
 }
@@ -166,7 +151,7 @@ TAP_TEST(no_version_in_common_makes_it_unusable_until_it_is_opened_anew)
 		embedder_run(&b.e);
 		TAP_EQ(guest_serve(&b.g, 0), 2);
 		TAP_EQ(status(&b).ic.state, HVH_IC_READY);
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -201,7 +186,7 @@ TAP_TEST(nonsense_during_negotiation_is_counted_and_waited_out)
 	/* A second one is no answer to anything. */
 	reply(&b, bad[4], choice, sizeof(choice));
 	TAP_EQ(status(&b).ic.violations, 9);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(packets_that_are_no_messages_are_counted)
@@ -220,7 +205,7 @@ TAP_TEST(packets_that_are_no_messages_are_counted)
 	TAP_EQ(status(&b).ic.violations, 4);
 	TAP_EQ(guest_serve(&b.g, 0), 2);
 	TAP_EQ(status(&b).ic.state, HVH_IC_READY);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_ring_that_is_full_at_the_start_is_waited_for)
@@ -247,7 +232,7 @@ TAP_TEST(a_ring_that_is_full_at_the_start_is_waited_for)
 	TAP_REQUIRE(hvw_rx_init(&ch->rx, control, 4 * HVP_PAGE_SIZE) == 0);
 	TAP_EQ(guest_serve(&b.g, 0), 2);
 	TAP_EQ(status(&b).ic.state, HVH_IC_READY);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- heartbeats -------------------------------------------------------------------------------- */
@@ -278,7 +263,7 @@ TAP_TEST(a_request_every_two_seconds_and_the_verdict_is_ok)
 		TAP_EQ(status(&b).verdict, HVH_HEARTBEAT_OK);
 	}
 	TAP_EQ(status(&b).ic.violations, 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(requests_are_as_the_guests_expect_them)
@@ -297,7 +282,7 @@ TAP_TEST(requests_are_as_the_guests_expect_them)
 	TAP_EQ(ic.h.transaction_id, 2);
 	TAP_EQ(hvw_ic_read(&ic, 0, &sequence, 8), 0);
 	TAP_EQ(sequence, 2);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(one_request_is_outstanding_and_silence_is_noticed)
@@ -322,7 +307,7 @@ TAP_TEST(one_request_is_outstanding_and_silence_is_noticed)
 	embedder_advance(&b.e, 5 * PERIOD);
 	TAP_EQ(guest_serve(&b.g, 0), 1);
 	TAP_EQ(status(&b).verdict, HVH_HEARTBEAT_OK);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(late_wrong_and_short_replies_do_not_count)
@@ -370,7 +355,7 @@ TAP_TEST(late_wrong_and_short_replies_do_not_count)
 	embedder_advance(&b.e, PERIOD);
 	TAP_EQ(guest_serve(&b.g, 0), 1);
 	TAP_EQ(status(&b).ic.replies, 3);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(the_guests_state_is_optional_and_checked)
@@ -392,7 +377,7 @@ TAP_TEST(the_guests_state_is_optional_and_checked)
 		TAP_EQ(status(&b).guest_state, HVP_HEARTBEAT_CRITICAL);
 	}
 	TAP_EQ(status(&b).ic.replies, 4);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_closed_channel_forgets_everything)
@@ -411,7 +396,7 @@ TAP_TEST(a_closed_channel_forgets_everything)
 	embedder_run(&b.e);
 	TAP_EQ(guest_serve(&b.g, 0), 2);
 	TAP_EQ(status(&b).ic.requests, 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_corrupt_ring_ends_the_heartbeat_not_the_host)
@@ -424,7 +409,7 @@ TAP_TEST(a_corrupt_ring_ends_the_heartbeat_not_the_host)
 	embedder_advance(&b.e, 100 * SECOND);
 	TAP_EQ(status(&b).verdict, HVH_HEARTBEAT_LOST);
 	TAP_EQ(status(&b).ic.requests, 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(states_and_verdicts_have_names)

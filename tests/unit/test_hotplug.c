@@ -5,39 +5,17 @@
  */
 #include <errno.h>
 
-#include "fuzz/guest_script.h"
 #include "host/vmbus/server_priv.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define HOT 3u
-
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
-
-static struct hvh_server_stats stats(struct bed *b)
-{
-	struct hvh_server_stats s;
-
-	hvh_server_stats(b->e.server, &s);
-	return s;
-}
-
-static void make_bare(struct bed *b)
-{
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
-}
 
 /* Connected, and the hot device offered. */
 static void make(struct bed *b)
 {
 	struct hvw_msg msg;
 
-	make_bare(b);
-	TAP_CHECK(guest_contact(&b->g, HVP_VERSION_5_3, 0) && guest_request_offers(&b->g));
+	bed_make_connected(b);
 	TAP_EQ(embedder_add(&b->e, EMBEDDER_HOT), 0);
 	TAP_CHECK(guest_expect(&b->g, HVP_MSG_OFFER_CHANNEL, &msg));
 	TAP_EQ(msg.u.OFFER_CHANNEL.channel_id, HOT + 1);
@@ -48,12 +26,6 @@ static void make_open(struct bed *b)
 	make(b);
 	TAP_CHECK(guest_share_ring(&b->g, HOT, 8, 4) && guest_open(&b->g, HOT, 1));
 	embedder_run(&b->e);
-}
-
-static void drop(struct bed *b)
-{
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
 }
 
 static const char *state_of(struct bed *b, unsigned channel)
@@ -95,14 +67,14 @@ TAP_TEST(a_device_added_before_the_contact_is_offered_with_the_others)
 {
 	struct bed b;
 
-	make_bare(&b);
+	bed_make(&b);
 	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT), 0);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	TAP_CHECK(guest_request_offers(&b.g));
 	TAP_EQ(b.g.channels[HOT].id, HOT + 1);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_device_added_between_contact_and_request_is_offered_once)
@@ -111,7 +83,7 @@ TAP_TEST(a_device_added_between_contact_and_request_is_offered_once)
 	unsigned offers = 0;
 	struct hvw_msg msg;
 
-	make_bare(&b);
+	bed_make(&b);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
 	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT), 0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
@@ -120,7 +92,7 @@ TAP_TEST(a_device_added_between_contact_and_request_is_offered_once)
 		offers++;
 	TAP_EQ(offers, 4);
 	TAP_EQ(msg.u.h.type, HVP_MSG_ALL_OFFERS_DELIVERED);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_device_added_later_is_offered_at_once_and_works)
@@ -132,8 +104,8 @@ TAP_TEST(a_device_added_later_is_offered_at_once_and_works)
 	TAP_EQ(guest_send(&b.g, HOT, 5, bytes, sizeof(bytes)), 0);
 	TAP_EQ(guest_recv(&b.g, HOT, back, sizeof(back), NULL), 8);
 	TAP_MEM_EQ(back, bytes, sizeof(bytes));
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(one_instance_is_there_once)
@@ -146,7 +118,7 @@ TAP_TEST(one_instance_is_there_once)
 	TAP_EQ(hvh_server_add(b.e.server, &twin.device), -EEXIST);
 	TAP_EQ(hvh_server_remove(b.e.server, &twin.device), -ENOENT);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(ids_run_out_and_come_back)
@@ -155,7 +127,7 @@ TAP_TEST(ids_run_out_and_come_back)
 	struct bed b;
 	unsigned i;
 
-	make_bare(&b);
+	bed_make(&b);
 	for (i = 0; i + EMBEDDER_CHANNELS < HVP_CHANNEL_ID_MAX; i++) {
 		echo_device_init(&many[i], 0);
 		many[i].device.instance_id.b[1] = (uint8_t)(i + 1);
@@ -169,7 +141,7 @@ TAP_TEST(ids_run_out_and_come_back)
 	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT), 0);
 	TAP_EQ(b.e.slots[EMBEDDER_HOT]->channel->id, EMBEDDER_CHANNELS + 1 + 7);
 	b.e.server->removed = NULL; /* it is not the embedder's */
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- removing, in each state -------------------------------------------------------------------- */
@@ -178,7 +150,7 @@ TAP_TEST(removing_what_the_guest_does_not_know_tells_it_nothing)
 {
 	struct bed b;
 
-	make_bare(&b);
+	bed_make(&b);
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_SHUTDOWN), 0);
 	TAP_EQ(b.e.removed, 0); /* from within hvh_server_work() only */
 	embedder_run(&b.e);
@@ -187,7 +159,7 @@ TAP_TEST(removing_what_the_guest_does_not_know_tells_it_nothing)
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
 	TAP_EQ(b.g.channels[1].id, 0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(removing_an_offered_device_rescinds_the_offer)
@@ -201,12 +173,12 @@ TAP_TEST(removing_an_offered_device_rescinds_the_offer)
 	TAP_STR_EQ(state_of(&b, HOT), "revoked");
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, HOT + 1), HVP_STATUS_SUCCESS);
 	TAP_STR_EQ(state_of(&b, HOT), "gone");
-	TAP_EQ(stats(&b).violations, 0);
+	TAP_EQ(bed_stats(&b).violations, 0);
 	/* Once. */
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, HOT + 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(removing_an_open_device_rescinds_when_it_has_drained)
@@ -224,15 +196,15 @@ TAP_TEST(removing_an_open_device_rescinds_when_it_has_drained)
 	TAP_CHECK(rescinded(&b, HOT));
 	TAP_EQ(b.e.removed, 1);
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
-	TAP_EQ(stats(&b).channels_open, 0);
+	TAP_EQ(bed_stats(&b).channels_open, 0);
 	/* What guests say to a channel that they have just lost is no violation. */
 	TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_open(&b.g, HOT, 0), HVP_STATUS_SUCCESS);
 	TAP_EQ(guest_post_modify(&b.g, HOT, 0), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	TAP_CHECK(guest_unshare_ring(&b.g, HOT));
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_close_that_crosses_the_removal_is_no_violation)
@@ -251,8 +223,8 @@ TAP_TEST(a_close_that_crosses_the_removal_is_no_violation)
 	TAP_CHECK(expect(&b, HVP_MSG_GPADL_TORNDOWN));
 	TAP_CHECK(rescinded(&b, HOT));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(an_open_under_way_is_refused_before_the_rescind)
@@ -269,8 +241,8 @@ TAP_TEST(an_open_under_way_is_refused_before_the_rescind)
 		TAP_CHECK(open_result(&b, HVP_OPEN_FAILED));
 		TAP_CHECK(rescinded(&b, HOT));
 		TAP_EQ(b.e.removed, 1);
-		TAP_EQ(stats(&b).violations, 0);
-		drop(&b);
+		TAP_EQ(bed_stats(&b).violations, 0);
+		bed_drop(&b);
 	}
 }
 
@@ -288,7 +260,7 @@ TAP_TEST(a_queued_open_is_refused_before_the_rescind)
 	embedder_drain(&b.e);
 	TAP_CHECK(open_result(&b, HVP_OPEN_FAILED));
 	TAP_CHECK(rescinded(&b, HOT));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_close_takes_back_the_open_that_was_to_be_refused)
@@ -305,8 +277,8 @@ TAP_TEST(a_close_takes_back_the_open_that_was_to_be_refused)
 	embedder_drain(&b.e);
 	TAP_CHECK(rescinded(&b, HOT));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(removing_while_closing_rescinds_afterwards)
@@ -321,7 +293,7 @@ TAP_TEST(removing_while_closing_rescinds_afterwards)
 	embedder_drain(&b.e);
 	TAP_CHECK(rescinded(&b, HOT));
 	TAP_EQ(b.e.removed, 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_guest_that_lets_go_first_hears_no_rescind)
@@ -344,8 +316,8 @@ TAP_TEST(a_guest_that_lets_go_first_hears_no_rescind)
 		TAP_CHECK(guest_expect_nothing(&b.g));
 		TAP_EQ(b.e.removed, 1);
 		TAP_STR_EQ(state_of(&b, HOT), "gone");
-		TAP_EQ(stats(&b).violations, 0);
-		drop(&b);
+		TAP_EQ(bed_stats(&b).violations, 0);
+		bed_drop(&b);
 	}
 }
 
@@ -438,8 +410,8 @@ TAP_TEST(removals_and_departures_may_come_in_any_state_and_order)
 			embedder_run(&b.e);
 			TAP_EQ(b.e.removed, s == 6 ? 2 : 1);
 			TAP_STR_EQ(state_of(&b, HOT), "gone");
-			TAP_EQ(stats(&b).gpadls, 0);
-			TAP_EQ(stats(&b).violations, 0);
+			TAP_EQ(bed_stats(&b).gpadls, 0);
+			TAP_EQ(bed_stats(&b).violations, 0);
 			while (guest_take(&b.g, &msg))
 				taken = msg.u.h.type;
 			if (leave_by[l / 2] != leave_by_reset)
@@ -447,7 +419,7 @@ TAP_TEST(removals_and_departures_may_come_in_any_state_and_order)
 					  taken == HVP_MSG_VERSION_RESPONSE);
 			TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0) &&
 				  guest_request_offers(&b.g));
-			drop(&b);
+			bed_drop(&b);
 		}
 	}
 }
@@ -467,7 +439,7 @@ TAP_TEST(the_same_instance_waits_for_the_release_of_its_old_offer)
 	TAP_STR_EQ(state_of(&b, HOT + 1), "waiting for the old offer's release");
 	/* The guest has not heard of the new id. */
 	TAP_EQ(guest_post_open(&b.g, HOT + 1, 0), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_EQ(guest_post_close(&b.g, HOT), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_unshare_ring(&b.g, HOT));
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, HOT + 1), HVP_STATUS_SUCCESS);
@@ -481,8 +453,8 @@ TAP_TEST(the_same_instance_waits_for_the_release_of_its_old_offer)
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, HOT + 2), HVP_STATUS_SUCCESS);
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
 	TAP_EQ(msg.u.OFFER_CHANNEL.channel_id, HOT + 1);
-	TAP_EQ(stats(&b).violations, 1);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 1);
+	bed_drop(&b);
 }
 
 TAP_TEST(what_waits_for_a_release_can_be_removed_and_the_guest_never_knows)
@@ -501,7 +473,7 @@ TAP_TEST(what_waits_for_a_release_can_be_removed_and_the_guest_never_knows)
 	TAP_EQ(embedder_remove(&b.e, EMBEDDER_HOT), 0);
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, HOT + 1), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(an_id_is_not_used_again_before_its_release)
@@ -519,7 +491,7 @@ TAP_TEST(an_id_is_not_used_again_before_its_release)
 	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT + 2), 0);
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
 	TAP_EQ(msg.u.OFFER_CHANNEL.channel_id, HOT + 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(services_come_and_go_a_hundred_times)
@@ -528,7 +500,7 @@ TAP_TEST(services_come_and_go_a_hundred_times)
 						    EMBEDDER_TIMESYNC, EMBEDDER_HOT };
 	struct bed b;
 
-	make_bare(&b);
+	bed_make(&b);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
 	for (unsigned i = 0; i < 3; i++)
 		TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, i + 1), HVP_STATUS_SUCCESS);
@@ -557,16 +529,16 @@ TAP_TEST(services_come_and_go_a_hundred_times)
 	}
 	TAP_EQ(b.e.removed, 102);
 	TAP_EQ(b.e.server->channel_count, 1);
-	TAP_EQ(stats(&b).gpadls, 0);
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).gpadls, 0);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(removal_within_the_loop_of_everything_is_orderly_too)
 {
 	struct bed b;
 
-	make_bare(&b);
+	bed_make(&b);
 	b.e.synchronous = true;
 	TAP_EQ(embedder_add(&b.e, EMBEDDER_HOT), 0);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
@@ -575,7 +547,7 @@ TAP_TEST(removal_within_the_loop_of_everything_is_orderly_too)
 	TAP_EQ(b.e.removed, 0);
 	TAP_CHECK(rescinded(&b, HOT));
 	TAP_EQ(b.e.removed, 1);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- lists of pages ------------------------------------------------------------------------------ */
@@ -601,11 +573,11 @@ TAP_TEST(lists_being_assembled_fail_with_their_channel_and_late_bodies_are_no_vi
 	TAP_CHECK(rescinded(&b, HOT));
 	/* The bodies were on their way. */
 	TAP_EQ(guest_post_gpadl_rest(&b.g, 71, gpns, 60, 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 0);
-	TAP_EQ(stats(&b).gpadls, 2);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	TAP_EQ(bed_stats(&b).gpadls, 2);
 	/* Not to be torn down, for it was never created; but its handle is free. */
 	TAP_EQ(guest_post_teardown(&b.g, HOT + 1, 72), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 72, gpns, 5, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
 	TAP_EQ(msg.u.GPADL_CREATED.status, HVP_GPADL_SUCCESS);
@@ -614,7 +586,7 @@ TAP_TEST(lists_being_assembled_fail_with_their_channel_and_late_bodies_are_no_vi
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
 	TAP_EQ(msg.u.GPADL_CREATED.status, HVP_GPADL_SUCCESS);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_revoked_channel_still_takes_and_gives_back_lists_until_its_release)
@@ -633,15 +605,15 @@ TAP_TEST(a_revoked_channel_still_takes_and_gives_back_lists_until_its_release)
 	}
 	TAP_EQ(guest_post_teardown(&b.g, HOT + 1, 5), HVP_STATUS_SUCCESS);
 	TAP_CHECK(expect(&b, HVP_MSG_GPADL_TORNDOWN));
-	TAP_EQ(stats(&b).gpadls, 2);
+	TAP_EQ(bed_stats(&b).gpadls, 2);
 	/* With the id goes what the guest has left behind. */
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, HOT + 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).gpadls, 0);
-	TAP_EQ(stats(&b).violations, 0);
+	TAP_EQ(bed_stats(&b).gpadls, 0);
+	TAP_EQ(bed_stats(&b).violations, 0);
 	TAP_EQ(guest_post_gpadl(&b.g, HOT + 1, 9, &gpn, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
 	TAP_EQ(msg.u.GPADL_CREATED.status, HVP_GPADL_FAILED);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_MAIN()

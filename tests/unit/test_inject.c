@@ -4,37 +4,20 @@
  */
 #include <errno.h>
 
-#include "fuzz/guest_script.h"
 #include "host/vmbus/server_priv.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define ECHO 2u
 
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
-
 static void make(struct bed *b, const char *rules)
 {
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
+	bed_make(b);
 	embedder_inject(&b->e, rules);
-}
-
-static void drop(struct bed *b)
-{
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
 }
 
 static uint64_t injected(struct bed *b)
 {
-	struct hvh_server_stats s;
-
-	hvh_server_stats(b->e.server, &s);
-	return s.injected;
+	return bed_stats(b).injected;
 }
 
 /* --- the text ------------------------------------------------------------------------------------ */
@@ -202,7 +185,7 @@ TAP_TEST(the_server_checks_rules_itself)
 	TAP_EQ(hvh_server_inject(b.e.server, &i), -EINVAL);
 	i.rules[0].fault = HVH_INJECT_NEVER;
 	TAP_EQ(hvh_server_inject(b.e.server, &i), 0);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- what happens ------------------------------------------------------------------------------- */
@@ -308,7 +291,7 @@ static unsigned try_fault(uint32_t type, const char *fault, struct embedder_mess
 	provoke(&b, type);
 	TAP_EQ(arrived(&b, type, sound), 1);
 	TAP_EQ(injected(&b), 0);
-	drop(&b);
+	bed_drop(&b);
 
 	snprintf(rules, sizeof(rules), "%s:%s", rule_name(hvw_msg_name(type)), fault);
 	make_ready(&b, rules);
@@ -321,7 +304,7 @@ static unsigned try_fault(uint32_t type, const char *fault, struct embedder_mess
 		TAP_EQ(arrived(&b, type, spoilt), 0);
 	embedder_advance(&b.e, 1);
 	count += arrived(&b, type, spoilt);
-	drop(&b);
+	bed_drop(&b);
 	return count;
 }
 
@@ -432,7 +415,7 @@ TAP_TEST(messages_in_the_wrong_state_come_when_none_is_due)
 			TAP_EQ(before.len, least);                                                 \
 		}                                                                                  \
 		TAP_EQ(injected(&b), 1);                                                           \
-		drop(&b);                                                                          \
+		bed_drop(&b);                                                                      \
 	}
 	HVP_MSG_LIST(EACH)
 #undef EACH
@@ -455,7 +438,7 @@ TAP_TEST(wrong_messages_speak_of_the_first_channel_and_list)
 	/* None behind a refusal. */
 	TAP_CHECK(!guest_contact(&b.g, HVP_VERSION_6_0, 0));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- which ones ---------------------------------------------------------------------------------- */
@@ -476,7 +459,7 @@ static void heard(const char *rules, char word[7])
 			word[i]++;
 	}
 	word[6] = '\0';
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(numbers_say_which_ones_and_the_first_rule_that_fits_counts)
@@ -508,7 +491,7 @@ TAP_TEST(faults_are_told_within_the_limit_of_the_log)
 		TAP_EQ(guest_post_gpadl(&b.g, 1, 20 + i, &gpn, 1, 0, 0), HVP_STATUS_SUCCESS);
 	TAP_EQ(b.e.lines, 100);
 	TAP_EQ(injected(&b), 150);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- late ones ------------------------------------------------------------------------------------- */
@@ -532,7 +515,7 @@ TAP_TEST(late_messages_let_others_go_ahead)
 	embedder_advance(&b.e, 60000000);
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
 	TAP_EQ(msg.u.GPADL_CREATED.gpadl, 23);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(late_messages_end_with_their_connection)
@@ -552,7 +535,7 @@ TAP_TEST(late_messages_end_with_their_connection)
 			TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
 		embedder_advance(&b.e, 1000000000);
 		TAP_CHECK(guest_expect_nothing(&b.g));
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -572,7 +555,7 @@ TAP_TEST(what_cannot_be_held_back_any_more_is_sent)
 	while (guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &(struct hvw_msg){ 0 }))
 		sent++;
 	TAP_EQ(sent, 70);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_MAIN()

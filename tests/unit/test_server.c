@@ -4,34 +4,13 @@
  */
 #include <errno.h>
 
-#include "fuzz/guest_script.h"
-#include "tap.h"
-
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
+#include "tests/unit/bed.h"
 
 static void make(struct bed *b, uint32_t version_max)
 {
 	memset(b, 0, sizeof(*b));
 	b->e.config = (struct hvh_server_config){ .version_max = version_max, .vps = 4 };
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
-}
-
-static void drop(struct bed *b)
-{
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
-}
-
-static struct hvh_server_stats stats(struct bed *b)
-{
-	struct hvh_server_stats s;
-
-	hvh_server_stats(b->e.server, &s);
-	return s;
+	bed_begin(b);
 }
 
 static const char *state_of(struct bed *b, unsigned channel)
@@ -80,8 +59,8 @@ TAP_TEST(every_version_up_to_the_cap_is_accepted_and_none_above)
 			       versions[i] >= HVP_VERSION_5_0 ? HVP_CONNECTION_MESSAGE_4 :
 								versions[i]);
 		}
-		TAP_EQ(stats(&b).violations, 0);
-		drop(&b);
+		TAP_EQ(bed_stats(&b).violations, 0);
+		bed_drop(&b);
 	}
 }
 
@@ -101,7 +80,7 @@ TAP_TEST(unknown_versions_are_refused_and_the_guest_may_try_again)
 		TAP_CHECK(guest_expect_nothing(&b.g));
 	}
 	TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 static struct embedder_message contact_on(struct bed *b, uint32_t version, uint32_t vp,
@@ -129,7 +108,7 @@ TAP_TEST(answers_go_where_the_guest_asked_for_them)
 	TAP_EQ(contact_on(&b, HVP_VERSION_3_0, 2, 5).sint, HVP_VMBUS_SINT);
 	TAP_EQ(contact_on(&b, HVP_VERSION_2_4, 2, 5).vp, 0);
 	TAP_EQ(contact_on(&b, HVP_VERSION_6_0, 2, 3).vp, 2);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(impossible_processors_and_sints_fall_back)
@@ -141,7 +120,7 @@ TAP_TEST(impossible_processors_and_sints_fall_back)
 	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, UINT32_MAX, 2).vp, 0);
 	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 0, HVP_SINT_COUNT).sint, HVP_VMBUS_SINT);
 	TAP_EQ(contact_on(&b, HVP_VERSION_5_3, 0, 0).sint, HVP_VMBUS_SINT);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(both_monitor_pages_or_none)
@@ -166,8 +145,8 @@ TAP_TEST(both_monitor_pages_or_none)
 		       fine ? HVP_CONTACT_OK : HVP_CONTACT_FAILED);
 		TAP_EQ(hvh_server_connected(b.e.server, &(uint32_t){ 0 }), fine);
 	}
-	TAP_EQ(stats(&b).violations, 2);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).violations, 2);
+	bed_drop(&b);
 }
 
 TAP_TEST(sixty_four_processors_are_told_apart)
@@ -190,7 +169,7 @@ TAP_TEST(sixty_four_processors_are_told_apart)
 	TAP_EQ(guest_recv(&b.g, 2, &(uint64_t){ 0 }, 8, NULL), 8);
 	TAP_EQ(guest_send(&b.g, 2, 1, "1234567", 8), 0);
 	TAP_EQ(b.e.signal_vp[2], 62);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_second_contact_starts_from_scratch)
@@ -199,14 +178,14 @@ TAP_TEST(a_second_contact_starts_from_scratch)
 
 	make(&b, HVP_VERSION_5_3);
 	TAP_REQUIRE(guest_up(&b.g));
-	TAP_EQ(stats(&b).channels_open, 3);
+	TAP_EQ(bed_stats(&b).channels_open, 3);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_4_1, 1));
-	TAP_EQ(stats(&b).channels_open, 0);
-	TAP_EQ(stats(&b).gpadls, 0);
+	TAP_EQ(bed_stats(&b).channels_open, 0);
+	TAP_EQ(bed_stats(&b).gpadls, 0);
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	TAP_CHECK(guest_request_offers(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_second_contact_waits_for_slow_devices)
@@ -227,7 +206,7 @@ TAP_TEST(a_second_contact_waits_for_slow_devices)
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
 	TAP_EQ(msg.u.VERSION_RESPONSE.connection_id, HVP_VERSION_4_0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(each_contact_takes_back_what_has_not_arrived)
@@ -242,7 +221,7 @@ TAP_TEST(each_contact_takes_back_what_has_not_arrived)
 	/* A farewell does not: its answer comes behind the others. */
 	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
 	TAP_EQ(b.e.withdrawals, 2);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* A FreeBSD guest takes any answer for the one that it waits for. */
@@ -260,7 +239,7 @@ TAP_TEST(nothing_of_the_old_life_is_answered_into_the_new_one)
 	embedder_drain(&b.e);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &(struct hvw_msg){ 0 }));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_contact_voids_what_waits_for_the_guest)
@@ -275,7 +254,7 @@ TAP_TEST(a_contact_voids_what_waits_for_the_guest)
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &(struct hvw_msg){ 0 }));
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &(struct hvw_msg){ 0 }));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- offers ---------------------------------------------------------------------------------- */
@@ -309,7 +288,7 @@ TAP_TEST(offers_describe_the_devices)
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_OFFER_CHANNEL, &msg));
 	TAP_REQUIRE(guest_expect(&b.g, HVP_MSG_ALL_OFFERS_DELIVERED, &msg));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(offers_are_made_once_in_a_connection)
@@ -320,10 +299,10 @@ TAP_TEST(offers_are_made_once_in_a_connection)
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
 	TAP_EQ(guest_post_header(&b.g, HVP_MSG_REQUEST_OFFERS), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
 	TAP_CHECK(guest_request_offers(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_released_offer_is_gone_until_the_next_contact)
@@ -334,14 +313,14 @@ TAP_TEST(a_released_offer_is_gone_until_the_next_contact)
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, 1), HVP_STATUS_SUCCESS);
 	TAP_STR_EQ(state_of(&b, 0), "not offered");
-	TAP_EQ(stats(&b).violations, 0);
+	TAP_EQ(bed_stats(&b).violations, 0);
 	TAP_EQ(guest_post_channel(&b.g, HVP_MSG_RELID_RELEASED, 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0));
 	TAP_CHECK(guest_request_offers(&b.g));
 	TAP_STR_EQ(state_of(&b, 0), "offered");
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- dispatch -------------------------------------------------------------------------------- */
@@ -360,9 +339,9 @@ TAP_TEST(hypercalls_that_are_no_vmbus_messages_are_told_so)
 	TAP_EQ(hvh_server_post(b.e.server, 2, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
 	TAP_EQ(hvh_server_post(b.e.server, 4, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
 	TAP_EQ(hvh_server_post(b.e.server, 0x2001, 1, bytes, 8), HVP_STATUS_INVALID_CONNECTION_ID);
-	TAP_EQ(stats(&b).messages_in, 0);
-	TAP_EQ(stats(&b).violations, 0);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).messages_in, 0);
+	TAP_EQ(bed_stats(&b).violations, 0);
+	bed_drop(&b);
 }
 
 TAP_TEST(every_message_is_traced_once_refused_ones_too)
@@ -380,9 +359,9 @@ TAP_TEST(every_message_is_traced_once_refused_ones_too)
 	b.e.room = 0;
 	while (guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 7 }, 1, 0, 0) == HVP_STATUS_SUCCESS)
 		;
-	TAP_EQ(b.e.traced_messages[HVP_TO_HOST], stats(&b).messages_in);
-	TAP_EQ(b.e.traced_messages[HVP_TO_GUEST], stats(&b).messages_out + 64);
-	drop(&b);
+	TAP_EQ(b.e.traced_messages[HVP_TO_HOST], bed_stats(&b).messages_in);
+	TAP_EQ(b.e.traced_messages[HVP_TO_GUEST], bed_stats(&b).messages_out + 64);
+	bed_drop(&b);
 }
 
 TAP_TEST(every_message_may_be_longer_and_none_shorter)
@@ -397,14 +376,14 @@ TAP_TEST(every_message_may_be_longer_and_none_shorter)
 		memset(bytes, 0xff, sizeof(bytes));
 		memcpy(bytes, &type, sizeof(type));
 		for (uint32_t len = sizeof(struct hvp_msg_header); len < least; len++) {
-			uint64_t before = stats(&b).violations;
+			uint64_t before = bed_stats(&b).violations;
 
 			TAP_EQ(guest_post(&b.g, bytes, len), HVP_STATUS_SUCCESS);
-			TAP_EQ(stats(&b).violations, before + 1);
+			TAP_EQ(bed_stats(&b).violations, before + 1);
 			TAP_CHECK(guest_expect_nothing(&b.g));
 		}
 		TAP_EQ(guest_post(&b.g, bytes, sizeof(bytes)), HVP_STATUS_SUCCESS);
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -423,14 +402,14 @@ static uint32_t post_each(struct bed *b, void (*enter)(struct bed *))
 		msg.u.OPEN_CHANNEL.channel_id = 3;
 		msg.u.OPEN_CHANNEL.open_id = 3;
 		msg.u.OPEN_RESERVED.target_sint = HVP_VMBUS_SINT;
-		before = stats(b).violations;
+		before = bed_stats(b).violations;
 		TAP_EQ(guest_post(&b->g, msg.u.bytes, HVP_MESSAGE_PAYLOAD_MAX), HVP_STATUS_SUCCESS);
-		if (stats(b).violations == before)
+		if (bed_stats(b).violations == before)
 			fine |= 1u << type;
 		embedder_run(&b->e);
 		embedder_drain(&b->e);
 		embedder_run(&b->e);
-		drop(b);
+		bed_drop(b);
 	}
 	return fine;
 }
@@ -576,9 +555,9 @@ TAP_TEST(messages_newer_than_the_connection_are_dropped)
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_4_0, 0) && guest_request_offers(&b.g));
 	TAP_REQUIRE(guest_share_ring(&b.g, 2, 4, 2) && guest_open(&b.g, 2, 0));
 	TAP_EQ(guest_post_modify(&b.g, 2, 1), HVP_STATUS_SUCCESS);
-	TAP_EQ(stats(&b).violations, 1);
+	TAP_EQ(bed_stats(&b).violations, 1);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- sockets and reserved channels: none ----------------------------------------------------------------- */
@@ -614,9 +593,9 @@ TAP_TEST(socket_connections_are_refused_where_the_version_has_a_word_for_it)
 				   16);
 			TAP_EQ(answer.u.TL_CONNECT_RESULT.status, HVP_TL_CONNECTION_REFUSED);
 		}
-		TAP_EQ(stats(&b).violations, versions[i] < HVP_VERSION_4_0 ? 2 : 0);
+		TAP_EQ(bed_stats(&b).violations, versions[i] < HVP_VERSION_4_0 ? 2 : 0);
 		TAP_CHECK(guest_expect_nothing(&b.g));
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -652,14 +631,14 @@ TAP_TEST(closing_a_reserved_channel_is_answered_where_the_guest_says)
 		TAP_EQ(hvw_msg_parse(&msg, message.bytes, message.len, HVP_TO_GUEST), 0);
 		TAP_EQ(msg.u.h.type, HVP_MSG_CLOSE_RESERVED_RESPONSE);
 		TAP_EQ(msg.u.CLOSE_RESERVED_RESPONSE.channel_id, 77);
-		TAP_EQ(stats(&b).violations, 0);
+		TAP_EQ(bed_stats(&b).violations, 0);
 		close_reserved(&b, 4, 5);
 		close_reserved(&b, UINT32_MAX, 5);
 		close_reserved(&b, 0, 0);
 		close_reserved(&b, 0, HVP_SINT_COUNT);
 		TAP_CHECK(!embedder_take(&b.e, &message));
-		TAP_EQ(stats(&b).violations, 4);
-		drop(&b);
+		TAP_EQ(bed_stats(&b).violations, 4);
+		bed_drop(&b);
 	}
 }
 
@@ -689,7 +668,7 @@ TAP_TEST(opening_a_reserved_channel_is_refused)
 		if (cases[i].version)
 			TAP_REQUIRE(guest_contact(&b.g, cases[i].version, 0));
 		TAP_EQ(guest_post(&b.g, &msg, sizeof(msg)), HVP_STATUS_SUCCESS);
-		TAP_EQ(stats(&b).violations, !cases[i].answered);
+		TAP_EQ(bed_stats(&b).violations, !cases[i].answered);
 		TAP_EQ(embedder_take(&b.e, &message), cases[i].answered);
 		if (cases[i].answered) {
 			TAP_EQ(message.vp, 1);
@@ -700,7 +679,7 @@ TAP_TEST(opening_a_reserved_channel_is_refused)
 			TAP_EQ(answer.u.OPEN_RESULT.open_id, 0);
 			TAP_EQ(answer.u.OPEN_RESULT.status, HVP_OPEN_FAILED);
 		}
-		drop(&b);
+		bed_drop(&b);
 	}
 }
 
@@ -714,13 +693,13 @@ TAP_TEST(the_log_is_bounded_whatever_the_guest_repeats)
 		TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
 		TAP_CHECK(guest_unload(&b.g));
 	}
-	TAP_EQ(stats(&b).violations, 1000);
+	TAP_EQ(bed_stats(&b).violations, 1000);
 	/* Ten lines of each kind. */
 	TAP_EQ(b.e.lines, 20);
 	embedder_advance(&b.e, 6000000000);
 	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
 	TAP_EQ(b.e.lines, 21);
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- back-pressure --------------------------------------------------------------------------- */
@@ -740,8 +719,8 @@ TAP_TEST(messages_wait_in_order_while_the_slot_is_busy)
 	}
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_ALL_OFFERS_DELIVERED, &msg));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	TAP_EQ(stats(&b).messages_out, 5);
-	drop(&b);
+	TAP_EQ(bed_stats(&b).messages_out, 5);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_guest_that_does_not_read_is_put_off_but_may_start_anew)
@@ -754,13 +733,13 @@ TAP_TEST(a_guest_that_does_not_read_is_put_off_but_may_start_anew)
 	make(&b, HVP_VERSION_5_3);
 	TAP_REQUIRE(guest_contact(&b.g, HVP_VERSION_5_3, 0) && guest_request_offers(&b.g));
 	b.e.room = 0;
-	in = stats(&b).messages_in;
+	in = bed_stats(&b).messages_in;
 	/* Each is answered with a failure. */
 	while (guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0) == HVP_STATUS_SUCCESS)
 		TAP_REQUIRE(++accepted < 1000);
 	TAP_EQ(accepted, 64);
 	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_INSUFFICIENT_BUFFERS);
-	TAP_EQ(stats(&b).messages_in, in + accepted);
+	TAP_EQ(bed_stats(&b).messages_in, in + accepted);
 	b.e.room = 1;
 	embedder_flush(&b.e);
 	TAP_EQ(guest_post_gpadl(&b.g, 1, 0, &(uint64_t){ 1 }, 1, 0, 0), HVP_STATUS_SUCCESS);
@@ -770,7 +749,7 @@ TAP_TEST(a_guest_that_does_not_read_is_put_off_but_may_start_anew)
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_CREATED, &msg));
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_VERSION_RESPONSE, &msg));
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */
@@ -790,9 +769,9 @@ TAP_TEST(unload_is_answered_when_everything_is_given_back)
 	embedder_drain(&b.e);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_UNLOAD_RESPONSE, &(struct hvw_msg){ 0 }));
 	TAP_EQ(hvh_mem_held(b.e.mem), 0);
-	TAP_EQ(stats(&b).gpadls, 0);
+	TAP_EQ(bed_stats(&b).gpadls, 0);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(teardowns_that_wait_are_answered_before_the_unload)
@@ -807,7 +786,7 @@ TAP_TEST(teardowns_that_wait_are_answered_before_the_unload)
 	TAP_EQ(guest_post_header(&b.g, HVP_MSG_UNLOAD), HVP_STATUS_SUCCESS);
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_GPADL_TORNDOWN, &msg));
 	TAP_CHECK(guest_expect(&b.g, HVP_MSG_UNLOAD_RESPONSE, &msg));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(a_hundred_connections_leave_nothing)
@@ -824,7 +803,7 @@ TAP_TEST(a_hundred_connections_leave_nothing)
 		embedder_run(&b.e);
 		TAP_EQ(hvh_mem_held(b.e.mem), i % 3 == 2 ? 3 : 0);
 	}
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(reset_in_any_state_says_nothing_and_ends_as_after_create)
@@ -864,7 +843,7 @@ TAP_TEST(reset_in_any_state_says_nothing_and_ends_as_after_create)
 				TAP_STR_EQ(state_of(&b, channel), "not offered");
 			b.e.echo.behaviour.slow = false;
 			TAP_CHECK(guest_up(&b.g));
-			drop(&b);
+			bed_drop(&b);
 		}
 	}
 }
@@ -880,7 +859,7 @@ TAP_TEST(reset_overrides_an_unload_under_way)
 	embedder_reset(&b.e);
 	embedder_drain(&b.e);
 	TAP_CHECK(guest_expect_nothing(&b.g));
-	drop(&b);
+	bed_drop(&b);
 }
 
 /* --- the embedder's side ---------------------------------------------------------------------- */
@@ -905,7 +884,7 @@ TAP_TEST(owner_and_control_loop_may_be_one)
 	b.e.owner_result = 0;
 	TAP_CHECK(guest_up(&b.g));
 	TAP_CHECK(guest_contact(&b.g, HVP_VERSION_5_3, 0));
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(impossible_configurations_are_refused)
@@ -923,7 +902,7 @@ TAP_TEST(impossible_configurations_are_refused)
 		TAP_EQ(hvh_server_create(b.e.mem, &bad[i], &(struct hvh_server_ops){ 0 }, NULL,
 					 &server),
 		       -EINVAL);
-	drop(&b);
+	bed_drop(&b);
 }
 
 TAP_TEST(channels_run_out_at_their_limit_and_instances_are_unique)
@@ -954,7 +933,7 @@ TAP_TEST(channels_run_out_at_their_limit_and_instances_are_unique)
 	for (i = 0; embedder_take(&b.e, &(struct embedder_message){ 0 }); i++)
 		;
 	TAP_EQ(i, HVP_CHANNEL_ID_MAX + 1);
-	drop(&b);
+	bed_drop(&b);
 	free(many);
 }
 

@@ -4,39 +4,21 @@
  */
 #include <errno.h>
 
-#include "fuzz/guest_script.h"
 #include "host/vmbus/server_priv.h"
-#include "tap.h"
+#include "tests/unit/bed.h"
 
 #define ECHO 2u
 #define SUB  3u /* the first */
 
-struct bed {
-	struct embedder e;
-	struct guest g;
-};
-
-static void make(struct bed *b)
-{
-	memset(b, 0, sizeof(*b));
-	embedder_init(&b->e);
-	guest_init(&b->g, &b->e);
-	TAP_CHECK(guest_contact(&b->g, HVP_VERSION_5_3, 0) && guest_request_offers(&b->g));
-}
-
 static void drop(struct bed *b)
 {
 	b->e.echo.behaviour.slow = false;
-	guest_fini(&b->g);
-	embedder_fini(&b->e);
+	bed_drop(b);
 }
 
 static uint64_t violations(struct bed *b)
 {
-	struct hvh_server_stats s;
-
-	hvh_server_stats(b->e.server, &s);
-	return s.violations;
+	return bed_stats(b).violations;
 }
 
 static const char *state_of(struct bed *b, unsigned channel)
@@ -82,7 +64,7 @@ static bool rescinded(struct bed *b, unsigned channel)
 /* The first channel open, with `count` sub-channels offered. */
 static void make_offered(struct bed *b, unsigned count)
 {
-	make(b);
+	bed_make_connected(b);
 	b->e.echo.behaviour.subchannels = count;
 	TAP_CHECK(open_one(b, ECHO));
 	for (unsigned i = 0; i < count; i++)
@@ -142,7 +124,7 @@ TAP_TEST(a_request_of_a_closed_device_is_void)
 {
 	struct bed b;
 
-	make(&b);
+	bed_make_connected(&b);
 	hvh_device_request_subchannels(&b.e.echo.device, 2);
 	TAP_CHECK(guest_expect_nothing(&b.g));
 	b.e.echo.behaviour.subchannels = 2;
