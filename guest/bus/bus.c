@@ -201,16 +201,16 @@ void hvg_bus_report_crash(struct hvg_bus *bus, const uint64_t parameters[5],
 
 	if (!(bus->hv.features.misc & HVP_FEATURE_CRASH_MSR))
 		return;
-	actions = hvg_arch_get(HVG_REG_CRASH_CTL);
+	actions = hvg_arch_get(HVG_REG(CRASH_CTL));
 	for (i = 0; i < 5; i++)
-		hvg_arch_set(HVG_REG_CRASH_P0 + i, parameters[i]);
+		hvg_arch_set(HVG_REG(CRASH_P0) + i, parameters[i]);
 	if (text && actions & HVP_CRASH_MESSAGE) {
-		hvg_arch_set(HVG_REG_CRASH_P0 + 3, hvos_shared_gpn(text, 0) << HVP_PAGE_SHIFT);
-		hvg_arch_set(HVG_REG_CRASH_P0 + 4,
+		hvg_arch_set(HVG_REG(CRASH_P0) + 3, hvos_shared_gpn(text, 0) << HVP_PAGE_SHIFT);
+		hvg_arch_set(HVG_REG(CRASH_P0) + 4,
 			     text_len < HVP_PAGE_SIZE ? text_len : HVP_PAGE_SIZE);
 		wanted |= HVP_CRASH_MESSAGE;
 	}
-	hvg_arch_set(HVG_REG_CRASH_CTL, wanted & actions);
+	hvg_arch_set(HVG_REG(CRASH_CTL), wanted & actions);
 }
 
 /* --- processors, numbers ------------------------------------------------------------------------------------ */

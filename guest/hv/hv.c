@@ -41,16 +41,16 @@ static void clear_page(uint32_t reg)
 	hvg_arch_set(reg, hvg_arch_get(reg) & (HVP_PAGE_SIZE - 1) & ~HVP_MSR_ENABLE);
 }
 
-#ifdef HVG_REG_HYPERCALL
+#ifdef HVG_HYPERCALL_PAGE
 static int start_hypercalls(struct hvg_hv *hv)
 {
 	int err = hvos_code_alloc(&hv->code);
 
 	if (err)
 		return err;
-	set_page(HVG_REG_HYPERCALL, hvos_shared_gpn(&hv->code, 0));
+	set_page(HVG_REG(HYPERCALL), hvos_shared_gpn(&hv->code, 0));
 	/* It does not stick where the hypervisor refuses, which leaves no way to post a message. */
-	if (hvg_arch_get(HVG_REG_HYPERCALL) & HVP_MSR_ENABLE)
+	if (hvg_arch_get(HVG_REG(HYPERCALL)) & HVP_MSR_ENABLE)
 		return 0;
 	hvos_code_free(&hv->code);
 	hv->code.base = NULL;
@@ -61,7 +61,7 @@ static void stop_hypercalls(struct hvg_hv *hv)
 {
 	if (!hv->code.base)
 		return;
-	clear_page(HVG_REG_HYPERCALL);
+	clear_page(HVG_REG(HYPERCALL));
 	hvos_code_free(&hv->code);
 	hv->code.base = NULL;
 }
@@ -83,14 +83,14 @@ static void start_clock(struct hvg_hv *hv)
 {
 	if (!(hv->features.access & HVP_ACCESS_REF_TSC) || hvos_shared_alloc(&hv->tsc, 1))
 		return;
-	set_page(HVG_REG_REFERENCE_TSC, hvos_shared_gpn(&hv->tsc, 0));
+	set_page(HVG_REG(REFERENCE_TSC), hvos_shared_gpn(&hv->tsc, 0));
 }
 
 static void stop_clock(struct hvg_hv *hv)
 {
 	if (!hv->tsc.base)
 		return;
-	clear_page(HVG_REG_REFERENCE_TSC);
+	clear_page(HVG_REG(REFERENCE_TSC));
 	take_back(hv, &hv->tsc);
 }
 
@@ -129,7 +129,7 @@ uint64_t hvg_hv_reference(const struct hvg_hv *hv)
 
 	if (hv->tsc.base && read_tsc_page(hv, &time))
 		return time;
-	return hvg_arch_get(HVG_REG_TIME_REF_COUNT);
+	return hvg_arch_get(HVG_REG(TIME_REF_COUNT));
 }
 
 /* --- messages to the host --------------------------------------------------------------------------- */
@@ -260,7 +260,7 @@ int hvg_hv_start(struct hvg_hv *hv, uint64_t os_id, const struct hvg_hv_ops *ops
 	hv->ctx = ctx;
 	hv->cpu_count = hvos_cpu_count();
 	hvos_lock_init(&hv->post_lock, "hvg post");
-	hvg_arch_set(HVG_REG_GUEST_OS_ID, os_id);
+	hvg_arch_set(HVG_REG(GUEST_OS_ID), os_id);
 	err = start_hypercalls(hv);
 	if (!err)
 		err = share_pages(hv);
@@ -292,6 +292,6 @@ void hvg_hv_stop(struct hvg_hv *hv)
 	/* In this order: hypercalls end when the operating system gives up its name. */
 	stop_hypercalls(hv);
 	stop_clock(hv);
-	hvg_arch_set(HVG_REG_GUEST_OS_ID, 0);
+	hvg_arch_set(HVG_REG(GUEST_OS_ID), 0);
 	hvos_lock_fini(&hv->post_lock);
 }

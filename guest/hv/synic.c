@@ -22,22 +22,22 @@ void hvg_hv_synic_on(void *ctx)
 {
 	struct hvg_hv_cpu *cpu = ctx;
 	const uint64_t page = ~(uint64_t)(HVP_PAGE_SIZE - 1) | HVP_MSR_ENABLE;
-	const uint32_t sint = HVG_REG_SINT0 + HVP_VMBUS_SINT;
+	const uint32_t sint = HVG_REG(SINT0) + HVP_VMBUS_SINT;
 
 	hvw_zero(cpu->messages.base, HVP_PAGE_SIZE);
 	hvw_zero(cpu->events.base, HVP_PAGE_SIZE);
-	__atomic_store_n(&cpu->vp, (uint32_t)hvg_arch_get(HVG_REG_VP_INDEX), __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->vp, (uint32_t)hvg_arch_get(HVG_REG(VP_INDEX)), __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->online, 1, __ATOMIC_RELEASE);
-	hvg_arch_set(HVG_REG_SIMP, keep(HVG_REG_SIMP, page) |
-					   hvos_shared_gpn(&cpu->messages, 0) << HVP_PAGE_SHIFT |
-					   HVP_MSR_ENABLE);
-	hvg_arch_set(HVG_REG_SIEFP, keep(HVG_REG_SIEFP, page) |
-					    hvos_shared_gpn(&cpu->events, 0) << HVP_PAGE_SHIFT |
+	hvg_arch_set(HVG_REG(SIMP), keep(HVG_REG(SIMP), page) |
+					    hvos_shared_gpn(&cpu->messages, 0) << HVP_PAGE_SHIFT |
 					    HVP_MSR_ENABLE);
+	hvg_arch_set(HVG_REG(SIEFP), keep(HVG_REG(SIEFP), page) |
+					     hvos_shared_gpn(&cpu->events, 0) << HVP_PAGE_SHIFT |
+					     HVP_MSR_ENABLE);
 	/* Never with automatic end of interrupt: every host takes an explicit one, and most want it. */
 	hvg_arch_set(sint, keep(sint, HVP_SINT_VECTOR_MASK | HVP_SINT_MASKED | HVP_SINT_AUTO_EOI) |
 				   cpu->hv->vector);
-	hvg_arch_set(HVG_REG_SCONTROL, keep(HVG_REG_SCONTROL, 0) | HVP_MSR_ENABLE);
+	hvg_arch_set(HVG_REG(SCONTROL), keep(HVG_REG(SCONTROL), 0) | HVP_MSR_ENABLE);
 }
 
 static void take_word(struct hvg_hv *hv, uint32_t word, uint32_t HVW_SHARED *flags)
@@ -69,14 +69,14 @@ void hvg_hv_synic_off(void *ctx)
 {
 	struct hvg_hv_cpu *cpu = ctx;
 	const uint64_t page = ~(uint64_t)(HVP_PAGE_SIZE - 1) | HVP_MSR_ENABLE;
-	const uint32_t sint = HVG_REG_SINT0 + HVP_VMBUS_SINT;
+	const uint32_t sint = HVG_REG(SINT0) + HVP_VMBUS_SINT;
 
 	hvg_arch_set(sint, keep(sint, 0) | HVP_SINT_MASKED);
 	/* A channel that was moved away may have left an event here whose interrupt has not come yet. */
 	take_events(cpu->hv, cpu);
-	hvg_arch_set(HVG_REG_SIMP, keep(HVG_REG_SIMP, page));
-	hvg_arch_set(HVG_REG_SIEFP, keep(HVG_REG_SIEFP, page));
-	hvg_arch_set(HVG_REG_SCONTROL, keep(HVG_REG_SCONTROL, HVP_MSR_ENABLE));
+	hvg_arch_set(HVG_REG(SIMP), keep(HVG_REG(SIMP), page));
+	hvg_arch_set(HVG_REG(SIEFP), keep(HVG_REG(SIEFP), page));
+	hvg_arch_set(HVG_REG(SCONTROL), keep(HVG_REG(SCONTROL), HVP_MSR_ENABLE));
 	__atomic_store_n(&cpu->online, 0, __ATOMIC_RELEASE);
 }
 
@@ -120,7 +120,7 @@ static void free_slot(struct hvp_synic_message HVW_SHARED *slot, uint32_t type)
 	hvw_barrier_full();
 	flags = hvw_load8(&slot->flags);
 	if (flags & HVP_MESSAGE_FLAG_PENDING)
-		hvg_arch_set(HVG_REG_EOM, 0);
+		hvg_arch_set(HVG_REG(EOM), 0);
 }
 
 /* Empty the slot; messages nobody knows are for nobody. False: it stays for want of room above. */

@@ -86,20 +86,20 @@ TAP_TEST(a_register_is_read_by_hypercall)
 {
 	begin();
 	hypervisor.low = 0x1122334455660000;
-	TAP_EQ(hvg_arch_get(HVG_REG_SIMP), 0x1122334455660000 + HVP_REG_SIMP);
+	TAP_EQ(hvg_arch_get(HVG_REG(SIMP)), 0x1122334455660000 + HVP_REG_SIMP);
 	TAP_EQ(hypervisor.x[1], CALL_GET);
 	TAP_EQ(hypervisor.x[2], HVP_PARTITION_SELF);
 	TAP_EQ(hypervisor.x[3], HVP_VP_SELF);
 	TAP_EQ(hypervisor.x[4], HVP_REG_SIMP);
 	/* What cannot be read is 0. */
 	hypervisor.result = HVP_STATUS_INVALID_PARAMETER;
-	TAP_EQ(hvg_arch_get(HVG_REG_SIMP), 0);
+	TAP_EQ(hvg_arch_get(HVG_REG(SIMP)), 0);
 }
 
 TAP_TEST(a_register_is_written_by_hypercall)
 {
 	begin();
-	hvg_arch_set(HVG_REG_SINT0 + HVP_VMBUS_SINT, 0x8877665544332211);
+	hvg_arch_set(HVG_REG(SINT0) + HVP_VMBUS_SINT, 0x8877665544332211);
 	TAP_EQ(hypervisor.calls, 1);
 	TAP_EQ(hypervisor.x[1], CALL_SET);
 	TAP_EQ(hypervisor.x[2], HVP_PARTITION_SELF);

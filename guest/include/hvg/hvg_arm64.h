@@ -9,17 +9,8 @@
 #include "hvg/hvg_features.h"
 #include "hvp_hv.h"
 
-#define HVG_REG_GUEST_OS_ID    HVP_REG_GUEST_OS_ID
-#define HVG_REG_VP_INDEX       HVP_REG_VP_INDEX
-#define HVG_REG_TIME_REF_COUNT HVP_REG_TIME_REF_COUNT
-#define HVG_REG_REFERENCE_TSC  HVP_REG_REFERENCE_TSC
-#define HVG_REG_SCONTROL       HVP_REG_SCONTROL
-#define HVG_REG_SIEFP	       HVP_REG_SIEFP
-#define HVG_REG_SIMP	       HVP_REG_SIMP
-#define HVG_REG_EOM	       HVP_REG_EOM
-#define HVG_REG_SINT0	       HVP_REG_SINT0
-#define HVG_REG_CRASH_P0       HVP_REG_CRASH_P0
-#define HVG_REG_CRASH_CTL      HVP_REG_CRASH_CTL
+/* Numbers of the hypervisor's registers. */
+#define HVG_REG(name) HVP_REG_##name
 
 /* A. As on x86-64; there is no page to call. */
 static inline uint64_t hvg_arch_call(void *code, uint64_t control, uint64_t input, uint64_t output)

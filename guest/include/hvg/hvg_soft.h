@@ -9,18 +9,11 @@
 #include "hvg/hvg_features.h"
 #include "hvp_hv.h"
 
-#define HVG_REG_GUEST_OS_ID    HVP_MSR_GUEST_OS_ID
-#define HVG_REG_VP_INDEX       HVP_MSR_VP_INDEX
-#define HVG_REG_TIME_REF_COUNT HVP_MSR_TIME_REF_COUNT
-#define HVG_REG_REFERENCE_TSC  HVP_MSR_REFERENCE_TSC
-#define HVG_REG_SCONTROL       HVP_MSR_SCONTROL
-#define HVG_REG_SIEFP	       HVP_MSR_SIEFP
-#define HVG_REG_SIMP	       HVP_MSR_SIMP
-#define HVG_REG_EOM	       HVP_MSR_EOM
-#define HVG_REG_SINT0	       HVP_MSR_SINT0
-#define HVG_REG_CRASH_P0       HVP_MSR_CRASH_P0
-#define HVG_REG_CRASH_CTL      HVP_MSR_CRASH_CTL
-#define HVG_REG_HYPERCALL      HVP_MSR_HYPERCALL
+/* Numbers of the hypervisor's registers. */
+#define HVG_REG(name) HVP_MSR_##name
+
+/* As x86-64 has it. */
+#define HVG_HYPERCALL_PAGE
 
 /* Called on the thread that plays the virtual processor whose registers are meant. */
 struct hvg_soft_hypervisor {
