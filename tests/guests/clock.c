@@ -4,12 +4,10 @@
  * realtime clock less the monotonic one, and the realtime clock, at the start and whenever the former
  * has jumped.
  */
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "modules.h"
 
 #define LOOK_NS	   2000000
 #define JUMP_NS	   20000000
@@ -21,26 +19,6 @@ static long long read_clock(clockid_t id)
 
 	clock_gettime(id, &ts);
 	return ts.tv_sec * PER_SECOND + ts.tv_nsec;
-}
-
-static void load_modules(void)
-{
-	char name[128], path[160];
-	FILE *list = fopen("/modules.list", "r");
-
-	while (list && fgets(name, sizeof(name), list)) {
-		int fd;
-
-		name[strcspn(name, "\n")] = '\0';
-		snprintf(path, sizeof(path), "/modules/%s", name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
-			printf("guest: module %s failed\n", name);
-		if (fd >= 0)
-			close(fd);
-	}
-	if (list)
-		fclose(list);
 }
 
 int main(void)
