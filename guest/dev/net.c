@@ -126,6 +126,7 @@ int hvg_net_attach(struct hvg_net *net, const struct hvg_net_config *config)
 	net->config = *config;
 	hvw_memset(&net->info, 0, sizeof(net->info));
 	net->link_head = net->link_tail = 0;
+	net->granted = 1;
 	net->link_next_ns = 0;
 	net->link_back = net->link_ask = false;
 	__atomic_store_n(&net->todo, 0, __ATOMIC_RELAXED);
@@ -283,6 +284,14 @@ static void use_queues(struct hvg_net *net)
 unsigned hvg_net_queue_count(const struct hvg_net *net)
 {
 	return __atomic_load_n(&net->queue_count, __ATOMIC_ACQUIRE);
+}
+
+bool hvg_net_settled(const struct hvg_net *net)
+{
+	const uint32_t todo = __atomic_load_n(&net->todo, __ATOMIC_ACQUIRE);
+
+	return !(todo & (HVG_NET_TODO_SUBS | HVG_NET_TODO_QUEUES)) &&
+	       net->granted == hvg_net_queue_count(net);
 }
 
 unsigned hvg_net_tx_queue(const struct hvg_net *net, uint32_t hash)

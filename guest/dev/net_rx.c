@@ -35,7 +35,7 @@ static void owe(struct hvg_net_queue *queue)
 	queue->owed_count++;
 }
 
-static int complete(struct hvg_net_queue *queue, const struct hvg_net_owed *owed)
+static int send_owed(struct hvg_net_queue *queue, const struct hvg_net_owed *owed)
 {
 	const struct hvp_nvsp_rndis_complete msg = {
 		.h.type = HVP_NVSP_SEND_RNDIS_PACKET_COMPLETE,
@@ -52,7 +52,7 @@ static void pay(struct hvg_net_queue *queue)
 	int err;
 
 	while (queue->owed_count) {
-		err = complete(queue, &queue->owed[queue->owed_first]);
+		err = send_owed(queue, &queue->owed[queue->owed_first]);
 		if (err == -EAGAIN) {
 			hvg_net_count(&queue->poll.completions_late, 1);
 			return;
@@ -282,20 +282,19 @@ static void take(struct hvg_net_queue *queue, const struct hvw_rx_packet *packet
 	switch (packet->h.type) {
 	case HVP_PACKET_TRANSFER_PAGES:
 		take_transfer(queue, packet);
-		break;
+		return;
 	case HVP_PACKET_COMPLETION:
 		take_completion(queue, packet, sent);
-		break;
+		return;
 	case HVP_PACKET_INBAND:
-		if (!queue->index) {
-			hvg_net_nvsp_message(queue->net, packet);
+		if (queue->index)
 			break;
-		}
-		/* fall through */
+		hvg_net_nvsp_message(queue->net, packet);
+		return;
 	default:
-		hvg_net_count(&queue->poll.violations, 1);
 		break;
 	}
+	hvg_net_count(&queue->poll.violations, 1);
 }
 
 /* --- what the port calls ----------------------------------------------------------------------------------- */

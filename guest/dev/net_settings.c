@@ -66,7 +66,7 @@ static uint32_t checksum_offloads(const struct hvp_ndis_offload *caps)
 static uint32_t lso_offloads(struct hvg_net *net, const struct hvp_ndis_offload *caps)
 {
 	const uint32_t needed6 = HVP_OFFLOAD_LSO_IPV6_EXTENSIONS | HVP_OFFLOAD_LSO_TCP_OPTIONS;
-	uint32_t found = 0, max = UINT32_MAX;
+	uint32_t found = 0, max = 0xffffffffu;
 
 	if (caps->lso4.encapsulation & HVP_NDIS_ENCAPSULATION_802_3 &&
 	    caps->lso4.size_max > net->config.mtu) {

@@ -231,7 +231,7 @@ static int send_batch(struct hvg_net_queue *queue)
 
 /* --- by reference ------------------------------------------------------------------------------------------- */
 
-static int add_range(struct hvw_gpa_writer *writer, const struct hvg_net_piece *piece,
+static int name_range(struct hvw_gpa_writer *writer, const struct hvg_net_piece *piece,
 		     unsigned *pages_left)
 {
 	const uint32_t offset = (uint32_t)piece->gpa % HVP_PAGE_SIZE;
@@ -258,12 +258,12 @@ static int build_ranges(const struct hvg_net_frame *frame, uint32_t offset,
 	int err = hvw_gpa_writer_init(&writer, bytes, RANGES_BYTES);
 
 	if (!err && first)
-		err = add_range(&writer, first, &one);
+		err = name_range(&writer, first, &one);
 	count = hvg_net_port_pieces(frame, offset, pieces, HVG_NET_PAGES_MAX);
 	if (!count)
 		err = -EMSGSIZE;
 	for (i = 0; !err && i < count; i++)
-		err = add_range(&writer, &pieces[i], &pages_left);
+		err = name_range(&writer, &pieces[i], &pages_left);
 	return err ? err : (int)hvw_gpa_writer_finish(&writer);
 }
 

@@ -59,18 +59,39 @@ int hvg_chan_open(struct hvg_chan *chan, const struct hvg_chan_config *config)
 	return 0;
 }
 
+/*
+ * The kernel closes sub-channels with the first channel, and not before; until then nobody listens. The lock is held
+ * around each call of whoever does.
+ */
+static void hush(struct hvg_chan *chan)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&chan->channel->sched_lock, flags);
+	chan->channel->onchannel_callback = NULL;
+	spin_unlock_irqrestore(&chan->channel->sched_lock, flags);
+}
+
 void hvg_chan_close(struct hvg_chan *chan)
 {
 	if (!chan->open)
 		return;
 	chan->open = false;
-	vmbus_close(chan->channel);
+	if (chan->channel->primary_channel)
+		hush(chan);
+	else
+		vmbus_close(chan->channel);
 	WRITE_ONCE(chan->ready, false);
 }
 
 bool hvg_chan_revoked(const struct hvg_chan *chan)
 {
 	return READ_ONCE(chan->channel->rescind);
+}
+
+uint32_t hvg_chan_index(const struct hvg_chan *chan)
+{
+	return chan->channel->offermsg.offer.sub_channel_index;
 }
 
 struct hvg_device *hvg_chan_device(const struct hvg_chan *chan)
@@ -87,6 +108,15 @@ void hvg_chan_break(struct hvg_chan *chan, const char *which)
 
 /* --- devices ------------------------------------------------------------------------------------------ */
 
+void hvg_linux_chan_init(struct hvg_chan *chan, struct hvg_device *device,
+			 struct vmbus_channel *channel)
+{
+	memset(chan, 0, sizeof(*chan));
+	chan->channel = channel;
+	chan->device = device;
+	hvos_lock_init(&chan->tx_lock, "hvg tx");
+}
+
 struct hvg_device *hvg_linux_device_create(struct hv_device *hv, const struct hvg_driver *driver)
 {
 	struct hvg_device *device = hvos_alloc(sizeof(*device));
@@ -101,9 +131,7 @@ struct hvg_device *hvg_linux_device_create(struct hv_device *hv, const struct hv
 	device->info.flags = offer->chn_flags;
 	device->info.mmio_megabytes = offer->mmio_megabytes;
 	hvw_memcpy(device->info.user_data, &offer->u, sizeof(device->info.user_data));
-	device->primary.channel = hv->channel;
-	device->primary.device = device;
-	hvos_lock_init(&device->primary.tx_lock, "hvg tx");
+	hvg_linux_chan_init(&device->primary, device, hv->channel);
 	return device;
 }
 

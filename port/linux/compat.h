@@ -31,6 +31,43 @@ static inline void compat_timer_delete_sync(struct timer_list *timer)
 #endif
 }
 
+/* Shared memory was a number alone. */
+#if COMPAT_GPADL_STRUCT
+typedef struct vmbus_gpadl compat_gpadl;
+
+static inline u32 compat_gpadl_handle(const compat_gpadl *gpadl)
+{
+	return gpadl->gpadl_handle;
+}
+
+static inline int compat_gpadl_teardown(struct vmbus_channel *channel, compat_gpadl *gpadl)
+{
+	return vmbus_teardown_gpadl(channel, gpadl);
+}
+#else
+typedef u32 compat_gpadl;
+
+static inline u32 compat_gpadl_handle(const compat_gpadl *gpadl)
+{
+	return *gpadl;
+}
+
+static inline int compat_gpadl_teardown(struct vmbus_channel *channel, compat_gpadl *gpadl)
+{
+	return vmbus_teardown_gpadl(channel, *gpadl);
+}
+#endif
+
+/* The host does not see this guest's memory. */
+static inline bool compat_isolated(void)
+{
+#if COMPAT_ISOLATION
+	return hv_is_isolation_supported();
+#else
+	return false;
+#endif
+}
+
 static inline bool compat_hibernation_supported(void)
 {
 #if COMPAT_HIBERNATION

@@ -27,6 +27,8 @@ void hvos_linux_stop(void);
 /* chan.c. NULL: no memory. */
 struct hvg_device *hvg_linux_device_create(struct hv_device *hv, const struct hvg_driver *driver);
 void hvg_linux_device_destroy(struct hvg_device *device);
+void hvg_linux_chan_init(struct hvg_chan *chan, struct hvg_device *device,
+			 struct vmbus_channel *channel);
 
 /* power.c: the device of the shutdown service comes and goes. */
 void hvg_linux_power_device(struct hvg_device *device, bool there);

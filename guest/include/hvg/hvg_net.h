@@ -263,6 +263,9 @@ enum hvg_net_change {
 /* A. Those that can be sent on: 1 until all sub-channels are open. */
 unsigned hvg_net_queue_count(const struct hvg_net *net);
 
+/* C. No sub-channels are waited for: there will not be more queues. */
+bool hvg_net_settled(const struct hvg_net *net);
+
 /* A. The medium is there. */
 bool hvg_net_link(const struct hvg_net *net);
 
