@@ -50,6 +50,8 @@ struct net_host {
 	bool hold; /* data is read and not completed until net_host_complete() */
 	bool echo; /* frames go back */
 	bool down;
+	/* Whatever it says goes here first: to be changed, or cut to a length of 8 or more. NULL: nothing is. */
+	void (*spoil)(struct net_host *host, uint8_t *bytes, uint32_t *len);
 	uint32_t refuse_mtu; /* its receive buffer is refused */
 	struct net_host_rule rules[NET_HOST_RULES];
 

@@ -232,7 +232,7 @@ static int send_batch(struct hvg_net_queue *queue)
 /* --- by reference ------------------------------------------------------------------------------------------- */
 
 static int name_range(struct hvw_gpa_writer *writer, const struct hvg_net_piece *piece,
-		     unsigned *pages_left)
+		      unsigned *pages_left)
 {
 	const uint32_t offset = (uint32_t)piece->gpa % HVP_PAGE_SIZE;
 	const uint32_t pages =

@@ -334,7 +334,8 @@ static void free_nic(struct hvg_net_port *nic)
 
 static struct hvg_net_port *make_nic(struct hv_device *hv)
 {
-	struct net_device *ndev = alloc_etherdev_mq(sizeof(struct hvg_net_port), HVG_NET_QUEUES_MAX);
+	struct net_device *ndev =
+		alloc_etherdev_mq(sizeof(struct hvg_net_port), HVG_NET_QUEUES_MAX);
 	struct hvg_net_port *nic;
 
 	if (!ndev)

@@ -39,7 +39,8 @@ static inline void compat_hw_addr_set(struct net_device *ndev, const u8 *address
 }
 
 #if COMPAT_RINGPARAM_KERNEL
-#define COMPAT_RINGPARAM_MORE , struct kernel_ethtool_ringparam *kernel_ring, struct netlink_ext_ack *extack
+#define COMPAT_RINGPARAM_MORE                                                                      \
+	, struct kernel_ethtool_ringparam *kernel_ring, struct netlink_ext_ack *extack
 #else
 #define COMPAT_RINGPARAM_MORE
 #endif

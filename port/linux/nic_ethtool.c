@@ -72,8 +72,7 @@ static int nic_set_channels(struct net_device *ndev, struct ethtool_channels *ch
 	struct hvg_net_config config = nic->config;
 
 	if (!channels->combined_count || channels->rx_count || channels->tx_count ||
-	    channels->other_count ||
-	    channels->combined_count > hvg_net_info(nic->net)->queues_max)
+	    channels->other_count || channels->combined_count > hvg_net_info(nic->net)->queues_max)
 		return -EINVAL;
 	config.queues = channels->combined_count;
 	return nic_reconfigure(nic, &config);

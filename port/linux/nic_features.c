@@ -74,9 +74,9 @@ netdev_features_t nic_features_check(struct sk_buff *skb, struct net_device *nde
 		features &= ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
 	/* The kernel has one switch for TCP and UDP. */
 	if (skb->csum_offset == offsetof(struct udphdr, check) &&
-	    !(info->offloads & (vlan_get_protocol(skb) == htons(ETH_P_IP) ?
-					HVG_NET_OFFLOAD_TX_UDP4 :
-					HVG_NET_OFFLOAD_TX_UDP6)))
+	    !(info->offloads &
+	      (vlan_get_protocol(skb) == htons(ETH_P_IP) ? HVG_NET_OFFLOAD_TX_UDP4 :
+							   HVG_NET_OFFLOAD_TX_UDP6)))
 		features &= ~NETIF_F_CSUM_MASK;
 	return vlan_features_check(skb, features);
 }

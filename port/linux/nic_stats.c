@@ -55,8 +55,7 @@ void nic_get_stats(struct net_device *ndev, struct rtnl_link_stats64 *stats)
 	int cpu;
 
 	netdev_stats_to_stats64(stats, &ndev->stats);
-	for_each_possible_cpu(cpu)
-		sum_vf(nic, cpu, &vf);
+	for_each_possible_cpu(cpu) sum_vf(nic, cpu, &vf);
 	stats->rx_packets += vf.rx_packets;
 	stats->rx_bytes += vf.rx_bytes;
 	stats->tx_packets += vf.tx_packets;
@@ -101,8 +100,8 @@ void nic_get_stats(struct net_device *ndev, struct rtnl_link_stats64 *stats)
 	X(vf_tx_dropped, tx_dropped)
 
 static const char *const queue_names[] = {
-	"tx_queue_%u_packets",	  "tx_queue_%u_bytes",	      "tx_queue_%u_xdp_xmit",
-	"rx_queue_%u_packets",	  "rx_queue_%u_bytes",	      "rx_queue_%u_xdp_drop",
+	"tx_queue_%u_packets",	    "tx_queue_%u_bytes",  "tx_queue_%u_xdp_xmit",
+	"rx_queue_%u_packets",	    "rx_queue_%u_bytes",  "rx_queue_%u_xdp_drop",
 	"rx_queue_%u_xdp_redirect", "rx_queue_%u_xdp_tx",
 };
 
@@ -141,9 +140,8 @@ void nic_stats_names(const struct hvg_net_port *nic, u8 *at)
 	for (i = 0; i < hvg_net_queue_count(nic->net); i++)
 		for (j = 0; j < ARRAY_SIZE(queue_names); j++)
 			at = put_name(at, queue_names[j], i);
-	for_each_present_cpu(cpu)
-		for (j = 0; j < ARRAY_SIZE(cpu_names); j++)
-			at = put_name(at, cpu_names[j], cpu);
+	for_each_present_cpu(cpu) for (j = 0; j < ARRAY_SIZE(cpu_names); j++)
+		at = put_name(at, cpu_names[j], cpu);
 }
 
 static void sum_core(struct hvg_net_port *nic, struct hvg_net_counters *sum)
@@ -194,8 +192,7 @@ void nic_stats_values(struct hvg_net_port *nic, u64 *values)
 	int cpu;
 
 	sum_core(nic, &core);
-	for_each_possible_cpu(cpu)
-		sum_vf(nic, cpu, &vf);
+	for_each_possible_cpu(cpu) sum_vf(nic, cpu, &vf);
 #define VALUE(name, value) *values++ = value;
 	DEVICE_STATS(VALUE)
 #undef VALUE
@@ -215,7 +212,8 @@ void nic_stats_values(struct hvg_net_port *nic, u64 *values)
 		*values++ = rx.xdp[XDP_REDIRECTED];
 		*values++ = rx.xdp[XDP_SENT];
 	}
-	for_each_present_cpu(cpu) {
+	for_each_present_cpu(cpu)
+	{
 		cpu_values(nic, cpu, values);
 		values += ARRAY_SIZE(cpu_names);
 	}

@@ -80,7 +80,8 @@ unsigned hvg_net_port_pieces(const struct hvg_net_frame *frame, uint32_t offset,
 			continue;
 		}
 		if (!add_piece(pieces, max, &count,
-			       page_to_phys(skb_frag_page(fragment)) + skb_frag_off(fragment) + offset,
+			       page_to_phys(skb_frag_page(fragment)) + skb_frag_off(fragment) +
+				       offset,
 			       len - offset))
 			return 0;
 		offset = 0;

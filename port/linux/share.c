@@ -94,12 +94,13 @@ static struct share *take_share(struct vmbus_channel *channel, u32 handle)
 	struct share *share, *found = NULL;
 
 	mutex_lock(&shares_lock);
-	list_for_each_entry(share, &shares, link)
-		if (share->channel == channel && compat_gpadl_handle(&share->gpadl) == handle) {
-			found = share;
-			list_del(&share->link);
-			break;
-		}
+	list_for_each_entry(share, &shares, link) if (share->channel == channel &&
+						      compat_gpadl_handle(&share->gpadl) == handle)
+	{
+		found = share;
+		list_del(&share->link);
+		break;
+	}
 	mutex_unlock(&shares_lock);
 	return found;
 }
