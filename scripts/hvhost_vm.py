@@ -42,25 +42,17 @@ def make_guest_program(path, source, *options):
     return path
 
 
-class Vm:
-    """One `hvhost run`, its serial line and its words in files of `folder`. With `talk`, say() types on that line.
+class Machine:
+    """A program that is a machine, its serial line and its words in files of `folder`. With `talk`, that line is its standard
+    input and output, and say() types on it."""
 
-    `initrd` may be None.
-    """
-
-    def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M", talk=False):
-        self.name = name
+    def __init__(self, folder, command, talk):
         self.serial = folder / "serial.log"
-        self.words = folder / "hvhost.log"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.serial.write_bytes(b"")
+        self.words = folder / "words.log"
         self.started = time.monotonic()
         with self.words.open("wb") as words, self.serial.open("wb") as serial:
-            self.process = subprocess.Popen(
-                [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel,
-                 *(["--initrd", initrd] if initrd else []), "--append", f"console=ttyS0 {append or 'quiet'}",
-                 "--serial", "stdio" if talk else f"file:{self.serial}", *options],
-                stdin=subprocess.PIPE if talk else subprocess.DEVNULL, stdout=serial if talk else words, stderr=words)
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE if talk else subprocess.DEVNULL,
+                                            stdout=serial if talk else words, stderr=words)
 
     def __enter__(self):
         return self
@@ -70,19 +62,6 @@ class Vm:
 
     def age(self):
         return time.monotonic() - self.started
-
-    def command(self, *arguments, timeout=150):
-        """Another hvhost, on this VM: (exit status, standard output, standard error)."""
-        verb, *rest = arguments
-        done = subprocess.run([HVHOST, verb, self.name, *rest], capture_output=True, text=True, timeout=timeout)
-        return done.returncode, done.stdout, done.stderr.strip()
-
-    def query(self, verb):
-        status, out, _ = self.command(verb, "--json")
-        return json.loads(out) if status == 0 else {}
-
-    def status(self):
-        return self.query("status")
 
     def text(self):
         return self.serial.read_text(errors="replace")
@@ -114,19 +93,6 @@ class Vm:
     def wait_said(self, pattern, seconds):
         return self.wait(f"serial line says {pattern}", seconds, lambda: self.said(pattern))
 
-    def steady_resources(self):
-        """What the host holds, once that is the same for a second: it lets go of some things a little later."""
-        seen, since = self.status()["resources"], self.age()
-
-        def look():
-            nonlocal seen, since
-            now = self.status()["resources"]
-            if now != seen:
-                seen, since = now, self.age()
-            return self.age() - since > 1
-        self.wait("resources that stay", 30, look)
-        return seen
-
     def ended(self, seconds):
         try:
             return self.process.wait(timeout=seconds)
@@ -142,6 +108,43 @@ class Vm:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+
+class Vm(Machine):
+    """One `hvhost run`. `initrd` may be None."""
+
+    def __init__(self, name, folder, kernel, initrd, *options, append="", memory="256M", talk=False):
+        self.name = name
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder, [HVHOST, "run", "--name", name, "--memory", memory, "--kernel", kernel,
+                                  *(["--initrd", initrd] if initrd else []), "--append", f"console=ttyS0 {append or 'quiet'}",
+                                  "--serial", "stdio" if talk else f"file:{folder / 'serial.log'}", *options], talk)
+
+    def command(self, *arguments, timeout=150):
+        """Another hvhost, on this VM: (exit status, standard output, standard error)."""
+        verb, *rest = arguments
+        done = subprocess.run([HVHOST, verb, self.name, *rest], capture_output=True, text=True, timeout=timeout)
+        return done.returncode, done.stdout, done.stderr.strip()
+
+    def query(self, verb):
+        status, out, _ = self.command(verb, "--json")
+        return json.loads(out) if status == 0 else {}
+
+    def status(self):
+        return self.query("status")
+
+    def steady_resources(self):
+        """What the host holds, once that is the same for a second: it lets go of some things a little later."""
+        seen, since = self.status()["resources"], self.age()
+
+        def look():
+            nonlocal seen, since
+            now = self.status()["resources"]
+            if now != seen:
+                seen, since = now, self.age()
+            return self.age() - since > 1
+        self.wait("resources that stay", 30, look)
+        return seen
 
 
 def fresh_folder(path):
