@@ -89,9 +89,11 @@ uint32_t vmm_pm_read(void *ctx, unsigned offset, unsigned size)
 	return word >> (offset & 3) * 8;
 }
 
-/* `mask`: the bits of the word that were written. True: the guest sleeps. */
+/* `mask`: the bits of the word that were written. True: the guest is off. */
 static bool write_word(struct vmm_pm *pm, unsigned offset, uint32_t mask, uint32_t value)
 {
+	unsigned type;
+
 	if (offset == VMM_PM_EVENT) {
 		uint16_t enable_mask = (uint16_t)(mask >> 16);
 
@@ -102,8 +104,9 @@ static bool write_word(struct vmm_pm *pm, unsigned offset, uint32_t mask, uint32
 	} else if (offset == VMM_PM_CONTROL) {
 		pm->control = (uint16_t)((pm->control & ~mask) | (value & mask)) &
 			      (uint16_t)~CONTROL_SLEEP;
+		type = (pm->control & CONTROL_SLEEP_TYPE) >> CONTROL_SLEEP_SHIFT;
 		return (value & CONTROL_SLEEP) &&
-		       (pm->control & CONTROL_SLEEP_TYPE) >> CONTROL_SLEEP_SHIFT == VMM_PM_SLEEP_S5;
+		       (type == VMM_PM_SLEEP_S4 || type == VMM_PM_SLEEP_S5);
 	}
 	return false;
 }

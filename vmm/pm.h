@@ -17,6 +17,7 @@
 #define VMM_PM_PORTS   16
 
 #define VMM_PM_RESET_VALUE 1
+#define VMM_PM_SLEEP_S4	   4 /* SLP_TYP of \_S4: the guest has written itself to its disk */
 #define VMM_PM_SLEEP_S5	   5 /* SLP_TYP of \_S5 */
 
 /* Called on the thread of the processor that wrote, or that of vmm_pm_power_button(); must not call back. */

@@ -96,7 +96,7 @@ TAP_TEST(writing_status_leaves_enable_alone_and_the_other_way_round)
 	vmm_pm_destroy(pm);
 }
 
-TAP_TEST(only_sleep_state_s5_powers_off)
+TAP_TEST(only_sleep_states_s4_and_s5_power_off)
 {
 	TAP_REQUIRE(set_up());
 	TAP_EQ(in(PORT + 4, 2), 1);
@@ -107,6 +107,8 @@ TAP_TEST(only_sleep_state_s5_powers_off)
 	out(PORT + 4, 2, 1 << 13 | 5 << 10);
 	TAP_EQ(power_offs, 1);
 	TAP_EQ(in(PORT + 4, 2) & 0x2000, 0);
+	out(PORT + 4, 2, 1 << 13 | 4 << 10);
+	TAP_EQ(power_offs, 2);
 	vmm_pm_destroy(pm);
 }
 

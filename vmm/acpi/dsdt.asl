@@ -12,6 +12,8 @@ DefinitionBlock ("", "DSDT", 2, "HVIS  ", "HVHOST  ", 1)
 	External (\MHI1, IntObj)
 	External (\MHIL, IntObj)
 
+	/* Without S4 Linux refuses the host's request to hibernate. */
+	Name (\_S4, Package () { 4, 0, 0, 0 })
 	Name (\_S5, Package () { 5, 0, 0, 0 })
 
 	Scope (\_SB)
