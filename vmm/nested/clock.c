@@ -2,6 +2,7 @@
 #include "vmm/nested/clock.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct vmm_nested_clock {
 	struct vmm_control *control;
 	struct vmm_timer timer;
 	unsigned asked; /* in this row */
+	bool set; /* once at least */
 	json_int_t number; /* of the question that waits for its answer */
 	int64_t asked_at_ns;
 	int64_t best_way_ns; /* there and back */
@@ -63,13 +65,27 @@ static void begin(void *ctx)
 	ask(clock);
 }
 
-/* By a jump: nothing in the inner Linux minds, and the guest is given the right time from the next message on. */
-static void correct(const struct vmm_nested_clock *clock)
+/*
+ * What is certain of the error: it may be smaller by half of the way there and back. On a busy machine that is more than
+ * the clock is wrong by, and correcting it by the middle would make it jump about. The first time is a start only.
+ */
+static int64_t certain_error_ns(const struct vmm_nested_clock *clock)
 {
-	int64_t now_ns = real_time_ns() + clock->best_error_ns;
+	int64_t bound_ns = clock->set ? clock->best_way_ns / 2 : 0;
+
+	if (clock->best_error_ns > bound_ns)
+		return clock->best_error_ns - bound_ns;
+	return clock->best_error_ns < -bound_ns ? clock->best_error_ns + bound_ns : 0;
+}
+
+/* By a jump: nothing in the inner Linux minds, and the guest is given the right time from the next message on. */
+static void correct(struct vmm_nested_clock *clock)
+{
+	int64_t error_ns = certain_error_ns(clock), now_ns = real_time_ns() + error_ns;
 	struct timespec now = { now_ns / NS_PER_S, now_ns % NS_PER_S };
 
-	if (clock->best_error_ns > -ERROR_MIN_NS && clock->best_error_ns < ERROR_MIN_NS)
+	clock->set = true;
+	if (error_ns > -ERROR_MIN_NS && error_ns < ERROR_MIN_NS)
 		return;
 	if (clock_settime(CLOCK_REALTIME, &now))
 		vmm_log(HVH_LOG_WARNING, "cannot set the nested machine's clock: %s",
