@@ -34,6 +34,7 @@ help:
 	@echo 'make test-quick      the tests of the plain build alone, no VMs'
 	@echo 'make check           static checks alone'
 	@echo 'make bench           measure, print a table, write build/bench.json'
+	@echo 'make bench-time      measure how well guests keep the time (half an hour), docs/time.md'
 	@echo 'make fuzz-NAME       run fuzz/NAME.c under libFuzzer for FUZZ_SECONDS (60)'
 	@echo 'make coverage        lines of wire/ and host/vmbus/ that the replayed fuzz corpora reach'
 	@echo 'make coverage-guest  lines of guest/ that its tests on the simulated system reach'

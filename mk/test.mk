@@ -13,7 +13,7 @@ PORTABLE_TESTS := $(filter-out $(TESTS_NATIVE),$(PORTABLE_TESTS)) $(if $(filter 
 endif
 PORTABLE_PROGRAMS = $(call programs,$(filter %.c,$(PORTABLE_TESTS))) $(FUZZ_NAMES:%=$(BUILD)/replay/%)
 
-.PHONY: deps-test deps-demo deps-bench programs list-programs test test-all test-quick check bench demo
+.PHONY: deps-test deps-demo deps-bench programs list-programs test test-all test-quick check bench bench-time demo
 
 deps-test deps-demo deps-bench: deps-%:
 	@scripts/deps $*
@@ -59,6 +59,10 @@ check: all baremetal $(call objs,$(GUEST_SRCS) $(PORT_SIM_SRCS) $(PORT_USER_SRCS
 
 bench: deps-bench $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) baremetal nested
 	scripts/run-bench --output build/bench.json $(call programs,$(BENCH))
+
+# Half an hour, and nothing else should run meanwhile
+bench-time: deps-bench $(HVHOST) nested
+	scripts/run-bench --output build/bench-time.json bench/time
 
 demo: deps-demo
 	@$(MAKE) $(JOBS) all nested
