@@ -13,8 +13,8 @@
 
 #include "hvp_hv.h"
 
-#define PERIOD_MS	   500
-#define TRIES		   20
+#define PERIOD_MS 500
+#define TRIES	  20
 
 static int64_t now_ns(void)
 {
@@ -34,7 +34,8 @@ static void sample(int msr)
 	for (i = 0; i < TRIES; i++) {
 		int64_t begin = now_ns(), end;
 
-		if (pread(msr, &reference, sizeof(reference), HVP_MSR_TIME_REF_COUNT) != sizeof(reference))
+		if (pread(msr, &reference, sizeof(reference), HVP_MSR_TIME_REF_COUNT) !=
+		    sizeof(reference))
 			exit(1);
 		end = now_ns();
 		if (end >= begin && end - begin < width_best) {
@@ -43,7 +44,8 @@ static void sample(int msr)
 			best = reference;
 		}
 	}
-	printf("guest: sample %lld %llu %lld\n", (long long)middle, (unsigned long long)best, (long long)width_best);
+	printf("guest: sample %lld %llu %lld\n", (long long)middle, (unsigned long long)best,
+	       (long long)width_best);
 }
 
 int main(void)
