@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,6 +229,24 @@ static void log_line(void *ctx, enum hvh_log_level level, const char *line)
 	vmm_call_post(&posted->call);
 }
 
+/* This thread visits each: that takes an interrupt where nobody runs. */
+static void wake_processors(void)
+{
+	cpu_set_t all, one;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(all), &all))
+		return;
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 static void handle_command(void *ctx, struct vmm_request *request, const char *command,
 			   const json_t *arguments)
 {
@@ -238,6 +257,9 @@ static void handle_command(void *ctx, struct vmm_request *request, const char *c
 		vmm_reply(request, json_object());
 	} else if (!strcmp(command, NESTED_COMMAND_CLOCK)) {
 		vmm_nested_clock_told(inner->clock, arguments);
+		vmm_reply(request, json_object());
+	} else if (!strcmp(command, NESTED_COMMAND_WAKE)) {
+		wake_processors();
 		vmm_reply(request, json_object());
 	} else {
 		vmm_vm_command(inner->vm, request, command, arguments);

@@ -24,6 +24,7 @@
 /* Commands from the outer side that users do not have. */
 #define NESTED_COMMAND_CLOCK	 "clock" /* "number", "time_ns": the outer machine's, since 1970 */
 #define NESTED_COMMAND_INTERRUPT "interrupt"
+#define NESTED_COMMAND_WAKE	 "wake" /* every processor, however idle */
 
 /* The inner files in the folder of the nested image. */
 #define NESTED_KERNEL "vmlinux"
