@@ -115,23 +115,31 @@ static int ask(struct hvg_net *net, unsigned place, int len, uint32_t type,
 	return 0;
 }
 
-int hvg_net_rndis_query(struct hvg_net *net, uint32_t oid, const void *input, uint32_t input_len,
-			void *value, uint32_t *len)
+/* About one setting. */
+static int ask_oid(struct hvg_net *net, uint32_t type, uint32_t oid, const void *input,
+		   uint32_t input_len, struct hvw_rndis_answer *answer)
 {
-	struct hvw_rndis_answer answer;
 	unsigned place;
 	int err = claim_request(net, &place), built;
 
 	if (err)
 		return err;
-	built = hvw_rndis_build_request(request_bytes(net, place), HVG_NET_REQUEST_BYTES,
-					HVP_RNDIS_QUERY, hvg_net_question_begin(&net->rndis), oid,
-					input, input_len);
-	err = ask(net, place, built, HVP_RNDIS_QUERY, &answer);
+	built = hvw_rndis_build_request(request_bytes(net, place), HVG_NET_REQUEST_BYTES, type,
+					hvg_net_question_begin(&net->rndis), oid, input, input_len);
+	err = ask(net, place, built, type, answer);
 	if (err)
 		return err;
-	if (answer.status != HVP_RNDIS_STATUS_SUCCESS)
-		return -EIO;
+	return answer->status == HVP_RNDIS_STATUS_SUCCESS ? 0 : -EIO;
+}
+
+int hvg_net_rndis_query(struct hvg_net *net, uint32_t oid, const void *input, uint32_t input_len,
+			void *value, uint32_t *len)
+{
+	struct hvw_rndis_answer answer;
+	int err = ask_oid(net, HVP_RNDIS_QUERY, oid, input, input_len, &answer);
+
+	if (err)
+		return err;
 	if (answer.info_len > *len)
 		answer.info_len = *len;
 	if (answer.info_len)
@@ -143,18 +151,8 @@ int hvg_net_rndis_query(struct hvg_net *net, uint32_t oid, const void *input, ui
 int hvg_net_rndis_set(struct hvg_net *net, uint32_t oid, const void *value, uint32_t len)
 {
 	struct hvw_rndis_answer answer;
-	unsigned place;
-	int err = claim_request(net, &place), built;
 
-	if (err)
-		return err;
-	built = hvw_rndis_build_request(request_bytes(net, place), HVG_NET_REQUEST_BYTES,
-					HVP_RNDIS_SET, hvg_net_question_begin(&net->rndis), oid,
-					value, len);
-	err = ask(net, place, built, HVP_RNDIS_SET, &answer);
-	if (err)
-		return err;
-	return answer.status == HVP_RNDIS_STATUS_SUCCESS ? 0 : -EIO;
+	return ask_oid(net, HVP_RNDIS_SET, oid, value, len, &answer);
 }
 
 static void take_limits(struct hvg_net *net, const struct hvp_rndis_initialize_complete *limits)
