@@ -5,11 +5,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "tap.h"
+#include "tests/unit/last_line.h"
 #include "vmm/boot/image.h"
 #include "vmm/boot/image_priv.h"
 #include "vmm/boot/pvh.h"
-#include "vmm/log.h"
 
 #define MIB	(1ull << 20)
 #define TEXT	0x200000u /* physical */
@@ -20,24 +19,6 @@
 #define BYTES	0x1234u
 #define BSS	0x5432u
 #define NOTES	0x800u
-
-static char last_line[512];
-
-void vmm_log(enum hvh_log_level level, const char *format, ...)
-{
-	va_list args;
-
-	(void)level;
-	va_start(args, format);
-	vsnprintf(last_line, sizeof(last_line), format, args);
-	va_end(args);
-}
-
-static bool said(const char *text)
-{
-	return TAP_CHECK(strstr(last_line, text) != NULL) ||
-	       (printf("# said: %s\n", last_line), false);
-}
 
 /* A kernel with two segments and, behind another note, the one that counts. */
 static struct {
