@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -509,6 +511,24 @@ static void on_kick(int signal)
 	(void)signal;
 }
 
+/*
+ * In QEMU's emulation with several processors the first one's flags are written by the others, without a lock, each
+ * time they load the state of the floating point unit (docs/nested.md). Where a guest runs these flags change all the
+ * time, and changes get lost: that this is a guest, that interrupts are off. So none runs there.
+ */
+static void keep_off_first_processor(const struct vmm_vcpu *vcpu, pthread_attr_t *attributes)
+{
+	const struct vmm_config *config = vcpu->vm->config;
+	cpu_set_t cpus;
+
+	if (config->accel != VMM_ACCEL_NESTED || config->cpus == 1 ||
+	    sched_getaffinity(0, sizeof(cpus), &cpus))
+		return;
+	CPU_CLR(0, &cpus);
+	if (CPU_COUNT(&cpus))
+		pthread_attr_setaffinity_np(attributes, sizeof(cpus), &cpus);
+}
+
 int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 {
 	struct sigaction action = { .sa_handler = on_kick };
@@ -523,6 +543,7 @@ int vmm_vcpu_start(struct vmm_vcpu *vcpu)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	keep_off_first_processor(vcpu, &attributes);
 	err = -pthread_create(&vcpu->thread, &attributes, run_vcpu, vcpu);
 	pthread_attr_destroy(&attributes);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -25,6 +25,15 @@
 /* What the inner Linux and hvhost need beside the guest's memory. */
 #define INNER_MEMORY_BYTES (256ull << 20)
 
+/*
+ * The inner Linux' first processor runs no guest (vmm/vcpu.c), because QEMU's other processors write to its state
+ * without a lock: one more is needed. Where there is only one, there is no other.
+ */
+static unsigned inner_cpus(unsigned guest_cpus)
+{
+	return guest_cpus > 1 ? guest_cpus + 1 : 1;
+}
+
 /* --- what is installed ------------------------------------------------------------------------- */
 
 /* The major version that QEMU prints; 0: there is none. */
@@ -219,7 +228,7 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 	if (khz)
 		snprintf(append + strlen(append), sizeof(append) - strlen(append),
 			 " tsc_early_khz=%u", khz);
-	snprintf(cpus, sizeof(cpus), "%u", config->cpus);
+	snprintf(cpus, sizeof(cpus), "%u", inner_cpus(config->cpus));
 	snprintf(memory, sizeof(memory), "%lluM",
 		 (unsigned long long)((config->guest_memory_bytes + INNER_MEMORY_BYTES) >> 20));
 	snprintf(console, sizeof(console), "socket,id=console,fd=%d", config->console_fd);

@@ -12,7 +12,7 @@
 struct vmm_share;
 
 struct vmm_qemu_config {
-	unsigned cpus;
+	unsigned cpus; /* the guest's */
 	uint64_t guest_memory_bytes; /* the inner Linux gets more */
 	int console_fd; /* the process's ends of the two streams */
 	int control_fd;
