@@ -123,6 +123,8 @@ void embedder_check(struct embedder *e)
 		check_channel(e, server->channels[i]);
 		open += server->channels[i]->state == CHANNEL_OPEN;
 		mapped += server->channels[i]->ring.base != NULL;
+		for (unsigned slot = 0; slot < HVH_SHARES_MAX; slot++)
+			mapped += server->channels[i]->shares[slot].share != NULL;
 	}
 	for (gpadl = server->gpadls; gpadl; gpadl = gpadl->next) {
 		bool used = false;
@@ -134,7 +136,8 @@ void embedder_check(struct embedder *e)
 				  gpadl->state == GPADL_ABORTED) == (gpadl->filled < gpadl->bytes));
 		EMBEDDER_REQUIRE(e->muted || hvh_server_any_channel(server, gpadl->channel_id));
 		for (i = 0; i < server->channel_count; i++)
-			used |= server->channels[i]->ring_gpadl == gpadl->handle;
+			used |= server->channels[i]->ring_gpadl == gpadl->handle ||
+				hvh_share_uses(server->channels[i], gpadl->handle);
 		/* A load that failed half way may leave some until the reset is through. */
 		EMBEDDER_REQUIRE(gpadl->state != GPADL_TEARING_DOWN || used || e->muted);
 	}
@@ -281,6 +284,15 @@ static void op_channel_stop(void *ctx, struct hvh_channel *channel)
 	queue(e, EMBEDDER_STOP, index, 0);
 }
 
+static void op_channel_attend(void *ctx, struct hvh_channel *channel)
+{
+	struct embedder *e = ctx;
+	unsigned index = index_of(e, channel);
+
+	EMBEDDER_REQUIRE(e->owned[index]);
+	queue(e, EMBEDDER_ATTEND, index, 0);
+}
+
 static void op_channel_drained(void *ctx, struct hvh_channel *channel)
 {
 	struct embedder *e = ctx;
@@ -361,7 +373,7 @@ static void op_trace_packet(void *ctx, const struct hvh_trace_packet *packet)
 	}
 }
 
-static void device_destroy(struct hvh_device *device, enum embedder_slot slot)
+static void device_destroy(struct embedder *e, struct hvh_device *device, enum embedder_slot slot)
 {
 	if (slot == EMBEDDER_HEARTBEAT)
 		hvh_heartbeat_destroy(device);
@@ -369,6 +381,8 @@ static void device_destroy(struct hvh_device *device, enum embedder_slot slot)
 		hvh_shutdown_destroy(device);
 	else if (slot == EMBEDDER_TIMESYNC)
 		hvh_timesync_destroy(device);
+	else if (slot == EMBEDDER_HOT && e->own_create)
+		e->own_destroy(device);
 	else if (slot >= EMBEDDER_HOT)
 		free(device);
 }
@@ -380,7 +394,7 @@ static void op_device_removed(void *ctx, struct hvh_device *device)
 
 	while (e->leaving[i].device != device)
 		EMBEDDER_REQUIRE(++i < e->leaving_count);
-	device_destroy(device, e->leaving[i].slot);
+	device_destroy(e, device, e->leaving[i].slot);
 	e->leaving[i] = e->leaving[--e->leaving_count];
 	e->removed++;
 }
@@ -392,6 +406,7 @@ static const struct hvh_server_ops server_ops = {
 	.channel_start = op_channel_start,
 	.channel_stop = op_channel_stop,
 	.channel_drained = op_channel_drained,
+	.channel_attend = op_channel_attend,
 	.timer = op_timer,
 	.attention = op_attention,
 	.work_at = op_work_at,
@@ -406,7 +421,8 @@ static const struct hvh_server_ops server_ops = {
 
 static bool on_owner_loop(enum embedder_work work)
 {
-	return work == EMBEDDER_START || work == EMBEDDER_NOTIFY || work == EMBEDDER_STOP;
+	return work == EMBEDDER_START || work == EMBEDDER_NOTIFY || work == EMBEDDER_ATTEND ||
+	       work == EMBEDDER_STOP;
 }
 
 static void do_task(struct embedder *e, struct embedder_task task)
@@ -433,6 +449,9 @@ static void do_task(struct embedder *e, struct embedder_task task)
 		break;
 	case EMBEDDER_NOTIFY:
 		hvh_channel_notify(channel);
+		break;
+	case EMBEDDER_ATTEND:
+		hvh_channel_attend(channel);
 		break;
 	case EMBEDDER_STOP:
 		hvh_channel_stop(channel);
@@ -579,10 +598,11 @@ void embedder_drain(struct embedder *e)
 
 	echo_device_drain(&e->echo);
 	for (i = EMBEDDER_HOT; i < EMBEDDER_SLOTS; i++)
-		if (e->slots[i])
-			echo_device_drain((struct echo_device *)e->slots[i]);
+		if (embedder_echo(e, i))
+			echo_device_drain(embedder_echo(e, i));
 	for (i = 0; i < e->leaving_count; i++)
-		if (e->leaving[i].slot >= EMBEDDER_HOT)
+		if (e->leaving[i].slot >= EMBEDDER_HOT &&
+		    !(e->leaving[i].slot == EMBEDDER_HOT && e->own_create))
 			echo_device_drain((struct echo_device *)e->leaving[i].device);
 	action_done(e);
 }
@@ -625,7 +645,8 @@ static bool clock_read(void *ctx, uint64_t *host_time, uint64_t *reference_time)
 
 struct echo_device *embedder_echo(struct embedder *e, enum embedder_slot slot)
 {
-	return slot == EMBEDDER_ECHO || slot >= EMBEDDER_HOT ?
+	return slot == EMBEDDER_ECHO ||
+			       (slot >= EMBEDDER_HOT && !(slot == EMBEDDER_HOT && e->own_create)) ?
 		       (struct echo_device *)e->slots[slot] :
 		       NULL;
 }
@@ -649,6 +670,8 @@ static struct hvh_device *device_create(struct embedder *e, enum embedder_slot s
 		EMBEDDER_REQUIRE(hvh_timesync_create(clock_read, e, &device) == 0);
 		break;
 	default:
+		if (slot == EMBEDDER_HOT && e->own_create)
+			return e->own_create(e);
 		echo = malloc(sizeof(*echo));
 		EMBEDDER_REQUIRE(echo);
 		echo_device_init(echo, (uint8_t)(1 + slot));
@@ -681,7 +704,7 @@ static int device_add(struct embedder *e, enum embedder_slot slot)
 	embedder_allocating--;
 	err = hvh_server_add(e->server, device);
 	if (err)
-		device_destroy(device, slot);
+		device_destroy(e, device, slot);
 	else
 		set_slot(e, slot, device);
 	return err;
@@ -736,7 +759,7 @@ static void server_drop(struct embedder *e)
 
 	/* Its state may have been saved: from here on it must not touch the guest's memory. */
 	for (i = 0; i < e->task_count; i++)
-		if (e->tasks[i].work != EMBEDDER_NOTIFY)
+		if (e->tasks[i].work != EMBEDDER_NOTIFY && e->tasks[i].work != EMBEDDER_ATTEND)
 			e->tasks[kept++] = e->tasks[i];
 	e->task_count = kept;
 	e->after_action = NULL;
@@ -756,7 +779,7 @@ static void server_drop(struct embedder *e)
 	hvh_server_destroy(e->server);
 	for (i = 0; i < EMBEDDER_SLOTS; i++) {
 		if (e->slots[i])
-			device_destroy(e->slots[i], i);
+			device_destroy(e, e->slots[i], i);
 		set_slot(e, i, NULL);
 	}
 	e->muted = false;

@@ -48,6 +48,7 @@ enum embedder_work {
 	EMBEDDER_START, /* owner loop: hvh_channel_start() */
 	EMBEDDER_STARTED, /* control loop: hvh_server_started() */
 	EMBEDDER_NOTIFY, /* owner loop: the notification after that */
+	EMBEDDER_ATTEND, /* owner loop: hvh_channel_attend() */
 	EMBEDDER_STOP, /* owner loop: hvh_channel_stop() */
 	EMBEDDER_STOPPED, /* control loop: hvh_server_stopped() */
 	EMBEDDER_WORK, /* control loop: hvh_server_work(); belongs to no channel */
@@ -80,6 +81,10 @@ struct embedder {
 	/* After each action of the guest or a loop, and when the guest is signalled; may be NULL. */
 	void (*after_action)(struct embedder *e);
 	void (*signal)(struct embedder *e, uint32_t vp, uint32_t flag);
+	struct hvh_device *(*own_create)(
+		struct embedder
+			*e); /* what stands in EMBEDDER_HOT instead of an echo device; NULL: that */
+	void (*own_destroy)(struct hvh_device *device);
 	unsigned (*held)(const struct embedder *e); /* mappings of e->mem by the test; NULL: none */
 	void *ctx; /* the test's own */
 

@@ -22,6 +22,7 @@
 
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
+#include "vmm/net/nic.h"
 #include "vmm/trace.h"
 #include "vmm/vm_priv.h"
 
@@ -36,7 +37,7 @@ struct vmm_channel {
 	int result; /* of the start: (w), then (o) */
 	struct vmm_timer timer; /* (w) */
 	uint64_t deadline_ns; /* (w) of the timer, on vmm_vm_clock_ns() */
-	struct vmm_call start, notify, stop; /* to the owner loop */
+	struct vmm_call start, notify, attend, stop; /* to the owner loop */
 	struct vmm_call started, stopped; /* to the control loop */
 };
 
@@ -137,6 +138,13 @@ static void on_notify(void *ctx)
 	hvh_channel_notify(ch->channel);
 }
 
+static void on_attend(void *ctx)
+{
+	struct vmm_channel *ch = ctx;
+
+	hvh_channel_attend(ch->channel);
+}
+
 static void on_stop(void *ctx)
 {
 	struct vmm_channel *ch = ctx;
@@ -151,8 +159,12 @@ static void on_stop(void *ctx)
 /* Channel k of device n: the channels of one device are spread, and so are those of many. */
 static struct vmm_loop *choose_owner(struct vmm_vm *vm, const struct hvh_channel_info *info)
 {
-	return vmm_io_loops_get(vm->hyperv.io,
-				vmm_service_index(vm, info->device) + info->subchannel_index);
+	unsigned device = vmm_service_index(vm, info->device);
+
+	/* Of NICs nic.c counts the same. */
+	if (device == VMM_SERVICES)
+		device += vmm_nic_index(vm, info->device);
+	return vmm_io_loops_get(vm->hyperv.io, device + info->subchannel_index);
 }
 
 int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id)
@@ -174,6 +186,7 @@ int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connectio
 	vmm_timer_init(&ch->timer, ch->loop, on_timer, ch);
 	vmm_call_init(&ch->start, ch->loop, on_start, ch);
 	vmm_call_init(&ch->notify, ch->loop, on_notify, ch);
+	vmm_call_init(&ch->attend, ch->loop, on_attend, ch);
 	vmm_call_init(&ch->stop, ch->loop, on_stop, ch);
 	vmm_call_init(&ch->started, vm->loop, on_started, ch);
 	vmm_call_init(&ch->stopped, vm->loop, on_stopped, ch);
@@ -198,6 +211,14 @@ void vmm_channel_stop(void *ctx, struct hvh_channel *channel)
 	(void)ctx;
 	set_doorbell(ch, KVM_HYPERV_EVENTFD_DEASSIGN);
 	vmm_call_post(&ch->stop);
+}
+
+void vmm_channel_attend(void *ctx, struct hvh_channel *channel)
+{
+	struct vmm_channel *ch = hvh_channel_context(channel);
+
+	(void)ctx;
+	vmm_call_post(&ch->attend);
 }
 
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel)

@@ -294,6 +294,17 @@ static const char *set_no_enlightenment(void *target, const char *value)
 	return right;
 }
 
+static const char *add_nic(void *target, const char *value)
+{
+	struct vmm_config *config = target;
+	struct vmm_nic_config nic;
+
+	if (config->nics == VMM_NICS_MAX)
+		return "there are at most " TEXT_OF(VMM_NICS_MAX) " network adapters";
+	config->nic[config->nics++] = value;
+	return vmm_nic_config_parse(value, &nic);
+}
+
 static const char *set_inject(void *target, const char *value)
 {
 	static char error[256];
@@ -333,6 +344,7 @@ static const struct option run_options[] = {
 	{ "--vmbus-version", true, set_vmbus_version },
 	{ "--no-service", true, set_no_service },
 	{ "--no-enlightenment", true, set_no_enlightenment },
+	{ "--nic", true, add_nic },
 	{ "--inject", true, set_inject },
 	{ "--timeout", true, set_timeout },
 	{ "--daemonize", false, set_daemonize },
@@ -529,6 +541,22 @@ static enum vmm_cmdline_result parse_switch(struct parser *p, struct vmm_query *
 	return right ? fail(p, "'%.64s': %s", query->service, right) : VMM_CMDLINE_OK;
 }
 
+/* "connect", "disconnect" or "changed", and a number, 0 if there is none. */
+static enum vmm_cmdline_result parse_nic(struct parser *p, struct vmm_query *query)
+{
+	const char *number = p->operands[2] ? p->operands[2] : "0";
+	uint64_t nic;
+
+	query->nic_order = p->operands[1];
+	if (strcmp(query->nic_order, "connect") && strcmp(query->nic_order, "disconnect") &&
+	    strcmp(query->nic_order, "changed"))
+		return fail(p, "'%.64s': must be connect, disconnect or changed", query->nic_order);
+	if (!parse_number(number, strlen(number), VMM_NICS_MAX - 1, &nic))
+		return fail(p, "'%.64s': must be the number of a network adapter, from 0", number);
+	query->nic = (unsigned)nic;
+	return VMM_CMDLINE_OK;
+}
+
 static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *query)
 {
 	if (!p->operands[0])
@@ -543,9 +571,9 @@ static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *q
 
 static unsigned operands_max(unsigned takes)
 {
-	return takes & VMM_TAKES_SWITCH ? 3 :
-	       takes & VMM_TAKES_TRACE	? 2 :
-					  (takes & VMM_TAKES_NAME) != 0;
+	return takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC) ? 3 :
+	       takes & VMM_TAKES_TRACE			  ? 2 :
+							    (takes & VMM_TAKES_NAME) != 0;
 }
 
 enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
@@ -579,7 +607,9 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return fail(
 			&p,
 			"only one of --force, --reboot, --hibernate and --power-button can be had");
-	return p.operand_count > 1 ? parse_switch(&p, query) : VMM_CMDLINE_OK;
+	if (p.operand_count < 2)
+		return VMM_CMDLINE_OK;
+	return takes & VMM_TAKES_NIC ? parse_nic(&p, query) : parse_switch(&p, query);
 }
 
 /* --- the way back ----------------------------------------------------------------------------- */
@@ -637,12 +667,22 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 	for (size_t i = 0; i < COUNT_OF(enlightenments); i++)
 		if (config->enlightenments_off & enlightenments[i].bit)
 			put(w, "--no-enlightenment=%s", enlightenments[i].name);
+	for (unsigned i = 0; i < config->nics; i++)
+		put(w, "--nic=%s", config->nic[i]);
 	if (config->inject)
 		put(w, "--inject=%s", config->inject);
 	if (config->timeout_seconds)
 		put(w, "--timeout=%u", config->timeout_seconds);
 	if (config->daemonize)
 		put(w, "--daemonize");
+}
+
+bool vmm_config_needs_network(const struct vmm_config *config)
+{
+	for (unsigned i = 0; i < config->nics; i++)
+		if (!strncmp(config->nic[i], "user", 4))
+			return true;
+	return false;
 }
 
 char **vmm_config_to_argv(const struct vmm_config *config)

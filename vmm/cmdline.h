@@ -29,6 +29,8 @@ struct vmm_query {
 	double offset_seconds;
 	const char *service; /* to be switched; NULL: none */
 	bool on; /* or off */
+	const char *nic_order; /* "connect", "disconnect" or "changed"; NULL: none */
+	unsigned nic; /* its number */
 	const char *trace_path; /* to be normalised */
 };
 
@@ -39,6 +41,8 @@ enum vmm_query_takes {
 	VMM_TAKES_SHUTDOWN = 1 << 2, /* --force --reboot --hibernate --power-button --timeout */
 	VMM_TAKES_OFFSET = 1 << 3, /* --offset */
 	VMM_TAKES_SWITCH = 1 << 4, /* behind the name: nothing, or on or off and a service */
+	VMM_TAKES_NIC =
+		1 << 6, /* behind the name: nothing, or what to do and the number of a network adapter */
 	VMM_TAKES_TRACE = 1 << 5, /* "normalise" and a file, instead of a name */
 };
 
@@ -57,5 +61,8 @@ bool vmm_name_is_valid(const char *name);
  * paths change a copy of the config first. To be freed with one free(); NULL: no memory.
  */
 char **vmm_config_to_argv(const struct vmm_config *config);
+
+/* Some network adapter of the VM reaches other machines. */
+bool vmm_config_needs_network(const struct vmm_config *config);
 
 #endif

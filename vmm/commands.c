@@ -213,6 +213,35 @@ static void print_channels(const json_t *channels)
 	}
 }
 
+static long long sum_of(const json_t *nic, const char *counter)
+{
+	long long sum = 0;
+	size_t index;
+	json_t *queue;
+
+	json_array_foreach(json_object_get(nic, "queue"), index, queue)
+		sum += (long long)number_of(queue, counter);
+	return sum;
+}
+
+static void print_nics(const json_t *nics)
+{
+	size_t index;
+	json_t *nic;
+
+	if (!json_array_size(nics))
+		return;
+	print("%-8s %-5s %-17s %-5s %-5s %6s %6s %10s %10s\n", "Adapter", "Kind", "Address", "Link",
+	      "NVSP", "MTU", "Queues", "Received", "Sent");
+	json_array_foreach(nics, index, nic)
+		print("%-8zu %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n", index,
+		      text_of(nic, "kind"), text_of(nic, "mac"),
+		      json_is_true(json_object_get(nic, "link")) ? "up" : "down",
+		      text_of(nic, "nvsp"), (long long)number_of(nic, "mtu"),
+		      (long long)number_of(nic, "queues"), sum_of(nic, "rx_frames"),
+		      sum_of(nic, "tx_frames"));
+}
+
 static void print_crash(const json_t *crash)
 {
 	if (!json_is_object(crash))
@@ -241,6 +270,10 @@ static void print_status(const json_t *status)
 	print("\n");
 	print_services(json_object_get(status, "services"));
 	print_channels(json_object_get(status, "channels"));
+	if (json_array_size(json_object_get(status, "nics"))) {
+		print("\n");
+		print_nics(json_object_get(status, "nics"));
+	}
 }
 
 enum vmm_exit vmm_command_status(const struct vmm_query *query)
@@ -317,6 +350,47 @@ enum vmm_exit vmm_command_service(const struct vmm_query *query)
 				     (json_int_t)((vmm_now_ns() - begin_ns) / 1000000)));
 	else
 		print("%s: %s is %s\n", query->name, query->service, query->on ? "on" : "off");
+	return VMM_EXIT_DONE;
+}
+
+/* --- network adapters ----------------------------------------------------------------------------- */
+
+static enum vmm_exit show_nics(const struct vmm_query *query)
+{
+	json_t *status = ask(query->name, "status"), *nics;
+
+	if (!status)
+		return VMM_EXIT_FAILED;
+	nics = json_object_get(status, "nics");
+	if (query->json)
+		print_json(json_incref(nics));
+	else if (!json_array_size(nics))
+		print("%s: no network adapters\n", query->name);
+	else
+		print_nics(nics);
+	json_decref(status);
+	return VMM_EXIT_DONE;
+}
+
+enum vmm_exit vmm_command_nic(const struct vmm_query *query)
+{
+	json_t *result;
+
+	if (!query->nic_order)
+		return show_nics(query);
+	result = ask_json(query->name, json_pack("{s:s, s:i, s:s}", "command", "nic", "nic",
+						 (int)query->nic, "order", query->nic_order));
+	if (!result)
+		return VMM_EXIT_FAILED;
+	json_decref(result);
+	if (query->json)
+		print_json(json_pack("{s:s, s:i, s:s}", "name", query->name, "nic", (int)query->nic,
+				     "order", query->nic_order));
+	else
+		print("%s: network adapter %u: %s\n", query->name, query->nic,
+		      strcmp(query->nic_order, "changed") ?
+			      strcmp(query->nic_order, "connect") ? "disconnected" : "connected" :
+			      "changed");
 	return VMM_EXIT_DONE;
 }
 

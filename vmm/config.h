@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/net/nic_config.h"
+
 enum vmm_accel { VMM_ACCEL_AUTO, VMM_ACCEL_KVM, VMM_ACCEL_NESTED };
 
 enum vmm_serial_kind { VMM_SERIAL_STDIO, VMM_SERIAL_FILE, VMM_SERIAL_NONE };
@@ -76,6 +78,8 @@ struct vmm_config {
 	uint32_t vmbus_version_max;
 	unsigned services_off; /* VMM_SERVICE_* */
 	unsigned enlightenments_off; /* VMM_ENLIGHTENMENT_* */
+	const char *nic[VMM_NICS_MAX]; /* texts that vmm_nic_config_parse() accepts */
+	unsigned nics;
 	const char *inject; /* faults on purpose: a text that hvh_inject_parse() accepts, or NULL */
 	unsigned timeout_seconds; /* 0: none */
 	bool daemonize;

@@ -14,6 +14,7 @@
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
 #include "vmm/log.h"
+#include "vmm/net/nic.h"
 #include "vmm/trace.h"
 #include "vmm/vm_priv.h"
 
@@ -147,6 +148,7 @@ static const struct hvh_server_ops server_ops = {
 	.channel_start = vmm_channel_start,
 	.channel_stop = vmm_channel_stop,
 	.channel_drained = vmm_channel_drained,
+	.channel_attend = vmm_channel_attend,
 	.timer = vmm_channel_timer,
 	.attention = on_attention,
 	.device_removed = vmm_device_removed,
@@ -204,6 +206,8 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 		err = inject(vm);
 	if (!err)
 		err = vmm_services_create(vm);
+	if (!err)
+		err = vmm_nics_create(vm);
 	if (err)
 		vmm_log(HVH_LOG_ERROR, "cannot create the VMBus server: %s", strerror(-err));
 	return err;
@@ -225,6 +229,7 @@ bool vmm_hyperv_destroy(struct vmm_vm *vm)
 	hvh_server_destroy(hv->server);
 	vmm_timer_set(&hv->mail_timer, 0);
 	vmm_services_destroy(vm);
+	vmm_nics_destroy(vm);
 	return true;
 }
 

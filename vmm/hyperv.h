@@ -31,6 +31,7 @@ struct vmm_hyperv {
 	struct vmm_io_loops *io; /* (c) owner loops */
 	struct vmm_trace *trace; /* (c) NULL: none is wanted */
 	struct vmm_ic services[VMM_SERVICES];
+	struct vmm_nic *nics[VMM_NICS_MAX]; /* (o) NULL: not there */
 	unsigned channels_started; /* that have an owner loop */
 	unsigned errands; /* under way */
 	atomic_uint timers; /* (a) channels that have armed theirs */

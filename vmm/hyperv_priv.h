@@ -34,6 +34,7 @@ uint16_t vmm_mail_receive(struct vmm_vcpu *vcpu, uint64_t input, uint64_t gpa);
 /* channels.c: see hvh_server_ops. The last two on the owner loop. */
 int vmm_channel_start(void *ctx, struct hvh_channel *channel, uint32_t connection_id);
 void vmm_channel_stop(void *ctx, struct hvh_channel *channel);
+void vmm_channel_attend(void *ctx, struct hvh_channel *channel);
 void vmm_channel_drained(void *ctx, struct hvh_channel *channel);
 void vmm_channel_timer(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
 

@@ -41,6 +41,7 @@ static const struct command commands[] = {
 			"  --serial WHERE         stdio (default), file:PATH or none\n"
 			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
+			"  --nic KIND[,OPTION]... user, null, loop or echo; may be repeated: see hvhost-run(1)\n"
 			"  --no-service NAME      leave out heartbeat, shutdown or timesync; may be repeated\n"
 			"  --no-enlightenment NAME\n"
 			"                         do not offer that part of the hypervisor's interface; may be repeated:\n"
@@ -99,6 +100,17 @@ static const struct command commands[] = {
 		.help = "  on SERVICE     offer heartbeat, shutdown or timesync to the guest\n"
 			"  off SERVICE    take it away, and wait until it is gone\n"
 			"  --json         as an object for programs\n",
+	},
+	{
+		.name = "nic",
+		.query = vmm_command_nic,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_NIC,
+		.arguments = "NAME [connect|disconnect|changed [NUMBER]] [--json]",
+		.summary = "show the network adapters, or pull and plug the cable of one",
+		.help = "  connect       the link of adapter NUMBER (0) is up\n"
+			"  disconnect    it is down\n"
+			"  changed       it leads to another network: the guest asks for its addresses anew\n"
+			"  --json        as an object for programs\n",
 	},
 	{
 		.name = "nmi",

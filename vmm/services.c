@@ -9,6 +9,7 @@
 
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
+#include "vmm/net/nic.h"
 #include "vmm/vm_priv.h"
 
 /* --- creation --------------------------------------------------------------------------------------- */
@@ -205,7 +206,7 @@ void vmm_errand_go_on(struct vmm_errand *errand)
 {
 	struct vmm_vm *vm = errand->vm;
 
-	for (unsigned i = 0; i < VMM_SERVICES; i++) {
+	for (unsigned i = 0; i < VMM_STOPS; i++) {
 		if (!(errand->left & 1u << i))
 			continue;
 		errand->left &= ~(1u << i);
@@ -218,15 +219,16 @@ void vmm_errand_go_on(struct vmm_errand *errand)
 	vmm_call_post(&errand->call);
 }
 
-void vmm_errand_start(struct vmm_errand *errand, unsigned services)
+void vmm_errand_start(struct vmm_errand *errand, unsigned stops)
 {
 	struct vmm_vm *vm = errand->vm;
 
 	errand->left = 0;
-	for (unsigned i = 0; i < VMM_SERVICES; i++) {
-		errand->devices[i] = vm->hyperv.services[i].device;
+	for (unsigned i = 0; i < VMM_STOPS; i++) {
+		errand->devices[i] = i < VMM_SERVICES ? vm->hyperv.services[i].device :
+							vmm_nic_device(vm, i - VMM_SERVICES);
 		if (errand->devices[i])
-			errand->left |= services & 1u << i;
+			errand->left |= stops & 1u << i;
 	}
 	vm->hyperv.errands++;
 	vmm_errand_go_on(errand);

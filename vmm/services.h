@@ -46,6 +46,10 @@ void vmm_services_destroy(struct vmm_vm *vm);
 int vmm_service_on(struct vmm_vm *vm, unsigned index);
 int vmm_service_off(struct vmm_vm *vm, unsigned index, void (*off)(void *ctx), void *ctx);
 
+/* What an errand can visit: services by their index, then the NICs. */
+#define VMM_STOP_NIC(nic) (VMM_SERVICES + (nic))
+#define VMM_STOPS	  VMM_STOP_NIC(VMM_NICS_MAX)
+
 /*
  * An errand: visit the loops of some services one after the other, then come back to the control loop.
  * Embedded at the start of what it carries. A service that goes away meanwhile is destroyed on its own
@@ -53,12 +57,12 @@ int vmm_service_off(struct vmm_vm *vm, unsigned index, void (*off)(void *ctx), v
  */
 struct vmm_errand {
 	struct vmm_vm *vm; /* (c) */
-	struct hvh_device *devices[VMM_SERVICES]; /* (c) NULL: there is none */
-	unsigned left; /* services still to be visited: VMM_SERVICE_* */
+	struct hvh_device *devices[VMM_STOPS]; /* (c) NULL: there is none */
+	unsigned left; /* those still to be visited, as bits */
 	unsigned at; /* index of the one that is being visited */
 	struct vmm_call call;
 
-	/* On the loop of service `index`. False: stay here until vmm_errand_go_on(), on the same loop. */
+	/* On the loop of the one with that index. False: stay here until vmm_errand_go_on(), on the same loop. */
 	bool (*visit)(struct vmm_errand *errand, unsigned index);
 
 	/* On the control loop; may free it. */
@@ -66,10 +70,10 @@ struct vmm_errand {
 };
 
 /*
- * `vm`, visit and back are set by the caller; `services`: VMM_SERVICE_*. Those that are not there are
- * not visited. Control loop.
+ * `vm`, visit and back are set by the caller; `stops`: bits VMM_SERVICE_*, and 1 << VMM_STOP_NIC(). Those that are not
+ * there are not visited. Control loop.
  */
-void vmm_errand_start(struct vmm_errand *errand, unsigned services);
+void vmm_errand_start(struct vmm_errand *errand, unsigned stops);
 void vmm_errand_go_on(struct vmm_errand *errand);
 
 #endif

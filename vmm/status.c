@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "hvw_guid.h"
+#include "hvw_nvsp.h"
+#include "vmm/net/nic.h"
 #include "vmm/vm_priv.h"
 
 /* GUEST_OS_ID. */
@@ -159,10 +161,15 @@ static json_t *timesync_json(const struct vmm_snapshot *snapshot)
 	return json;
 }
 
-void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned service,
+void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		       const struct hvh_device *device)
 {
-	switch ((enum vmm_service_index)service) {
+	snapshot->taken |= 1u << stop;
+	if (stop >= VMM_SERVICES) {
+		hvh_net_status(device, &snapshot->nics[stop - VMM_SERVICES]);
+		return;
+	}
+	switch ((enum vmm_service_index)stop) {
 	case VMM_SERVICE_INDEX_heartbeat:
 		hvh_heartbeat_status(device, &snapshot->heartbeat);
 		break;
@@ -173,9 +180,8 @@ void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned service,
 		hvh_timesync_status(device, &snapshot->timesync);
 		break;
 	case VMM_SERVICES:
-		return;
+		break;
 	}
-	snapshot->taken |= 1u << service;
 }
 
 json_t *vmm_service_json(const struct vmm_snapshot *snapshot, unsigned service)
@@ -196,6 +202,46 @@ static json_t *services_json(const struct vmm_snapshot *snapshot)
 #define SET_SERVICE(bit, name) json_object_set_new(json, #name, vmm_service_json(snapshot, bit));
 	VMM_SERVICE_LIST(SET_SERVICE)
 #undef SET_SERVICE
+	return json;
+}
+
+static json_t *queue_json(const struct hvh_net_queue_status *queue)
+{
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "open",
+			 queue->open, "rx_frames", (json_int_t)queue->rx_frames, "rx_bytes",
+			 (json_int_t)queue->rx_bytes, "rx_dropped", (json_int_t)queue->rx_dropped,
+			 "tx_frames", (json_int_t)queue->tx_frames, "tx_bytes",
+			 (json_int_t)queue->tx_bytes, "tx_dropped", (json_int_t)queue->tx_dropped,
+			 "tx_checksums", (json_int_t)queue->tx_checksums, "tx_large",
+			 (json_int_t)queue->tx_large, "tx_segments", (json_int_t)queue->tx_segments,
+			 "rx_completions", (json_int_t)queue->rx_completions);
+}
+
+static json_t *nic_json(const struct vmm_nic_config *config, const struct hvh_net_status *status)
+{
+	json_t *queues = json_array();
+	char mac[VMM_MAC_TEXT];
+
+	for (unsigned i = 0; i < HVH_NET_QUEUES_MAX; i++)
+		if (!i || i < status->queues)
+			json_array_append_new(queues, queue_json(&status->queue[i]));
+	vmm_mac_format(status->mac, mac);
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:s, s:I, s:o}", "kind",
+			 vmm_nic_kind_name(config->kind), "mac", mac, "nvsp",
+			 hvw_nvsp_version_name(status->version), "link", status->link, "ready",
+			 status->ready, "mtu", (int)status->mtu, "queues", (int)status->queues,
+			 "rss", status->rss_types ? "on" : "off", "violations",
+			 (json_int_t)status->violations, "queue", queues);
+}
+
+static json_t *nics_json(const struct vmm_vm *vm, const struct vmm_snapshot *snapshot)
+{
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < VMM_NICS_MAX; i++)
+		if (snapshot->taken & 1u << VMM_STOP_NIC(i) && vmm_nic_config_of(vm, i))
+			json_array_append_new(json, nic_json(vmm_nic_config_of(vm, i),
+							     &snapshot->nics[i]));
 	return json;
 }
 
@@ -274,8 +320,9 @@ static json_t *exits_json(struct vmm_vm *vm)
 
 json_t *vmm_status_json(struct vmm_vm *vm, const struct vmm_snapshot *snapshot)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vm", vm_json(vm), "guest",
-			 guest_json(vm), "vmbus", vmbus_json(vm), "channels", channels_json(vm),
-			 "services", services_json(snapshot), "resources", resources_json(vm),
-			 "exits", exits_json(vm), "crash", vmm_crash_json(&vm->crash));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vm", vm_json(vm),
+			 "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
+			 channels_json(vm), "services", services_json(snapshot), "nics",
+			 nics_json(vm, snapshot), "resources", resources_json(vm), "exits",
+			 exits_json(vm), "crash", vmm_crash_json(&vm->crash));
 }

@@ -7,7 +7,10 @@
 #define VMM_STATUS_H
 
 #include <hvh/hvh_ic.h>
+#include <hvh/hvh_net.h>
 #include <jansson.h>
+
+#include "vmm/net/nic_config.h"
 
 struct vmm_vm;
 
@@ -15,14 +18,15 @@ struct vmm_vm;
 struct vmm_snapshot {
 	bool paused; /* the guest was when it began */
 	uint64_t now_ns; /* vmm_vm_clock_ns() then */
-	unsigned taken; /* VMM_SERVICE_* */
+	unsigned taken; /* VMM_SERVICE_* and 1 << VMM_STOP_NIC() */
 	struct hvh_heartbeat_status heartbeat;
 	struct hvh_ic_status shutdown;
 	struct hvh_timesync_status timesync;
+	struct hvh_net_status nics[VMM_NICS_MAX];
 };
 
-/* Add the service with this index. On its loop. */
-void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned service,
+/* Add the service or NIC with this index (VMM_STOP_*). On its loop. */
+void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		       const struct hvh_device *device);
 
 /* The whole of `status`, and one of its services. */

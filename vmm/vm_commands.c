@@ -10,9 +10,12 @@
 #include <time.h>
 
 #include "vmm/control.h"
+#include "vmm/net/nic.h"
 #include "vmm/pm.h"
 #include "vmm/status.h"
 #include "vmm/vm_priv.h"
+
+enum nic_order { NIC_CONNECT, NIC_DISCONNECT, NIC_CHANGED };
 
 struct job {
 	struct vmm_errand errand;
@@ -23,6 +26,8 @@ struct job {
 	uint32_t flags;
 	int result;
 	uint32_t status;
+	/* nic */
+	enum nic_order order;
 	/* timesync */
 	int64_t offset;
 	struct timespec now;
@@ -257,6 +262,56 @@ static void command_timesync(struct vmm_vm *vm, struct vmm_request *request,
 	vmm_errand_start(&job->errand, VMM_SERVICE_timesync);
 }
 
+/* --- network adapters -------------------------------------------------------------------------------- */
+
+static bool order_nic(struct vmm_errand *errand, unsigned index)
+{
+	const struct job *job = (const struct job *)errand;
+	struct hvh_device *device = errand->devices[index];
+
+	if (job->order == NIC_CHANGED)
+		hvh_net_changed(device);
+	else
+		hvh_net_link(device, job->order == NIC_CONNECT);
+	return true;
+}
+
+static void reply_done(struct vmm_errand *errand)
+{
+	struct job *job = (struct job *)errand;
+
+	vmm_reply(job->request, json_object());
+	free(job);
+}
+
+static void command_nic(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+{
+	static const char *const orders[] = { "connect", "disconnect", "changed" };
+	const json_t *number = json_object_get(arguments, "nic");
+	const char *order = json_string_value(json_object_get(arguments, "order"));
+	json_int_t nic = json_integer_value(number);
+	unsigned which = 0;
+	struct job *job;
+
+	while (which < 3 && (!order || strcmp(order, orders[which])))
+		which++;
+	if (!json_is_integer(number) || nic < 0 || nic >= VMM_NICS_MAX || which == 3) {
+		vmm_reply_error(
+			request,
+			"\"nic\" must be a number and \"order\" connect, disconnect or changed");
+		return;
+	}
+	if (!vmm_nic_device(vm, (unsigned)nic)) {
+		vmm_reply_error(request, "there is no network adapter %d", (int)nic);
+		return;
+	}
+	job = create_job(vm, request, order_nic, reply_done);
+	if (!job)
+		return;
+	job->order = which;
+	vmm_errand_start(&job->errand, 1u << VMM_STOP_NIC((unsigned)nic));
+}
+
 /* --- services on and off ----------------------------------------------------------------------------- */
 
 static void reply_off(void *ctx)
@@ -352,6 +407,7 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		{ "power-button", command_power_button, true },
 		{ "timesync", command_timesync, true },
 		{ "service", command_service, false },
+		{ "nic", command_nic, false },
 		{ "nmi", command_nmi, true },
 		{ "pause", command_pause, false },
 		{ "resume", command_resume, false },

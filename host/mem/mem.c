@@ -340,6 +340,37 @@ void hvh_mem_unpin(struct hvh_pin *pin)
 	memset(pin, 0, sizeof(*pin));
 }
 
+void *hvh_mem_page(const struct hvh_mem *mem, uint64_t gpn)
+{
+	const struct region *region =
+		gpn > UINT64_MAX >> HVP_PAGE_SHIFT ? NULL : find(mem, gpn << HVP_PAGE_SHIFT);
+
+	return region ? region->host + ((gpn << HVP_PAGE_SHIFT) - region->gpa) : NULL;
+}
+
+void hvh_mem_hold(struct hvh_mem *mem)
+{
+	atomic_fetch_add(&mem->held, 1);
+}
+
+void hvh_mem_release(struct hvh_mem *mem)
+{
+	atomic_fetch_sub(&mem->held, 1);
+}
+
+bool hvh_mem_logging(const struct hvh_mem *mem)
+{
+	return atomic_load_explicit(&mem->logging, memory_order_relaxed);
+}
+
+void hvh_mem_written(struct hvh_mem *mem, const void *host, size_t len)
+{
+	const struct region *region = find_host(mem, host);
+
+	mark_dirty(mem, region, region->gpa + (uint64_t)((const uint8_t *)host - region->host),
+		   len);
+}
+
 int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages,
 		struct hvh_mapping *mapping)
 {

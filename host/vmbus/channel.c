@@ -135,7 +135,7 @@ static void unmap_ring(struct hvh_channel *channel)
 		hvh_mem_unmap(&channel->ring);
 	channel->ring_gpadl = 0;
 	if (handle)
-		hvh_gpadl_ring_unused(channel->server, handle);
+		hvh_gpadl_unused(channel->server, handle);
 }
 
 /* Both rings in place, at the indices that the guest gave. */
@@ -374,6 +374,7 @@ static void start_failed(struct hvh_channel *channel, bool restored)
 
 	channel->state = CHANNEL_OFFERED;
 	unmap_ring(channel);
+	hvh_share_end(channel);
 	if (was == CHANNEL_OPENING_RELEASE) {
 		released(channel);
 	} else {
@@ -427,6 +428,7 @@ void hvh_server_stopped(struct hvh_server *server, struct hvh_channel *channel)
 
 	channel->state = CHANNEL_OFFERED;
 	unmap_ring(channel);
+	hvh_share_end(channel);
 	/* A late wish of a device that has closed since. */
 	if (!channel->index)
 		atomic_store(&device->subchannels_wanted, 0);

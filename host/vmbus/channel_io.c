@@ -6,6 +6,8 @@
 
 #include "server_priv.h"
 
+#include "hvw_pkt.h"
+
 /* Only the owner loop writes a counter: no locked instruction is needed. */
 static void count(_Atomic uint64_t *counter)
 {
@@ -109,6 +111,14 @@ void hvh_channel_notify(struct hvh_channel *channel)
 	notify(channel);
 }
 
+void hvh_channel_attend(struct hvh_channel *channel)
+{
+	if (!channel->running)
+		return;
+	hvh_share_attend(channel);
+	notify(channel);
+}
+
 static int broken(struct hvh_channel *channel, const char *why)
 {
 	if (!channel->broken)
@@ -141,16 +151,17 @@ static void trace_received(const struct hvh_channel *channel, const struct hvw_r
 	channel->server->ops->trace_packet(channel->server->ctx, &trace);
 }
 
-static void trace_sent(const struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
-		       const void *payload, uint32_t len)
+/* The payload is the last piece, whatever header stands in front of it. */
+static void trace_sent(const struct hvh_channel *channel, uint16_t type, uint16_t flags,
+		       uint64_t transaction_id, const struct hvw_piece *payload)
 {
 	const struct hvh_trace_packet trace = {
 		.channel = channel,
 		.direction = HVP_TO_GUEST,
-		.type = HVP_PACKET_INBAND,
+		.type = type,
 		.flags = flags,
 		.transaction_id = transaction_id,
-		.payload = { { (void *)payload, len } },
+		.payload = { { (void *)payload->data, payload->len } },
 	};
 
 	channel->server->ops->trace_packet(channel->server->ctx, &trace);
@@ -190,26 +201,39 @@ int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *pa
 	return hvw_rx_copy(&channel->rx, packet, offset, dst, len);
 }
 
-int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
-		     const void *payload, uint32_t len)
+void hvh_channel_flush(struct hvh_channel *channel)
 {
-	bool signal;
+	if (hvw_tx_commit(&channel->tx))
+		signal_guest(channel);
+}
+
+int hvh_channel_put(struct hvh_channel *channel, uint16_t type, uint16_t flags,
+		    uint64_t transaction_id, uint32_t header, const struct hvw_piece *pieces,
+		    unsigned npieces)
+{
+	uint32_t total = 0;
+	unsigned i;
 	int err;
 
 	if (channel->broken || !channel->running)
 		return -EPROTO;
 	do {
-		err = hvw_tx_send(&channel->tx, flags, transaction_id, payload, len, &signal);
+		err = hvw_tx_put(&channel->tx, type, flags, transaction_id, header, pieces,
+				 npieces);
 		if (!err) {
 			count(&channel->packets_out);
 			if (__builtin_expect(channel->server->ops->trace_packet != NULL, 0))
-				trace_sent(channel, flags, transaction_id, payload, len);
-			if (signal)
-				signal_guest(channel);
+				trace_sent(channel, type, flags, transaction_id,
+					   &pieces[npieces - 1]);
 			return 0;
 		}
-		if (err == -EAGAIN)
-			err = hvw_tx_want_space(&channel->tx, hvw_packet_space(0, len));
+		if (err != -EAGAIN)
+			break;
+		for (i = 0, total = 0; i < npieces; i++)
+			total += pieces[i].len;
+		/* What the guest does not see it cannot take away. */
+		hvh_channel_flush(channel);
+		err = hvw_tx_want_space(&channel->tx, hvw_packet_space(0, total));
 	} while (!err);
 	if (err == -EAGAIN) {
 		retry_at(channel, hvh_device_now(channel->device) + SEND_RETRY_NS);
@@ -217,6 +241,100 @@ int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t trans
 		return broken(channel, "impossible index in the host's ring");
 	}
 	return err;
+}
+
+int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
+		     const void *payload, uint32_t len)
+{
+	const struct hvw_piece piece = { payload, len };
+	int err = hvh_channel_put(channel, HVP_PACKET_INBAND, flags, transaction_id, 0, &piece, 1);
+
+	if (!err)
+		hvh_channel_flush(channel);
+	return err;
+}
+
+void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet *packet)
+{
+	struct hvw_rx *rx = &channel->rx;
+
+	rx->filled += packet->header_len + packet->payload_len + HVP_PACKET_TRAILER;
+	rx->read = packet->start;
+}
+
+/* More page numbers than any guest puts into one packet. */
+#define PIN_HEADER_MAX 4096u
+
+/* Adds [address, address + len) of one page. */
+static int add_piece(struct iovec *iov, unsigned *iovs, unsigned iovs_max, uint8_t *address,
+		     size_t len)
+{
+	if (*iovs && (uint8_t *)iov[*iovs - 1].iov_base + iov[*iovs - 1].iov_len == address) {
+		iov[*iovs - 1].iov_len += len;
+		return 0;
+	}
+	if (*iovs == iovs_max)
+		return -EMSGSIZE;
+	iov[*iovs].iov_base = address;
+	iov[(*iovs)++].iov_len = len;
+	return 0;
+}
+
+static int pin_range(const struct hvh_channel *channel, const struct hvw_gpa_range *range,
+		     struct iovec *iov, unsigned *iovs, unsigned iovs_max)
+{
+	uint32_t offset = range->byte_offset, left = range->byte_count, i;
+
+	for (i = 0; i < range->page_count; i++) {
+		uint8_t *page = hvh_mem_page(channel->server->mem, hvw_gpa_page(range, i));
+		uint32_t step = left < HVP_PAGE_SIZE - offset ? left : HVP_PAGE_SIZE - offset;
+		int err;
+
+		if (!page)
+			return -EPROTO;
+		err = add_piece(iov, iovs, iovs_max, page + offset, step);
+		if (err)
+			return err;
+		left -= step;
+		offset = 0;
+	}
+	return 0;
+}
+
+int hvh_channel_pin(struct hvh_channel *channel, const struct hvw_rx_packet *packet,
+		    struct iovec *iov, unsigned iovs_max, uint32_t *bytes)
+{
+	struct {
+		struct hvp_gpa_direct h;
+		uint8_t ranges[PIN_HEADER_MAX];
+	} head;
+	uint32_t len = packet->header_len - (uint32_t)sizeof(struct hvp_packet);
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	uint64_t total = 0;
+	unsigned iovs = 0;
+	int err;
+
+	if (len < sizeof(head.h))
+		return -EPROTO;
+	if (len > sizeof(head))
+		return -EMSGSIZE;
+	err = hvh_channel_read(channel, packet, sizeof(struct hvp_packet), &head, len);
+	if (err)
+		return err;
+	hvw_gpa_iter_init(&iter, head.ranges, len - sizeof(head.h), head.h.range_count);
+	while (!(err = hvw_gpa_iter_next(&iter, &range))) {
+		err = pin_range(channel, &range, iov, &iovs, iovs_max);
+		if (err)
+			return err;
+		total += range.byte_count;
+	}
+	if (err != -EAGAIN)
+		return err;
+	if (total > UINT32_MAX)
+		return -EMSGSIZE;
+	*bytes = (uint32_t)total;
+	return (int)iovs;
 }
 
 void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns)

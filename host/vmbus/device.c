@@ -105,6 +105,7 @@ void hvh_channel_remove(struct hvh_channel *channel)
 	memmove(&server->channels[i], &server->channels[i + 1],
 		(server->channel_count - i) * sizeof(server->channels[0]));
 	hvh_channel_detach(channel);
+	hvh_share_end(channel);
 	hvh_gpadl_drop(server, channel->id);
 	free(channel);
 }
@@ -321,6 +322,29 @@ int hvh_server_remove(struct hvh_server *server, struct hvh_device *device)
 	return 0;
 }
 
+/* Channels that open or close neither get lent anything nor are told. */
+static void work_shares(struct hvh_server *server)
+{
+	unsigned i;
+
+	if (!atomic_exchange(&server->shares_due, false))
+		return;
+	for (i = 0; i < server->channel_count; i++) {
+		struct hvh_channel *channel = server->channels[i];
+
+		if (channel->device && atomic_load(&channel->device->attend_wanted))
+			atomic_store(&channel->attend_due, true);
+	}
+	for (i = 0; i < server->channel_count; i++) {
+		struct hvh_channel *channel = server->channels[i];
+
+		if (channel->device)
+			atomic_store(&channel->device->attend_wanted, false);
+		if (channel->state == CHANNEL_OPEN)
+			hvh_share_work(channel);
+	}
+}
+
 void hvh_server_work(struct hvh_server *server)
 {
 	struct hvh_device *device;
@@ -328,6 +352,7 @@ void hvh_server_work(struct hvh_server *server)
 	for (device = server->devices; device; device = device->next)
 		if (atomic_load(&device->subchannels_wanted))
 			hvh_device_offer_subchannels(device);
+	work_shares(server);
 	while ((device = server->removed)) {
 		server->removed = device->next;
 		if (server->ops->device_removed)

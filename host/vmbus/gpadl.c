@@ -187,12 +187,13 @@ static void send_torndown(struct hvh_server *server, uint32_t handle)
 	hvh_server_send(server, &torndown, sizeof(torndown));
 }
 
-static bool ring_in_use(struct hvh_server *server, uint32_t handle)
+static bool in_use(struct hvh_server *server, uint32_t handle)
 {
 	unsigned i;
 
 	for (i = 0; i < server->channel_count; i++)
-		if (server->channels[i]->ring_gpadl == handle)
+		if (server->channels[i]->ring_gpadl == handle ||
+		    hvh_share_uses(server->channels[i], handle))
 			return true;
 	return false;
 }
@@ -207,8 +208,12 @@ void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_te
 				     msg->gpadl, msg->channel_id);
 		return;
 	}
-	if (ring_in_use(server, gpadl->handle)) {
+	if (in_use(server, gpadl->handle)) {
+		unsigned i;
+
 		gpadl->state = GPADL_TEARING_DOWN;
+		for (i = 0; i < server->channel_count; i++)
+			hvh_share_recall(server->channels[i], msg->gpadl);
 		return;
 	}
 	drop(server, gpadl);
@@ -245,11 +250,11 @@ int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *chan
 	return err;
 }
 
-void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle)
+void hvh_gpadl_unused(struct hvh_server *server, uint32_t handle)
 {
 	struct gpadl *gpadl = hvh_gpadl_find(server, handle);
 
-	if (gpadl && gpadl->state == GPADL_TEARING_DOWN) {
+	if (gpadl && gpadl->state == GPADL_TEARING_DOWN && !in_use(server, handle)) {
 		drop(server, gpadl);
 		send_torndown(server, handle);
 	}

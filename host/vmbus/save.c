@@ -28,15 +28,17 @@ static bool busy(const struct hvh_server *server)
 	const struct hvh_device *device;
 	unsigned i;
 
-	if (server->state == CONNECTION_LEAVING || server->removed || hvh_inject_holds(server))
+	if (server->state == CONNECTION_LEAVING || server->removed || hvh_inject_holds(server) ||
+	    atomic_load(&server->shares_due))
 		return true;
 	for (device = server->devices; device; device = device->next)
 		if (atomic_load(&device->subchannels_wanted))
 			return true;
 	/* Among them at least one of each device that is being removed. */
 	for (i = 0; i < server->channel_count; i++)
-		if (hvh_channel_owned(server->channels[i]) &&
-		    server->channels[i]->state != CHANNEL_OPEN)
+		if ((hvh_channel_owned(server->channels[i]) &&
+		     server->channels[i]->state != CHANNEL_OPEN) ||
+		    hvh_share_busy(server->channels[i]))
 			return true;
 	return false;
 }

@@ -345,8 +345,10 @@ void hvh_server_destroy(struct hvh_server *server)
 	unsigned i;
 
 	hvh_gpadl_drop_all(server);
-	for (i = 0; i < server->channel_count; i++)
+	for (i = 0; i < server->channel_count; i++) {
+		hvh_share_end(server->channels[i]);
 		free(server->channels[i]);
+	}
 	free(server->channels);
 	free(server->waiting);
 	free(server->injector);

@@ -10,6 +10,7 @@
 #include <hvh/hvh_channel.h>
 #include <hvh/hvh_mem.h>
 #include <hvh/hvh_server.h>
+#include <hvh/hvh_share.h>
 #include <hvh/hvh_state.h>
 
 #include "hvp_hv.h"
@@ -71,6 +72,27 @@ enum channel_state {
 	CHANNEL_STATES,
 };
 
+/*
+ * A buffer that a device asked for (hvh_share.h). In brackets who may change it: the owner loop or any of the
+ * device's threads (o), the control loop (s).
+ */
+enum share_state {
+	SHARE_FREE, /* (o) */
+	SHARE_WANTED, /* (s) */
+	SHARE_ANSWERED, /* (o) there is one, or NULL: the device has to hear of it */
+	SHARE_HELD, /* (o), and (s) to SHARE_RECALLED */
+	SHARE_RECALLED, /* (o) the guest wants it back: the device has to hear of it */
+	SHARE_RECALL_TOLD, /* (o) */
+	SHARE_RETURNED, /* (s) */
+};
+
+struct share_slot {
+	_Atomic enum share_state state;
+	_Atomic bool recalled;
+	uint32_t handle; /* as the state */
+	struct hvh_share *share; /* set and cleared by (s) */
+};
+
 /* Key: (c) const while there is an owner loop; (s) control loop; (o) owner loop while it has the channel; (a) atomic. */
 struct hvh_channel {
 	struct hvh_server *server; /* (c) */
@@ -88,6 +110,8 @@ struct hvh_channel {
 	uint32_t ring_gpadl; /* (s) 0: none */
 	_Atomic uint32_t target_vp; /* (a) */
 	struct hvh_mapping ring; /* (s) */
+	struct share_slot shares[HVH_SHARES_MAX]; /* see there; of a first channel */
+	_Atomic bool attend_due; /* (a) ops->channel_attend is to be called */
 	bool restored; /* (s) comes from a saved state: the device is open already; (o) in hvh_channel_start */
 	struct hvw_rx rx; /* (o) guest to host */
 	struct hvw_tx tx; /* (o) host to guest */
@@ -156,6 +180,7 @@ struct hvh_server {
 	struct hvh_channel **channels; /* sub-channels behind their device's first */
 	unsigned channel_count, channel_capacity;
 	struct gpadl *gpadls;
+	_Atomic bool shares_due; /* (a) hvh_share_work() has something to do */
 	struct waiting_message *waiting; /* a FIFO: waiting_count from waiting_first on, wrapping */
 	unsigned waiting_first, waiting_count, waiting_capacity;
 	struct hvh_server_stats stats;
@@ -236,6 +261,17 @@ bool hvh_channel_owned(const struct hvh_channel *channel);
 /* channel_io.c: give the space of what was read back to the guest. Owner loop, or when it is stopped. */
 void hvh_channel_give_back(struct hvh_channel *channel);
 
+/*
+ * share.c. Control loop: what the owner loop asked for; is something under way; is that list of pages lent;
+ * the guest wants it back; the owner loop is gone. Owner loop: what it has to hear.
+ */
+void hvh_share_work(struct hvh_channel *channel);
+bool hvh_share_busy(const struct hvh_channel *channel);
+bool hvh_share_uses(const struct hvh_channel *channel, uint32_t handle);
+void hvh_share_recall(struct hvh_channel *channel, uint32_t handle);
+void hvh_share_end(struct hvh_channel *channel);
+void hvh_share_attend(struct hvh_channel *channel);
+
 /* gpadl.c */
 void hvh_gpadl_header(struct hvh_server *server, const struct hvw_msg *msg);
 void hvh_gpadl_body(struct hvh_server *server, const struct hvw_msg *msg);
@@ -243,7 +279,7 @@ void hvh_gpadl_teardown(struct hvh_server *server, const struct hvp_msg_gpadl_te
 struct gpadl *hvh_gpadl_find(struct hvh_server *server, uint32_t handle);
 int hvh_gpadl_map_ring(struct hvh_server *server, const struct hvh_channel *channel,
 		       uint32_t handle, struct hvh_mapping *ring);
-void hvh_gpadl_ring_unused(struct hvh_server *server, uint32_t handle);
+void hvh_gpadl_unused(struct hvh_server *server, uint32_t handle);
 void hvh_gpadl_abort(struct hvh_server *server, uint32_t channel_id);
 void hvh_gpadl_drop(struct hvh_server *server, uint32_t channel_id);
 void hvh_gpadl_drop_all(struct hvh_server *server);

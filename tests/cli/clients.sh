@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# list, status, heartbeat, timesync, service, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
+# list, status, heartbeat, timesync, service, nic, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
 
 set -u
 . "$(dirname "$0")/cli.sh"
@@ -21,7 +21,7 @@ vm() {
 	rm "$work/ready"
 }
 
-for command in status heartbeat timesync service nmi pause resume shutdown; do
+for command in status heartbeat timesync service nic nmi pause resume shutdown; do
 	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
 	    "$hvhost" "$command" fake
 done

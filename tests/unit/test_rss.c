@@ -370,6 +370,21 @@ TAP_TEST(what_is_unchanged_or_off_is_not_looked_at)
 	TAP_EQ(judge(h, 0, 96), -EPROTO);
 }
 
+TAP_TEST(a_table_of_more_entries_than_anybody_uses_is_refused)
+{
+	static uint8_t bytes[40 + 1028 + 40];
+	struct hvp_ndis_rss_params h = sound;
+	struct hvw_rss_params params;
+
+	h.table_bytes = 1028;
+	h.key_offset = 40 + 1028;
+	memcpy(bytes, &h, sizeof(h));
+	TAP_EQ(hvw_rss_params_parse(&params, bytes, sizeof(bytes), 4), -EPROTO);
+	h.table_bytes = 1024;
+	memcpy(bytes, &h, sizeof(h));
+	TAP_EQ(hvw_rss_params_parse(&params, bytes, sizeof(bytes), 4), 0);
+}
+
 TAP_TEST(parameters_of_the_largest_table_are_built_and_read)
 {
 	struct hvw_rss_params params = { .entries = HVP_RSS_TABLE_MAX, .keyed = true }, found;

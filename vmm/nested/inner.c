@@ -23,6 +23,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/nested/clock.h"
+#include "vmm/nested/inner_net.h"
 #include "vmm/nested/layout.h"
 #include "vmm/nested/nested.h"
 #include "vmm/vm.h"
@@ -345,6 +346,12 @@ void vmm_nested_inner(void)
 	argc = read_argv(&inner);
 	if (vmm_cmdline_run(argc, inner.argv, &config, error, sizeof(error)) != VMM_CMDLINE_OK)
 		halt(error, EINVAL);
+	if (vmm_config_needs_network(&config)) {
+		int err = vmm_inner_network();
+
+		if (err)
+			halt("network", -err);
+	}
 	run(&inner, &config);
 	if (inner.vm)
 		vmm_vm_destroy(inner.vm);

@@ -26,6 +26,12 @@
 #define NESTED_COMMAND_INTERRUPT "interrupt"
 #define NESTED_COMMAND_WAKE	 "wake" /* every processor, however idle */
 
+/* The inner Linux's network, when its VM needs one: not the network that the VM sees. */
+#define NESTED_NETWORK		"10.0.3.0/24"
+#define NESTED_NETWORK_OWN	"10.0.3.15"
+#define NESTED_NETWORK_GATEWAY	"10.0.3.2"
+#define NESTED_NETWORK_RESOLVER "10.0.3.3"
+
 /* The inner files in the folder of the nested image. */
 #define NESTED_KERNEL "vmlinux"
 #define NESTED_INITRD "initrd.img"

@@ -65,6 +65,8 @@ struct vmm_nested {
 	size_t line_len;
 	char words[WORDS_MAX];
 	size_t words_len;
+	unsigned forwards; /* ports that the inner Linux is to be reached at */
+	struct vmm_qemu_forward forward[VMM_NICS_MAX * VMM_NIC_FORWARDS_MAX];
 };
 
 int vmm_nested_check(char *why, size_t why_size)
@@ -105,8 +107,38 @@ static int create_output(const char *path)
 	return 0;
 }
 
+/* A NIC's text with the file of its frames as the inner side names it; ports that are forwarded, on both sides. */
+static int share_nic(struct vmm_nested *nested, const char **text, char *buffer, size_t size)
+{
+	struct vmm_nic_config nic;
+	const char *path = nic.pcap, *option;
+	char shared[64];
+	size_t kept;
+	int err;
+
+	if (vmm_nic_config_parse(*text, &nic))
+		return -EINVAL;
+	for (unsigned i = 0; i < nic.forwards; i++) {
+		nested->forward[nested->forwards].udp = nic.forward[i].udp;
+		nested->forward[nested->forwards++].port = nic.forward[i].host_port;
+	}
+	if (!*nic.pcap)
+		return 0;
+	err = create_output(path);
+	if (!err)
+		err = share_path(nested, &path, true, shared, sizeof(shared));
+	if (err)
+		return err;
+	option = strstr(*text, ",pcap=");
+	kept = strcspn(option + 1, ",") + 1;
+	snprintf(buffer, size, "%.*s%s,pcap=%s", (int)(option - *text), *text, option + kept, path);
+	*text = buffer;
+	return 0;
+}
+
 static int build_argv(struct vmm_nested *nested, const struct vmm_config *config)
 {
+	char nics[VMM_NICS_MAX][VMM_NIC_PATH_MAX + 1024];
 	struct vmm_config inner = *config;
 	char kernel[64], initrd[64], serial[64], trace[64], **argv;
 	int err, i;
@@ -127,6 +159,8 @@ static int build_argv(struct vmm_nested *nested, const struct vmm_config *config
 		if (!err)
 			err = share_path(nested, &inner.trace_path, true, trace, sizeof(trace));
 	}
+	for (unsigned n = 0; n < inner.nics && !err; n++)
+		err = share_nic(nested, &inner.nic[n], nics[n], sizeof(nics[n]));
 	if (err)
 		return err;
 	argv = vmm_config_to_argv(&inner);
@@ -531,7 +565,11 @@ int vmm_nested_start(struct vmm_nested *nested, const struct vmm_nested_ops *ops
 		.share = &nested->share,
 		.argv_bytes = nested->argv_bytes,
 		.argv_len = nested->argv_len,
+		.network = vmm_config_needs_network(nested->config),
+		.forwards = nested->forwards,
 	};
+
+	memcpy(config.forward, nested->forward, sizeof(config.forward));
 
 	nested->ops = ops;
 	nested->ctx = ctx;

@@ -168,10 +168,25 @@ static unsigned tsc_khz(void)
 	return 0;
 }
 
+/* Longest ",hostfwd=udp::65535-:65535". */
+#define FORWARD_TEXT 32
+#define NETDEV_TEXT  (64 + VMM_NICS_MAX * VMM_NIC_FORWARDS_MAX * FORWARD_TEXT)
+
+/* The inner Linux's network, and the ports that lead to it. */
+static void write_netdev(const struct vmm_qemu_config *config, char *text, size_t size)
+{
+	int at = snprintf(text, size, "user,id=net,net=" NESTED_NETWORK);
+
+	for (unsigned i = 0; i < config->forwards; i++)
+		at += snprintf(text + at, size - (size_t)at, ",hostfwd=%s::%u-:%u",
+			       config->forward[i].udp ? "udp" : "tcp", config->forward[i].port,
+			       config->forward[i].port);
+}
+
 static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 {
 	char kernel[4200], initrd[4200], memory[32], cpus[16], console[64], control[64],
-		append[256];
+		append[256], netdev[NETDEV_TEXT];
 	unsigned khz = tsc_khz();
 	const char *args[ARGS_MAX] = {
 		QEMU,
@@ -233,6 +248,17 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 		 (unsigned long long)((config->guest_memory_bytes + INNER_MEMORY_BYTES) >> 20));
 	snprintf(console, sizeof(console), "socket,id=console,fd=%d", config->console_fd);
 	snprintf(control, sizeof(control), "socket,id=control,fd=%d", config->control_fd);
+	if (config->network) {
+		unsigned count = 0;
+
+		while (args[count])
+			count++;
+		write_netdev(config, netdev, sizeof(netdev));
+		args[count++] = "-netdev";
+		args[count++] = netdev;
+		args[count++] = "-device";
+		args[count++] = "virtio-net-pci,netdev=net,romfile=";
+	}
 	execvp(QEMU, (char **)args);
 }
 

@@ -5,11 +5,20 @@
 #ifndef VMM_NESTED_QEMU_H
 #define VMM_NESTED_QEMU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "vmm/net/nic_config.h"
+
 struct vmm_share;
+
+/* A port that leads to the same one of the inner Linux. */
+struct vmm_qemu_forward {
+	bool udp;
+	uint16_t port;
+};
 
 struct vmm_qemu_config {
 	unsigned cpus; /* the guest's */
@@ -19,6 +28,9 @@ struct vmm_qemu_config {
 	const struct vmm_share *share;
 	const char *argv_bytes; /* the inner monitor's command line */
 	size_t argv_len;
+	bool network; /* the inner Linux needs one, with these ports of this machine led to the same ones of it */
+	unsigned forwards;
+	struct vmm_qemu_forward forward[VMM_NICS_MAX * VMM_NIC_FORWARDS_MAX];
 };
 
 /* As vmm_nested_check(). */

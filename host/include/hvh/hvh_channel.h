@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "hvp_vmbus.h"
 #include "hvw_ring.h"
@@ -16,6 +17,7 @@
 struct hvh_channel;
 struct hvh_device;
 struct hvh_server;
+struct hvh_share;
 struct hvh_state_reader;
 struct hvh_state_writer;
 
@@ -36,6 +38,15 @@ struct hvh_device_ops {
 
 	/* The time given to hvh_device_arm() has come. NULL: the device has no timer. */
 	void (*expire)(struct hvh_device *device, uint64_t now_ns);
+
+	/*
+	 * The answer to hvh_channel_share(): NULL: the guest shares no such memory. And: the guest wants it back; give
+	 * it back soon, on every loop that uses it. Both NULL if the device asks for none. See hvh_share.h.
+	 */
+	void (*shared)(struct hvh_device *device, struct hvh_channel *channel, uint32_t handle,
+		       const struct hvh_share *share);
+	void (*recall)(struct hvh_device *device, struct hvh_channel *channel,
+		       const struct hvh_share *share);
 
 	/* State that outlives a save: negotiated versions, requests under way. On the control loop, with all others stopped. */
 	void (*save)(const struct hvh_device *device, struct hvh_state_writer *w);
@@ -60,6 +71,7 @@ struct hvh_device {
 	struct hvh_device *next; /* (s) in a list of the server's */
 	enum hvh_device_life life; /* (s) */
 	_Atomic uint32_t subchannels_wanted; /* (a) 0: nothing to do */
+	_Atomic bool attend_wanted; /* (a) */
 	uint64_t deadline_ns; /* (o) of the first channel: the device's own timer; 0: none */
 };
 
@@ -81,6 +93,26 @@ int hvh_channel_read(struct hvh_channel *channel, const struct hvw_rx_packet *pa
  */
 int hvh_channel_send(struct hvh_channel *channel, uint16_t flags, uint64_t transaction_id,
 		     const void *payload, uint32_t len) HVW_MUST_CHECK;
+
+/*
+ * The same for any packet, in pieces and without the signal, as hvw_tx_put(); hvh_channel_flush() shows the guest all that was
+ * put and signals once. -EAGAIN: what was put before is shown, a notification follows.
+ */
+int hvh_channel_put(struct hvh_channel *channel, uint16_t type, uint16_t flags,
+		    uint64_t transaction_id, uint32_t header, const struct hvw_piece *pieces,
+		    unsigned npieces) HVW_MUST_CHECK;
+void hvh_channel_flush(struct hvh_channel *channel);
+
+/* Take the packet that was received last again with the next hvh_channel_recv(), in a later notification. */
+void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet *packet);
+
+/*
+ * The guest memory that a GPA-direct packet names, as pieces of ours: returns how many; valid until the packet is. The guest
+ * changes what is there at any time. `bytes` gets their sum. -EPROTO: malformed, or not RAM; -EMSGSIZE: more than
+ * `iovs_max` pieces, or more pages than any known guest names.
+ */
+int hvh_channel_pin(struct hvh_channel *channel, const struct hvw_rx_packet *packet,
+		    struct iovec *iov, unsigned iovs_max, uint32_t *bytes) HVW_MUST_CHECK;
 
 /* The peer broke the device's protocol: one line to the log, a counter, and no more from this channel. */
 void hvh_channel_fail(struct hvh_channel *channel, const char *why);
@@ -117,6 +149,7 @@ int hvh_channel_start(struct hvh_channel *channel) HVW_MUST_CHECK;
 void hvh_channel_stop(struct hvh_channel *channel);
 void hvh_channel_notify(struct hvh_channel *channel);
 void hvh_channel_expire(struct hvh_channel *channel, uint64_t now_ns);
+void hvh_channel_attend(struct hvh_channel *channel);
 
 /* For the embedder's use: set before hvh_channel_start(), read on either loop, NULL at first. */
 void hvh_channel_set_context(struct hvh_channel *channel, void *context);

@@ -67,6 +67,16 @@ int hvh_mem_pin(struct hvh_mem *mem, const uint64_t *gpa_pages, size_t pages, ui
 void hvh_mem_unpin(struct hvh_pin *pin);
 
 /*
+ * One page of guest memory, by its number, as our memory; NULL: no RAM. It stays there while the caller holds the
+ * memory. Who writes to it says so afterwards (any bytes that lie in one page), for the dirty log.
+ */
+void *hvh_mem_page(const struct hvh_mem *mem, uint64_t gpn);
+void hvh_mem_hold(struct hvh_mem *mem);
+void hvh_mem_release(struct hvh_mem *mem);
+bool hvh_mem_logging(const struct hvh_mem *mem);
+void hvh_mem_written(struct hvh_mem *mem, const void *host, size_t len);
+
+/*
  * Guest pages, scattered, as one contiguous range of our addresses: for rings and for single pages
  * that both sides use for long. `gpns` are page numbers. -EFAULT: a page is not RAM; -ENOMEM.
  */
@@ -79,7 +89,7 @@ int hvh_mem_map(struct hvh_mem *mem, const uint64_t *gpns, size_t pages,
 		struct hvh_mapping *mapping) HVW_MUST_CHECK;
 void hvh_mem_unmap(struct hvh_mapping *mapping);
 
-/* Pins and mappings that are held: 0 when nothing leaks. */
+/* Pins, mappings and holds: 0 when nothing leaks. */
 unsigned hvh_mem_held(const struct hvh_mem *mem);
 
 /*

@@ -93,6 +93,12 @@ struct hvh_server_ops {
 	 */
 	void (*timer)(void *ctx, struct hvh_channel *channel, uint64_t deadline_ns);
 
+	/*
+	 * Have hvh_channel_attend() called on the owner loop, before anything that is asked for later; several may become
+	 * one. Only for started channels. May be NULL if no device shares buffers.
+	 */
+	void (*channel_attend)(void *ctx, struct hvh_channel *channel);
+
 	/* Have hvh_server_work() called soon, on the control loop. Any thread; not from within the call. */
 	void (*attention)(void *ctx);
 

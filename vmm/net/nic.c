@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "vmm/net/nic.h"
+
+#include <errno.h>
+#include <hvh/hvh_net.h>
+#include <hvh/hvh_server.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/io_loops.h"
+#include "vmm/log.h"
+#include "vmm/net/pcap.h"
+#include "vmm/vm_priv.h"
+
+#define BITS_PER_SECOND	   10000000000ull
+#define QUEUES_DEFAULT_MAX 8u
+
+/* Frames under way from another queue's loop to that of queue 0. */
+#define RELAY_FRAMES 64u
+#define RELAY_BYTES  (HVH_NET_FRAME_MAX + 4u)
+
+/* One producer, the loop of queue k, and one consumer, that of queue 0. */
+struct relay {
+	struct vmm_nic *nic; /* (c) */
+	unsigned queue; /* (c) */
+	_Atomic uint32_t head, tail; /* consumer's, producer's */
+	_Atomic bool waits; /* the producer found no room */
+	struct vmm_call ready; /* to the producer */
+	uint32_t len[RELAY_FRAMES];
+	uint8_t (*frame)[RELAY_BYTES];
+};
+
+struct vmm_nic {
+	struct vmm_vm *vm; /* (c) */
+	unsigned index; /* (c) */
+	char name[16]; /* (c) */
+	struct vmm_nic_config config; /* (c) */
+	unsigned queues; /* (c) */
+	struct hvh_device *device; /* (c) until it is removed */
+	const struct vmm_net_port_ops *ops; /* (c) */
+	void *port; /* (c) */
+	struct hvh_net_backend backend; /* (c) */
+	struct vmm_pcap *pcap; /* (c) NULL: none */
+	struct vmm_loop *loop[HVH_NET_QUEUES_MAX]; /* (c) owner of each queue */
+	struct vmm_call start; /* to the loop of queue 0 */
+	struct vmm_call take; /* to it: frames in relays */
+	struct vmm_call run[HVH_NET_QUEUES_MAX]; /* hvh_net_run() */
+	struct run {
+		struct vmm_nic *nic;
+		unsigned queue;
+	} run_of[HVH_NET_QUEUES_MAX];
+	struct relay relay[HVH_NET_QUEUES_MAX]; /* from queue 1 on */
+};
+
+static const struct vmm_net_port_ops *const ports[] = {
+	[VMM_NIC_NULL] = &vmm_net_null,
+	[VMM_NIC_LOOP] = &vmm_net_loop,
+	[VMM_NIC_ECHO] = &vmm_net_echo,
+	[VMM_NIC_USER] = &vmm_net_user,
+};
+
+const char *vmm_nic_name(const struct vmm_nic *nic)
+{
+	return nic->name;
+}
+
+/* --- frames ----------------------------------------------------------------------------------------- */
+
+int vmm_nic_receive(struct vmm_nic *nic, const struct iovec *iov, unsigned iovs, bool verified)
+{
+	const struct hvh_net_meta meta = { .verified = verified };
+
+	if (nic->pcap)
+		vmm_pcap_write(nic->pcap, iov, iovs);
+	return hvh_net_receive(nic->device, 0, iov, iovs, &meta);
+}
+
+void vmm_nic_flush(struct vmm_nic *nic)
+{
+	hvh_net_flush(nic->device, 0);
+}
+
+/* Into the relay of that queue; its loop. */
+static int hand_over(struct vmm_nic *nic, unsigned queue, const struct iovec *iov, unsigned iovs)
+{
+	struct relay *relay = &nic->relay[queue];
+	uint32_t tail = atomic_load_explicit(&relay->tail, memory_order_relaxed);
+	uint32_t slot = tail % RELAY_FRAMES, len = 0;
+
+	if (tail - atomic_load(&relay->head) >= RELAY_FRAMES) {
+		atomic_store(&relay->waits, true);
+		/* The consumer may have made room before it could see that. */
+		if (tail - atomic_load(&relay->head) >= RELAY_FRAMES)
+			return -EAGAIN;
+	}
+	for (unsigned i = 0; i < iovs; i++) {
+		if (iov[i].iov_len > RELAY_BYTES - len)
+			return -EMSGSIZE;
+		memcpy(relay->frame[slot] + len, iov[i].iov_base, iov[i].iov_len);
+		len += (uint32_t)iov[i].iov_len;
+	}
+	relay->len[slot] = len;
+	atomic_store(&relay->tail, tail + 1);
+	vmm_call_post(&nic->take);
+	return 0;
+}
+
+/* What is in the relays goes to the port. Loop of queue 0. */
+static void on_take(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+
+	for (unsigned queue = 1; queue < nic->queues; queue++) {
+		struct relay *relay = &nic->relay[queue];
+		uint32_t head = atomic_load_explicit(&relay->head, memory_order_relaxed);
+
+		for (; head != atomic_load(&relay->tail); head++) {
+			const struct iovec iov = { relay->frame[head % RELAY_FRAMES],
+						   relay->len[head % RELAY_FRAMES] };
+
+			(void)nic->ops->send(nic->port, &iov, 1);
+			atomic_store(&relay->head, head + 1);
+		}
+		if (atomic_exchange(&relay->waits, false))
+			vmm_call_post(&relay->ready);
+	}
+}
+
+static void on_relay_ready(void *ctx)
+{
+	struct relay *relay = ctx;
+
+	hvh_net_tx_ready(relay->nic->device, relay->queue);
+}
+
+/* --- what the device needs -------------------------------------------------------------------------- */
+
+static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned iovs,
+		   const struct hvh_net_meta *meta)
+{
+	struct vmm_nic *nic = ctx;
+	int err;
+
+	(void)meta;
+	err = queue ? hand_over(nic, queue, iov, iovs) : 0;
+	if (!err && nic->pcap)
+		vmm_pcap_write(nic->pcap, iov, iovs);
+	return queue || err ? err : nic->ops->send(nic->port, iov, iovs);
+}
+
+static void on_receive_ready(void *ctx, unsigned queue)
+{
+	struct vmm_nic *nic = ctx;
+
+	(void)queue;
+	if (nic->ops->receive_ready)
+		nic->ops->receive_ready(nic->port);
+}
+
+static void on_kick(void *ctx, unsigned queue)
+{
+	struct vmm_nic *nic = ctx;
+
+	vmm_call_post(&nic->run[queue]);
+}
+
+static void on_run(void *ctx)
+{
+	const struct run *run = ctx;
+
+	hvh_net_run(run->nic->device, run->queue);
+}
+
+static const struct hvh_net_backend backend = {
+	.send = on_send,
+	.receive_ready = on_receive_ready,
+	.kick = on_kick,
+};
+
+/* --- life ------------------------------------------------------------------------------------------- */
+
+static void on_start(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+
+	if (nic->ops->start)
+		nic->ops->start(nic->port, nic->loop[0]);
+}
+
+/* Hyper-V's own range, then what distinguishes VMs and their NICs. */
+static void choose_mac(struct vmm_nic *nic, uint8_t mac[6])
+{
+	uint32_t hash = 2166136261u;
+
+	for (const char *c = nic->vm->config->name; *c; c++)
+		hash = (hash ^ (uint8_t)*c) * 16777619u;
+	mac[0] = 0x00;
+	mac[1] = 0x15;
+	mac[2] = 0x5d;
+	mac[3] = (uint8_t)(hash >> 16);
+	mac[4] = (uint8_t)(hash >> 8);
+	mac[5] = (uint8_t)((hash & 0xf0) | nic->index);
+}
+
+static int create_device(struct vmm_nic *nic)
+{
+	struct hvh_net_config config = {
+		.instance = { 'h', 'v', 'i', 's', (uint8_t)nic->index },
+		.queues_max = nic->queues,
+		.frame_max = nic->config.frame_max,
+		.bits_per_second = BITS_PER_SECOND,
+		.mac_change = nic->config.mac_change,
+	};
+
+	if (!nic->config.has_mac)
+		choose_mac(nic, nic->config.mac);
+	memcpy(config.mac, nic->config.mac, sizeof(config.mac));
+	return hvh_net_create(&config, &nic->backend, nic, &nic->device);
+}
+
+static int create_relays(struct vmm_nic *nic)
+{
+	for (unsigned i = 0; i < nic->queues; i++) {
+		struct relay *relay = &nic->relay[i];
+
+		relay->nic = nic;
+		relay->queue = i;
+		vmm_call_init(&relay->ready, nic->loop[i], on_relay_ready, relay);
+		relay->frame = i ? calloc(RELAY_FRAMES, RELAY_BYTES) : NULL;
+		if (i && !relay->frame)
+			return -ENOMEM;
+		nic->run_of[i] = (struct run){ nic, i };
+		vmm_call_init(&nic->run[i], nic->loop[i], on_run, &nic->run_of[i]);
+	}
+	return 0;
+}
+
+static void free_nic(struct vmm_nic *nic)
+{
+	if (nic->port)
+		nic->ops->destroy(nic->port);
+	if (nic->device)
+		hvh_net_destroy(nic->device);
+	for (unsigned i = 0; i < nic->queues; i++)
+		free(nic->relay[i].frame);
+	vmm_pcap_destroy(nic->pcap);
+	free(nic);
+}
+
+static void set_up_loops(struct vmm_nic *nic)
+{
+	struct vmm_vm *vm = nic->vm;
+
+	for (unsigned i = 0; i < nic->queues; i++)
+		nic->loop[i] = vmm_io_loops_get(vm->hyperv.io, VMM_SERVICES + nic->index + i);
+	vmm_call_init(&nic->start, nic->loop[0], on_start, nic);
+	vmm_call_init(&nic->take, nic->loop[0], on_take, nic);
+}
+
+static int create_nic(struct vmm_vm *vm, unsigned index, const char *text)
+{
+	struct vmm_nic *nic = calloc(1, sizeof(*nic));
+	int err;
+
+	if (!nic)
+		return -ENOMEM;
+	nic->vm = vm;
+	nic->index = index;
+	snprintf(nic->name, sizeof(nic->name), "nic %u", index);
+	/* The command line was checked already. */
+	err = vmm_nic_config_parse(text, &nic->config) ? -EINVAL : 0;
+	nic->queues = nic->config.queues ? nic->config.queues : vm->config->cpus;
+	if (!nic->config.queues && nic->queues > QUEUES_DEFAULT_MAX)
+		nic->queues = QUEUES_DEFAULT_MAX;
+	nic->ops = ports[nic->config.kind];
+	nic->backend = backend;
+	set_up_loops(nic);
+	if (!err && *nic->config.pcap) {
+		err = vmm_pcap_create(nic->config.pcap, &nic->pcap);
+		if (err)
+			vmm_log(HVH_LOG_ERROR, "%s: %s: %s", nic->name, nic->config.pcap,
+				strerror(-err));
+	}
+	if (!err)
+		err = create_relays(nic);
+	if (!err)
+		err = create_device(nic);
+	if (!err)
+		err = nic->ops->create(nic, &nic->config, &nic->port);
+	if (!err)
+		err = hvh_server_add(vm->hyperv.server, nic->device);
+	if (err) {
+		free_nic(nic);
+		return err;
+	}
+	vm->hyperv.nics[index] = nic;
+	vmm_call_post(&nic->start);
+	return 0;
+}
+
+int vmm_nics_create(struct vmm_vm *vm)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < vm->config->nics && !err; i++) {
+		err = create_nic(vm, i, vm->config->nic[i]);
+		if (err)
+			vmm_log(HVH_LOG_ERROR, "network adapter %u cannot be made: %s", i,
+				strerror(-err));
+	}
+	return err;
+}
+
+void vmm_nics_destroy(struct vmm_vm *vm)
+{
+	for (unsigned i = 0; i < VMM_NICS_MAX; i++) {
+		if (vm->hyperv.nics[i])
+			free_nic(vm->hyperv.nics[i]);
+		vm->hyperv.nics[i] = NULL;
+	}
+}
+
+struct hvh_device *vmm_nic_device(const struct vmm_vm *vm, unsigned index)
+{
+	return vm->hyperv.nics[index] ? vm->hyperv.nics[index]->device : NULL;
+}
+
+const struct vmm_nic_config *vmm_nic_config_of(const struct vmm_vm *vm, unsigned index)
+{
+	return vm->hyperv.nics[index] ? &vm->hyperv.nics[index]->config : NULL;
+}
+
+unsigned vmm_nic_index(const struct vmm_vm *vm, const struct hvh_device *device)
+{
+	unsigned i = 0;
+
+	while (i < VMM_NICS_MAX && (!vm->hyperv.nics[i] || vm->hyperv.nics[i]->device != device))
+		i++;
+	return i;
+}

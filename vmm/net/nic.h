@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Network adapters of the virtual machine: the device of libhvis-host, and what carries its frames.
+ *
+ * Queue k of a NIC belongs to the owner loop of its channel k. What carries frames (a port) lives on the loop of
+ * queue 0; frames that other queues send are handed over to it.
+ */
+#ifndef VMM_NET_NIC_H
+#define VMM_NET_NIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "vmm/net/nic_config.h"
+
+struct hvh_device;
+struct hvh_net_status;
+struct vmm_loop;
+struct vmm_nic;
+struct vmm_vm;
+
+/* What carries frames. All on the loop of queue 0, but create and destroy, which are for any while nothing runs there. */
+struct vmm_net_port_ops {
+	/* Negative errno after a line to the log. */
+	int (*create)(struct vmm_nic *nic, const struct vmm_nic_config *config, void **port);
+	void (*destroy)(void *port);
+
+	/* Watch descriptors from now on; no more. May be NULL. */
+	void (*start)(void *port, struct vmm_loop *loop);
+	void (*stop)(void *port);
+
+	/* A frame from the guest, as hvh_net_backend.send without offloads. */
+	int (*send)(void *port, const struct iovec *iov, unsigned iovs);
+
+	/* The guest has room again; may be NULL. */
+	void (*receive_ready)(void *port);
+};
+extern const struct vmm_net_port_ops vmm_net_null, vmm_net_loop, vmm_net_echo, vmm_net_user;
+
+/*
+ * For ports: a frame for the guest, and the end of a row of them. 0, or -EAGAIN: the guest has no room; such a frame may be
+ * dropped. `verified`: the checksums in it are known to be right. Loop of queue 0.
+ */
+int vmm_nic_receive(struct vmm_nic *nic, const struct iovec *iov, unsigned iovs, bool verified);
+void vmm_nic_flush(struct vmm_nic *nic);
+const char *vmm_nic_name(const struct vmm_nic *nic);
+
+/* --- for the machine. Control loop ------------------------------------------------------------------ */
+
+/* All that the configuration names, added to the server. Negative errno after a line to the log. */
+int vmm_nics_create(struct vmm_vm *vm);
+
+/* With the owner loops gone. */
+void vmm_nics_destroy(struct vmm_vm *vm);
+
+/* NULL: it is not there. */
+struct hvh_device *vmm_nic_device(const struct vmm_vm *vm, unsigned index);
+const struct vmm_nic_config *vmm_nic_config_of(const struct vmm_vm *vm, unsigned index);
+
+/* Which one a device is; VMM_NICS_MAX: none. */
+unsigned vmm_nic_index(const struct vmm_vm *vm, const struct hvh_device *device);
+
+#endif
