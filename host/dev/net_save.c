@@ -50,11 +50,19 @@ static void save_outstanding(const struct net *net, unsigned queue, struct hvh_s
 	}
 }
 
-#define COUNTERS(X)                                                                                \
-	X(rx_frames)                                                                               \
-	X(rx_bytes)                                                                                \
-	X(rx_dropped) X(tx_frames) X(tx_bytes) X(tx_dropped) X(tx_checksums) X(tx_large)           \
-		X(tx_segments) X(rx_completions)
+/* clang-format off */
+#define COUNTERS(X) \
+	X(rx_frames) \
+	X(rx_bytes) \
+	X(rx_dropped) \
+	X(tx_frames) \
+	X(tx_bytes) \
+	X(tx_dropped) \
+	X(tx_checksums) \
+	X(tx_large) \
+	X(tx_segments) \
+	X(rx_completions)
+/* clang-format on */
 
 static void save_queue(const struct net *net, const struct net_queue *q, struct hvh_state_writer *w)
 {
