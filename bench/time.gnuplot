@@ -13,11 +13,11 @@ ours = "#1b6ca8"
 stock = "#c8553d"
 
 set title "Without chrony"
-plot "ours/offsets" using 1:($2 / 1000) every 4 with lines linecolor rgb ours title "hvis", \
-     "stock/offsets" using 1:($2 / 1000) every 4 with lines linecolor rgb stock title "Linux 6.1"
+plot "ours/offsets" using 1:($2 / 1000) every 8 with lines linecolor rgb ours title "hvis", \
+     "stock/offsets" using 1:($2 / 1000) every 8 with lines linecolor rgb stock title "Linux 6.1"
 set title "With chrony"
-plot "ours-chrony/offsets" using 1:($2 / 1000) every 4 with lines linecolor rgb ours title "hvis", \
-     "stock-chrony/offsets" using 1:($2 / 1000) every 4 with lines linecolor rgb stock title "Linux 6.1"
+plot "ours-chrony/offsets" using 1:($2 / 1000) every 8 with lines linecolor rgb ours title "hvis", \
+     "stock-chrony/offsets" using 1:($2 / 1000) every 8 with lines linecolor rgb stock title "Linux 6.1"
 
 if (paused) {
 # Until the clock is set it is behind by the whole pause, which would hide all else.
