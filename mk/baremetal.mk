@@ -6,9 +6,10 @@
 BAREMETAL := $(BUILD)/hvis-baremetal.elf
 BAREMETAL_OBJ := $(BUILD)/obj-baremetal
 baremetal-objs = $(patsubst %,$(BAREMETAL_OBJ)/%.o,$(1))
-# What other programs take of it: everything but its own, and the core
-BAREMETAL_MACHINE_OBJS := $(call baremetal-objs,$(filter-out %/main.c,$(PORT_BAREMETAL_SRCS)) $(WIRE_SRCS))
-BAREMETAL_OBJS := $(call baremetal-objs,port/baremetal/main.c $(GUEST_SRCS)) $(BAREMETAL_MACHINE_OBJS)
+# What stands on the core; the rest of it other programs take too
+BAREMETAL_OWN := port/baremetal/main.c port/baremetal/net.c
+BAREMETAL_MACHINE_OBJS := $(call baremetal-objs,$(filter-out $(BAREMETAL_OWN),$(PORT_BAREMETAL_SRCS)) $(WIRE_SRCS))
+BAREMETAL_OBJS := $(call baremetal-objs,$(BAREMETAL_OWN) $(GUEST_SRCS)) $(BAREMETAL_MACHINE_OBJS)
 
 # General registers alone: nobody saves the others in an interrupt.
 BAREMETAL_CFLAGS = -std=c11 $(WARNINGS) $(CFLAGS) -ffreestanding -fno-pie -fno-stack-protector -mno-red-zone \

@@ -138,6 +138,7 @@ PORT_BAREMETAL_SRCS += port/baremetal/cpu.c
 PORT_BAREMETAL_SRCS += port/baremetal/firmware.c
 PORT_BAREMETAL_SRCS += port/baremetal/main.c
 PORT_BAREMETAL_SRCS += port/baremetal/mem.c
+PORT_BAREMETAL_SRCS += port/baremetal/net.c
 PORT_BAREMETAL_SRCS += port/baremetal/os.c
 PORT_BAREMETAL_SRCS += port/baremetal/start.S
 

@@ -177,5 +177,10 @@ void bm_run(struct hvos_event *event);
 extern struct hvos_event bm_power_asked;
 extern enum hvos_power bm_power_action;
 
+/* --- net.c: answers ARP, ping and UDP echo ------------------------------------------------------------------ */
+
+struct hvg_driver;
+extern const struct hvg_driver bm_net_driver;
+
 #endif
 #endif

@@ -21,6 +21,7 @@ static const struct hvg_driver *const drivers[] = {
 	&hvg_heartbeat_driver,
 	&hvg_shutdown_driver,
 	&hvg_timesync_driver,
+	&bm_net_driver,
 };
 
 static unsigned number(const char **text)

@@ -377,7 +377,11 @@ static void misled(struct world *w)
 		host.rules[0].nvsp = asked_nvsp[what];
 	else
 		host.rules[0].oid = asked_oid[what - ASKED_NVSP];
-	if (!world_up(w) || !stack.nic)
+	if (!world_up(w))
+		return;
+	if (action == NET_HOST_TWICE || action == NET_HOST_WRONG_ID)
+		TAP_EQ(stack.attach_err, 0);
+	if (!stack.nic)
 		return;
 	/* Whatever it has answered, the guest waits for nothing for long. */
 	(void)!switch_on();
