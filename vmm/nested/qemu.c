@@ -235,11 +235,12 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 	snprintf(initrd, sizeof(initrd), "%s/" NESTED_INITRD, folder);
 	/*
 	 * Without tsc=reliable the inner KVM has no stable clock to offer its guest when there are several processors.
-	 * Without init_on_alloc=0 the guest's memory is cleared twice.
+	 * Without init_on_alloc=0 the guest's memory is cleared twice. Without no_timer_check Linux gives up at its start where
+	 * a busy machine lets no timer interrupt through for 60 ms.
 	 */
-	snprintf(
-		append, sizeof(append),
-		"console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests init_on_alloc=0");
+	snprintf(append, sizeof(append),
+		 "console=ttyS0 quiet panic=-1 clocksource=tsc tsc=reliable cryptomgr.notests init_on_alloc=0"
+		 " no_timer_check");
 	if (khz)
 		snprintf(append + strlen(append), sizeof(append) - strlen(append),
 			 " tsc_early_khz=%u", khz);
