@@ -99,6 +99,20 @@ struct hvw_rndis_meta {
 	uint32_t packet_id;
 };
 
+/* meta.vlan has the parts of an 802.1Q tag in another order: from one to the other. */
+static inline uint32_t hvw_rndis_vlan(uint16_t tag)
+{
+	return (uint32_t)(tag & HVP_VLAN_ID_MASK) << HVP_VLAN_ID_SHIFT |
+	       (tag >> 12 & 1u ? HVP_VLAN_CFI : 0) | (uint32_t)tag >> 13;
+}
+
+static inline uint16_t hvw_rndis_vlan_tag(uint32_t vlan)
+{
+	return (uint16_t)((vlan & HVP_VLAN_PRIORITY_MASK) << 13 |
+			  (vlan & HVP_VLAN_CFI ? 1u << 12 : 0) |
+			  (vlan >> HVP_VLAN_ID_SHIFT & HVP_VLAN_ID_MASK));
+}
+
 /*
  * All of a list at once. Unknown elements are passed over; of two of a type the first counts. -EPROTO: as
  * hvw_rndis_infos_next(), or a known element with less than its 4 bytes.

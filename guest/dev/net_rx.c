@@ -85,14 +85,6 @@ static int parse(const uint8_t HVW_SHARED *message, uint32_t len, struct hvw_rnd
 	return hvw_rndis_meta_parse(meta, infos, packet->info_len);
 }
 
-/* RNDIS has the parts of a tag in another order. */
-static uint16_t vlan_tag(uint32_t value)
-{
-	return (uint16_t)((value & HVP_VLAN_PRIORITY_MASK) << 13 |
-			  (value & HVP_VLAN_CFI ? 1u << 12 : 0) |
-			  (value >> HVP_VLAN_ID_SHIFT & HVP_VLAN_ID_MASK));
-}
-
 static void describe(struct hvg_net_rx *rx, const struct hvw_rndis_meta *meta)
 {
 	rx->flags = 0;
@@ -102,7 +94,7 @@ static void describe(struct hvg_net_rx *rx, const struct hvw_rndis_meta *meta)
 	}
 	if (meta->has & HVW_META_VLAN) {
 		rx->flags |= HVG_NET_RX_VLAN;
-		rx->vlan = vlan_tag(meta->vlan);
+		rx->vlan = hvw_rndis_vlan_tag(meta->vlan);
 	}
 	if (!(meta->has & HVW_META_CHECKSUM))
 		return;

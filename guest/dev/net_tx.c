@@ -96,13 +96,6 @@ static uint8_t *section_bytes(const struct hvg_net *net, uint32_t section)
 
 /* --- RNDIS --------------------------------------------------------------------------------------------- */
 
-/* RNDIS has the parts of a tag in another order. */
-static uint32_t vlan_value(uint16_t tag)
-{
-	return (uint32_t)(tag & HVP_VLAN_ID_MASK) << HVP_VLAN_ID_SHIFT |
-	       (tag >> 12 & 1u ? HVP_VLAN_CFI : 0) | (uint32_t)tag >> 13;
-}
-
 /* Returns the bytes that it takes. */
 static uint32_t describe(const struct hvg_net_frame *frame, struct hvw_rndis_meta *meta)
 {
@@ -119,7 +112,7 @@ static uint32_t describe(const struct hvg_net_frame *frame, struct hvw_rndis_met
 	if (frame->flags & HVG_NET_VLAN) {
 		bytes += one;
 		meta->has |= HVW_META_VLAN;
-		meta->vlan = vlan_value(frame->vlan);
+		meta->vlan = hvw_rndis_vlan(frame->vlan);
 	}
 	if (frame->flags & HVG_NET_LSO) {
 		bytes += one;

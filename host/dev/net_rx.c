@@ -282,9 +282,7 @@ static void describe(struct hvw_rndis_meta *meta, const struct hvw_frame *frame,
 {
 	if (frame->tagged) {
 		meta->has |= HVW_META_VLAN;
-		meta->vlan = (uint32_t)frame->vlan >> 13 |
-			     (frame->vlan >> 12 & 1 ? HVP_VLAN_CFI : 0) |
-			     (frame->vlan & HVP_VLAN_ID_MASK) << HVP_VLAN_ID_SHIFT;
+		meta->vlan = hvw_rndis_vlan(frame->vlan);
 	}
 	if (!verified || !frame->ip)
 		return;

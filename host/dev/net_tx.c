@@ -308,9 +308,7 @@ static uint8_t *insert_tag(uint8_t *head, uint32_t vlan)
 
 	memmove(tagged, head, 2 * HVH_NET_MAC_BYTES);
 	hvw_put_be16(tagged + 12, HVW_ETHERTYPE_VLAN);
-	hvw_put_be16(tagged + 14, (uint16_t)((vlan & HVP_VLAN_PRIORITY_MASK) << 13 |
-					     (vlan & HVP_VLAN_CFI ? 1u << 12 : 0) |
-					     (vlan >> HVP_VLAN_ID_SHIFT & HVP_VLAN_ID_MASK)));
+	hvw_put_be16(tagged + 14, hvw_rndis_vlan_tag(vlan));
 	return tagged;
 }
 
