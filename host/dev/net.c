@@ -295,15 +295,6 @@ void hvh_net_changed(struct hvh_device *device)
 	note((struct net *)device, NOTE_CHANGE);
 }
 
-void hvh_net_set_mac(struct hvh_device *device, const uint8_t mac[HVH_NET_MAC_BYTES])
-{
-	struct net *net = (struct net *)device;
-
-	memcpy(net->config.mac, mac, sizeof(net->config.mac));
-	if (!net->version)
-		atomic_store(&net->mac, net_mac_of(mac));
-}
-
 void hvh_net_tx_ready(struct hvh_device *device, unsigned queue)
 {
 	struct net *net = (struct net *)device;

@@ -60,7 +60,7 @@ struct hvh_net_backend {
 	int (*send)(void *ctx, unsigned queue, const struct iovec *iov, unsigned iovs,
 		    const struct hvh_net_meta *meta);
 
-	/* Room for frames again, after hvh_net_receive() or _lend() said -EAGAIN. Loop of the reader. May be NULL. */
+	/* Room for frames again, after hvh_net_receive() said -EAGAIN. Loop of the reader. May be NULL. */
 	void (*receive_ready)(void *ctx, unsigned queue);
 
 	/*
@@ -78,7 +78,6 @@ struct hvh_net_config {
 	uint64_t bits_per_second;
 	bool mac_change; /* the guest may change its address */
 	bool foreign_macs; /* the guest may send from others' addresses */
-	bool no_rsc; /* do not offer receive coalescing */
 };
 
 struct hvh_net_queue_status {
@@ -116,9 +115,6 @@ void hvh_net_link(struct hvh_device *device, bool up);
 
 /* The network behind the link is another: guests ask for their addresses anew. */
 void hvh_net_changed(struct hvh_device *device);
-
-/* Another address, which guests learn at their next start of the driver. */
-void hvh_net_set_mac(struct hvh_device *device, const uint8_t mac[HVH_NET_MAC_BYTES]);
 
 /* --- for the back end ------------------------------------------------------------------------------ */
 
