@@ -11,6 +11,7 @@
 #include "fuzz/echo_driver.h"
 #include "fuzz/fake_host.h"
 #include "fuzz/fuzz_target.h"
+#include "fuzz/input.h"
 #include "hvg/hvg_bus.h"
 #include "hvg/hvg_ic.h"
 #include "hvw_ic.h"
@@ -23,10 +24,7 @@
 
 const unsigned fuzz_cuts = 4;
 
-static struct {
-	const uint8_t *next;
-	size_t left;
-} in;
+static struct input in;
 
 static struct fake_host fake;
 static struct hvg_bus *bus;
@@ -37,31 +35,14 @@ static bool lied;
 /* Messages of the host that reached the guest as they should, by type. */
 static unsigned sent[HVP_MSG_END];
 
-static void take(void *dst, size_t len)
-{
-	size_t some = len < in.left ? len : in.left;
-
-	memset(dst, 0, len);
-	if (some)
-		memcpy(dst, in.next, some);
-	in.next += some;
-	in.left -= some;
-}
-
 static unsigned byte(void)
 {
-	uint8_t value;
-
-	take(&value, 1);
-	return value;
+	return input_byte(&in);
 }
 
 static unsigned word(void)
 {
-	uint16_t value;
-
-	take(&value, sizeof(value));
-	return value;
+	return input_word(&in);
 }
 
 /* --- messages ----------------------------------------------------------------------------------------- */
@@ -103,7 +84,7 @@ static bool tamper(struct fake_host *host, const void *message, size_t len)
 		send(changed, byte() % len);
 		break;
 	case 4: /* with a tail */
-		take(changed + len, sizeof(changed) - len);
+		input_take(&in, changed + len, sizeof(changed) - len);
 		send(changed, sizeof(changed));
 		break;
 	case 5: /* another number in a field */
@@ -129,7 +110,7 @@ static void raw_message(void)
 	memcpy(message, &type, sizeof(type));
 	if (filled > sizeof(message) - 8)
 		filled = sizeof(message) - 8;
-	take(message + 8, filled);
+	input_take(&in, message + 8, filled);
 	lied |= frees_memory(type);
 	send(message, len);
 }
@@ -147,7 +128,7 @@ static void spoil_ring(void)
 	uint32_t offset = word(), bytes = byte() % 16;
 	uint8_t noise[16];
 
-	take(noise, bytes);
+	input_take(&in, noise, bytes);
 	if (lied || !ch->ring.base)
 		return;
 	/* Control pages and the first packets are what matters: half of the offsets hit these. */
@@ -165,7 +146,7 @@ static void spoil_synic(void)
 	uint64_t base = pages[page % 2];
 	uint8_t noise[24];
 
-	take(noise, bytes);
+	input_take(&in, noise, bytes);
 	if (!(base & HVP_MSR_ENABLE))
 		return;
 	base = (base & ~(uint64_t)(HVP_PAGE_SIZE - 1)) + HVP_VMBUS_SINT * 256;
@@ -179,7 +160,7 @@ static void spoil_clock(void)
 {
 	struct hvp_reference_tsc_page page;
 
-	take(&page, sizeof(page));
+	input_take(&in, &page, sizeof(page));
 	if (fake.soft.reference_tsc & HVP_MSR_ENABLE &&
 	    hvh_mem_write(fake.mem, fake.soft.reference_tsc & ~(uint64_t)(HVP_PAGE_SIZE - 1), &page,
 			  sizeof(page)))
@@ -200,7 +181,7 @@ static void raw_packet(void)
 	uint8_t payload[PACKET_MAX];
 	uint32_t len = byte();
 
-	take(payload, len);
+	input_take(&in, payload, len);
 	put(ch, payload, len);
 }
 
@@ -230,7 +211,7 @@ static void ic_request(void)
 	};
 	size_t len = hvw_ic_build(payload, &header);
 
-	take(payload + HVW_IC_HEADERS, header.size);
+	input_take(&in, payload + HVW_IC_HEADERS, header.size);
 	put(ch, payload, (uint32_t)len);
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "fuzz/fuzz_target.h"
+#include "fuzz/input.h"
 #include "fuzz/net_host.h"
 #include "hvg/hvg_bus.h"
 #include "hvg/hvg_netif.h"
@@ -24,10 +25,7 @@
 
 const unsigned fuzz_cuts = 3;
 
-static struct {
-	const uint8_t *next;
-	size_t left;
-} in;
+static struct input in;
 
 static struct fake_host fake;
 static struct net_host host;
@@ -48,31 +46,14 @@ static uint8_t frame[FRAME_MAX];
 static unsigned long received, joined, sent, reconfigured;
 static unsigned queues;
 
-static void take(void *dst, size_t len)
-{
-	size_t some = len < in.left ? len : in.left;
-
-	memset(dst, 0, len);
-	if (some)
-		memcpy(dst, in.next, some);
-	in.next += some;
-	in.left -= some;
-}
-
 static unsigned byte(void)
 {
-	uint8_t value;
-
-	take(&value, 1);
-	return value;
+	return input_byte(&in);
 }
 
 static unsigned word(void)
 {
-	uint16_t value;
-
-	take(&value, sizeof(value));
-	return value;
+	return input_word(&in);
 }
 
 /* --- the stack ------------------------------------------------------------------------------------------ */
@@ -238,7 +219,7 @@ static void raw_packet(void)
 	const uint32_t len = 8 + byte() % (sizeof(bytes) - 8);
 	uint64_t id = (uint64_t)byte() << 62 | (uint64_t)byte() << 16 | byte();
 
-	take(bytes, sizeof(bytes));
+	input_take(&in, bytes, sizeof(bytes));
 	net_host_say(&host, what % 4, types[what / 4 % 4], id, (what / 16 * 8) % (len & ~7u), bytes,
 		     len);
 }

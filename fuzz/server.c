@@ -12,6 +12,7 @@
 
 #include "fuzz/fuzz_target.h"
 #include "fuzz/guest_script.h"
+#include "fuzz/input.h"
 
 #define ACTIONS_MAX	 400u
 #define CHANNELS_TOUCHED 24u
@@ -49,41 +50,17 @@ enum action {
 	ACTIONS
 };
 
-struct input {
-	const uint8_t *next;
-	size_t left;
-};
-
 static unsigned accepted[HVP_MSG_END], refused[HVP_MSG_END];
-
-static void take(struct input *in, void *dst, size_t len)
-{
-	size_t some = len < in->left ? len : in->left;
-
-	memset(dst, 0, len);
-	if (some)
-		memcpy(dst, in->next, some);
-	in->next += some;
-	in->left -= some;
-}
-
-static unsigned byte(struct input *in)
-{
-	uint8_t value;
-
-	take(in, &value, sizeof(value));
-	return value;
-}
 
 static unsigned below(struct input *in, unsigned limit)
 {
-	return byte(in) % limit;
+	return input_byte(in) % limit;
 }
 
 /* Mostly one of those that are there from the start; else any of the first ones, which come and go. */
 static unsigned channel(struct input *in)
 {
-	unsigned value = byte(in);
+	unsigned value = input_byte(in);
 
 	return value < 0xc0 ? value % EMBEDDER_CHANNELS : value % CHANNELS_TOUCHED;
 }
@@ -91,14 +68,14 @@ static unsigned channel(struct input *in)
 /* The same as an id; 0 is none. */
 static uint32_t channel_id_of(struct input *in)
 {
-	unsigned value = byte(in);
+	unsigned value = input_byte(in);
 
 	return value < 0xc0 ? value % (EMBEDDER_CHANNELS + 2) : value % (CHANNELS_TOUCHED + 1);
 }
 
 static void fill_gpns(struct input *in, uint64_t *gpns, unsigned pages)
 {
-	unsigned kind = byte(in);
+	unsigned kind = input_byte(in);
 
 	for (unsigned i = 0; i < pages; i++)
 		gpns[i] = 8 + i;
@@ -113,9 +90,9 @@ static void raw_message(struct input *in, struct embedder *e)
 	static const uint32_t connections[] = { 1, 4, 2, 0x2001 };
 	uint32_t connection = connections[below(in, 4)];
 	uint8_t bytes[256];
-	unsigned len = byte(in);
+	unsigned len = input_byte(in);
 
-	take(in, bytes, len);
+	input_take(in, bytes, len);
 	(void)embedder_post(e, connection, bytes, len);
 }
 
@@ -137,7 +114,7 @@ static void gpadl(struct input *in, struct guest *g)
 {
 	static uint64_t gpns[256];
 	uint32_t channel_id = channel_id_of(in), handle = below(in, 8);
-	unsigned pages = byte(in) + 1, messages = below(in, 4), rest = below(in, 4);
+	unsigned pages = input_byte(in) + 1, messages = below(in, 4), rest = below(in, 4);
 
 	fill_gpns(in, gpns, pages);
 	if (rest == 3)
@@ -148,7 +125,7 @@ static void gpadl(struct input *in, struct guest *g)
 
 static void share_ring(struct input *in, struct guest *g)
 {
-	unsigned index = channel(in), pages = 1 + below(in, 14), split = byte(in);
+	unsigned index = channel(in), pages = 1 + below(in, 14), split = input_byte(in);
 	struct guest_channel *ch = &g->channels[index];
 
 	/* Mostly the middle. */
@@ -158,7 +135,7 @@ static void share_ring(struct input *in, struct guest *g)
 
 static void open_channel(struct input *in, struct guest *g)
 {
-	unsigned index = channel(in), vp = below(in, 8), handle = byte(in);
+	unsigned index = channel(in), vp = below(in, 8), handle = input_byte(in);
 	uint32_t gpadl_own = g->channels[index].gpadl;
 
 	if (handle & 0x80)
@@ -169,7 +146,7 @@ static void open_channel(struct input *in, struct guest *g)
 
 static void teardown(struct input *in, struct guest *g)
 {
-	uint32_t channel_id = channel_id_of(in), handle = byte(in);
+	uint32_t channel_id = channel_id_of(in), handle = input_byte(in);
 
 	if (!(handle & 0x80) && channel_id)
 		handle = g->channels[channel_id - 1].gpadl;
@@ -180,11 +157,11 @@ static void teardown(struct input *in, struct guest *g)
 static void poke(struct input *in, struct guest *g)
 {
 	struct guest_channel *ch = &g->channels[channel(in)];
-	unsigned place = byte(in);
+	unsigned place = input_byte(in);
 	uint32_t value;
 	size_t offset = (place & 0x1f) * 4;
 
-	take(in, &value, sizeof(value));
+	input_take(in, &value, sizeof(value));
 	if (!ch->ring)
 		return;
 	if (place & 0x20)
@@ -197,10 +174,10 @@ static void poke(struct input *in, struct guest *g)
 
 static void send_packet(struct input *in, struct guest *g)
 {
-	unsigned index = channel(in), len = byte(in) * 4;
+	unsigned index = channel(in), len = input_byte(in) * 4;
 	uint8_t bytes[1024];
 
-	take(in, bytes, len < 64 ? len : 64);
+	input_take(in, bytes, len < 64 ? len : 64);
 	memset(bytes + 64, 0x5a, sizeof(bytes) - 64);
 	(void)guest_send(g, index, 1, bytes, len);
 }
@@ -208,7 +185,7 @@ static void send_packet(struct input *in, struct guest *g)
 /* An answer to the last request of an integration service, with one field spoilt. */
 static void answer(struct input *in, struct guest *g)
 {
-	unsigned index = channel(in), field = below(in, HVW_IC_HEADERS), value = byte(in);
+	unsigned index = channel(in), field = below(in, HVW_IC_HEADERS), value = input_byte(in);
 	uint8_t message[4096];
 	int len = guest_recv(g, index, message, sizeof(message), NULL);
 
@@ -281,7 +258,7 @@ static void save_and_load(struct embedder *e)
 
 static void temper(struct input *in, struct embedder *e, struct guest *g)
 {
-	unsigned kind = byte(in);
+	unsigned kind = input_byte(in);
 
 	switch (kind & 7) {
 	case 0:
@@ -315,7 +292,7 @@ static void temper(struct input *in, struct embedder *e, struct guest *g)
 /* Devices come and go, and ask for sub-channels. */
 static void plug(struct input *in, struct embedder *e)
 {
-	unsigned kind = byte(in), slot = kind % EMBEDDER_SLOTS;
+	unsigned kind = input_byte(in), slot = kind % EMBEDDER_SLOTS;
 	struct echo_device *echo;
 
 	switch (kind >> 3 & 3) {
@@ -346,7 +323,7 @@ static void no_channel(struct input *in, struct guest *g)
 	struct hvp_msg_open_reserved open = { .h.type = HVP_MSG_OPEN_RESERVED };
 	struct hvp_msg_close_reserved close = { .h.type = HVP_MSG_CLOSE_RESERVED };
 	struct hvp_msg_tl_connect_request connect = { .h.type = HVP_MSG_TL_CONNECT_REQUEST };
-	unsigned kind = byte(in);
+	unsigned kind = input_byte(in);
 
 	open.channel_id = close.channel_id = kind;
 	open.target_vp = close.target_vp = kind >> 4;
@@ -364,10 +341,10 @@ static void inject(struct input *in, struct embedder *e)
 {
 	struct hvh_inject rules;
 	char text[256], error[64];
-	unsigned len = byte(in);
+	unsigned len = input_byte(in);
 
 	memset(text, 0, sizeof(text));
-	take(in, text, len);
+	input_take(in, text, len);
 	if (hvh_inject_parse(text, &rules, error, sizeof(error)))
 		return;
 	EMBEDDER_REQUIRE(hvh_server_inject(e->server, &rules) == 0);
@@ -390,7 +367,7 @@ static void act(struct input *in, struct embedder *e, struct guest *g)
 		(void)guest_post_header(g, HVP_MSG_REQUEST_OFFERS);
 		break;
 	case UNLOAD:
-		(void)guest_post_header(g, byte(in) & 1 ? HVP_MSG_UNLOAD : HVP_MSG_PAUSE);
+		(void)guest_post_header(g, input_byte(in) & 1 ? HVP_MSG_UNLOAD : HVP_MSG_PAUSE);
 		break;
 	case GPADL:
 		gpadl(in, g);
@@ -415,7 +392,7 @@ static void act(struct input *in, struct embedder *e, struct guest *g)
 		(void)guest_post_modify(g, i, below(in, 6));
 		break;
 	case STEP:
-		(void)embedder_step(e, byte(in));
+		(void)embedder_step(e, input_byte(in));
 		break;
 	case RUN:
 		embedder_run(e);
@@ -434,7 +411,7 @@ static void act(struct input *in, struct embedder *e, struct guest *g)
 			;
 		break;
 	case RESET:
-		if (byte(in) & 1)
+		if (input_byte(in) & 1)
 			embedder_reset(e);
 		else
 			embedder_drain(e);
@@ -449,7 +426,7 @@ static void act(struct input *in, struct embedder *e, struct guest *g)
 		send_packet(in, g);
 		break;
 	case SERVE:
-		if (byte(in) & 1)
+		if (input_byte(in) & 1)
 			answer(in, g);
 		else
 			(void)guest_serve(g, channel(in));
@@ -464,7 +441,7 @@ static void act(struct input *in, struct embedder *e, struct guest *g)
 		inject(in, e);
 		break;
 	default: /* TEMPER */
-		if (byte(in) & 1)
+		if (input_byte(in) & 1)
 			(void)embedder_shutdown(e, below(in, 8));
 		else
 			temper(in, e, g);
