@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The guest of tests/guests/login at its prompt: types commands and reads what they print. The Vm needs talk=True."""
 
+import base64
 import re
 import time
 
@@ -43,3 +44,14 @@ def clock_error(vm, offset=0, tries=5):
     typing and seeing the answer. The narrowest of some tries.
     """
     return min((one_clock_error(vm, offset) for _ in range(tries)), key=lambda error: error[1] - error[0])
+
+
+def run(vm, script, timeout):
+    """Exit status and output of a shell script of any length. Meanwhile nobody else must speak on the serial line."""
+    before = len(vm.text())
+    vm.say("base64 -d > /run/script << END")
+    for line in base64.encodebytes(script.encode()).decode().splitlines() + ["END"]:
+        vm.say(line)
+    vm.say("echo be''gin; sh /run/script < /dev/null; echo en''ded $?")
+    found = vm.wait(f"end of {script}", timeout, lambda: re.search(r"begin\r?\n((?s:.*?))ended (\d+)\r?\n", vm.text()[before:]))
+    return int(found[2]), found[1].replace("\r", "")
