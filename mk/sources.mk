@@ -14,6 +14,8 @@ WIRE_SRCS += wire/hvw_pkt.c
 WIRE_SRCS += wire/hvw_ring.c
 WIRE_SRCS += wire/hvw_rndis.c
 WIRE_SRCS += wire/hvw_rss.c
+WIRE_SRCS += wire/hvw_scsi.c
+WIRE_SRCS += wire/hvw_storvsp.c
 
 # guest/: the driver core, compiled once for each port
 GUEST_SRCS += guest/bus/bus.c
@@ -163,6 +165,7 @@ TOOLS_HVIS_SRCS += wire/hvw_guid.c
 # tests/unit, tests/golden and tests/loopback are also run in the sanitizer builds and, under qemu-user, for aarch64.
 TESTS_GOLDEN += tests/golden/test_golden.c
 TESTS_GOLDEN += tests/golden/test_golden_net.c
+TESTS_GOLDEN += tests/golden/test_golden_storage.c
 TESTS_LOOPBACK += tests/loopback/test_guest_host.c
 TESTS_LOOPBACK += tests/loopback/test_guest_threads.c
 TESTS_LOOPBACK += tests/loopback/test_save_load.c
@@ -211,6 +214,7 @@ TESTS_UNIT += tests/unit/test_server.c
 TESTS_UNIT += tests/unit/test_shutdown.c
 TESTS_UNIT += tests/unit/test_sim.c
 TESTS_UNIT += tests/unit/test_state.c
+TESTS_UNIT += tests/unit/test_storvsp.c
 TESTS_UNIT += tests/unit/test_subchannel.c
 TESTS_UNIT += tests/unit/test_synic.c
 TESTS_UNIT += tests/unit/test_timesync.c
@@ -275,6 +279,7 @@ FUZZ_TARGETS += fuzz/ring_tx.c
 FUZZ_TARGETS += fuzz/rndis.c
 FUZZ_TARGETS += fuzz/server.c
 FUZZ_TARGETS += fuzz/state.c
+FUZZ_TARGETS += fuzz/storvsp.c
 
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
 BENCH += bench/bench_ring.c

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "hvp_base.h"
+#include "hvw_be.h"
 
 #define HVW_ETHERNET_HEADER 14u
 #define HVW_VLAN_TAG	    4u
@@ -38,29 +39,6 @@ struct hvw_frame {
 	uint16_t l4; /* offset of the TCP or UDP header, which is there whole; 0: none */
 	uint16_t l4_len; /* of that header: of TCP with its options; 0: none */
 };
-
-/* Big-endian numbers at any address. */
-static inline uint16_t hvw_be16(const uint8_t *at)
-{
-	return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t hvw_be32(const uint8_t *at)
-{
-	return (uint32_t)hvw_be16(at) << 16 | hvw_be16(at + 2);
-}
-
-static inline void hvw_put_be16(uint8_t *at, uint16_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static inline void hvw_put_be32(uint8_t *at, uint32_t value)
-{
-	hvw_put_be16(at, (uint16_t)(value >> 16));
-	hvw_put_be16(at + 2, (uint16_t)value);
-}
 
 /*
  * Find the headers in the first `len` bytes of a frame (more than HVW_FRAME_HEADERS_MAX are not needed). What is cut short, or
