@@ -60,6 +60,7 @@ HOST_SRCS += host/dev/net.c
 HOST_SRCS += host/dev/net_nvsp.c
 HOST_SRCS += host/dev/net_offload.c
 HOST_SRCS += host/dev/net_oid.c
+HOST_SRCS += host/dev/net_pieces.c
 HOST_SRCS += host/dev/net_rndis.c
 HOST_SRCS += host/dev/net_rx.c
 HOST_SRCS += host/dev/net_save.c

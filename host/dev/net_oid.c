@@ -109,7 +109,7 @@ static uint32_t put_capabilities(const struct net *net, const struct hvw_rndis_r
 static uint32_t put_rss_caps(const struct net *net, uint8_t *value, uint32_t *len)
 {
 	const struct hvp_ndis_rss_caps caps = {
-		.h = { HVP_NDIS_RSS_CAPABILITIES, 2, sizeof(caps) },
+		.h = { HVP_NDIS_RSS_CAPABILITIES, 2, HVP_NDIS_RSS_CAPS_SIZE_2 },
 		.flags = HVP_RSS_FUNCTION_TOEPLITZ | HVP_RSS_CAP_IPV4 | HVP_RSS_CAP_IPV6 |
 			 HVP_RSS_CAP_UDP4 | HVP_RSS_CAP_UDP6,
 		.messages = 1,
@@ -117,7 +117,8 @@ static uint32_t put_rss_caps(const struct net *net, uint8_t *value, uint32_t *le
 		.entries = HVP_RSS_TABLE_ENTRIES,
 	};
 
-	return put(value, len, &caps, sizeof(caps));
+	/* Without the padding: Linux takes no more bytes than its own structure has. */
+	return put(value, len, &caps, HVP_NDIS_RSS_CAPS_SIZE_2);
 }
 
 static uint32_t put_link_state(const struct net *net, uint8_t *value, uint32_t *len)

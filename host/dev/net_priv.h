@@ -223,6 +223,14 @@ bool hvh_net_rx_completed(struct net *net, struct net_queue *q, uint64_t transac
 bool hvh_net_fifo_put(const struct net *net, struct net_fifo *fifo, uint32_t value);
 bool hvh_net_fifo_get(const struct net *net, struct net_fifo *fifo, uint32_t *value);
 
+/*
+ * net_pieces.c. Copies [at, at + len) of the pieces, of what there is of it; returns how many bytes. And the same as pieces:
+ * returns how many, never more than there were.
+ */
+size_t hvh_net_copy(void *dst, const struct iovec *iov, unsigned iovs, size_t at, size_t len);
+unsigned hvh_net_slice(const struct iovec *iov, unsigned iovs, size_t at, size_t len,
+		       struct iovec *out);
+
 /* net_offload.c: the Internet checksum of pieces, continued from `sum`; and of what is written down. */
 uint32_t hvh_net_sum(uint32_t sum, const struct iovec *iov, unsigned iovs, size_t skip, size_t len);
 uint16_t hvh_net_sum_fold(uint32_t sum);

@@ -234,23 +234,6 @@ bool hvh_net_rx_completed(struct net *net, struct net_queue *q, uint64_t transac
 
 /* --- from the back end ----------------------------------------------------------------------------- */
 
-/* The bytes [at, at + len) of the pieces, as far as there are any. Returns how many. */
-static size_t gather(uint8_t *dst, const struct iovec *iov, unsigned iovs, size_t at, size_t len)
-{
-	size_t done = 0;
-
-	for (; iovs && done < len; iov++, iovs--) {
-		size_t step = iov->iov_len > at ? iov->iov_len - at : 0;
-
-		if (step > len - done)
-			step = len - done;
-		memcpy(dst + done, (const uint8_t *)iov->iov_base + at, step);
-		at = step || iov->iov_len > at ? 0 : at - iov->iov_len;
-		done += step;
-	}
-	return done;
-}
-
 static bool wanted(const struct net *net, const uint8_t *to)
 {
 	static const uint8_t broadcast[HVH_NET_MAC_BYTES] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
@@ -357,7 +340,7 @@ int hvh_net_receive(struct hvh_device *device, unsigned queue, const struct iove
 
 	for (i = 0; i < iovs; i++)
 		len += iov[i].iov_len;
-	head_len = gather(head, iov, iovs, 0, sizeof(head));
+	head_len = hvh_net_copy(head, iov, iovs, 0, sizeof(head));
 	if (!reader->channel || !reader->uses_recv ||
 	    !atomic_load_explicit(&net->link, memory_order_relaxed) ||
 	    head_len < HVW_ETHERNET_HEADER)

@@ -22,50 +22,7 @@
 #define TCP_PSH	  0x08u
 #define TCP_CWR	  0x80u
 
-/* --- pieces ---------------------------------------------------------------------------------------- */
-
-/* Copies [at, at + len) of the pieces; false: they end before. */
-static bool read_at(const struct iovec *iov, unsigned iovs, size_t at, void *dst, size_t len)
-{
-	uint8_t *to = dst;
-
-	for (; iovs && len; iov++, iovs--) {
-		size_t step;
-
-		if (at >= iov->iov_len) {
-			at -= iov->iov_len;
-			continue;
-		}
-		step = iov->iov_len - at < len ? iov->iov_len - at : len;
-		hvw_copy_out(to, (const uint8_t *)iov->iov_base + at, step);
-		to += step;
-		len -= step;
-		at = 0;
-	}
-	return !len;
-}
-
-/* [at, at + len) of the pieces as pieces; returns how many: never more than there are. */
-static unsigned slice(const struct iovec *iov, unsigned iovs, size_t at, size_t len,
-		      struct iovec *out)
-{
-	unsigned count = 0;
-
-	for (; iovs && len; iov++, iovs--) {
-		size_t step;
-
-		if (at >= iov->iov_len) {
-			at -= iov->iov_len;
-			continue;
-		}
-		step = iov->iov_len - at < len ? iov->iov_len - at : len;
-		out[count].iov_base = (uint8_t *)iov->iov_base + at;
-		out[count++].iov_len = step;
-		len -= step;
-		at = 0;
-	}
-	return count;
-}
+/* --- a packet's memory ----------------------------------------------------------------------------- */
 
 /* The memory of a packet; returns the pieces, *total their bytes. Negative: the message makes no sense. */
 static int gather(struct net *net, struct net_queue *q, const struct hvw_rx_packet *packet,
@@ -96,6 +53,12 @@ static int gather(struct net *net, struct net_queue *q, const struct hvw_rx_pack
 	if (ranges > UINT32_MAX - *total || !(*total += ranges))
 		return -EPROTO;
 	return iovs + more;
+}
+
+/* [at, at + len) of what gather() found; false: it ends before. */
+static bool read_at(const struct net_queue *q, unsigned iovs, size_t at, void *dst, size_t len)
+{
+	return hvh_net_copy(dst, q->stream, iovs, at, len) == len;
 }
 
 /* --- one frame ------------------------------------------------------------------------------------- */
@@ -245,7 +208,7 @@ static int cut(struct net *net, struct frame *f, uint32_t mss, uint32_t payload)
 
 	for (i = 0; i < count; i++) {
 		uint32_t at = i * mss, step = payload - at < mss ? payload - at : mss;
-		unsigned iovs = 1 + slice(f->q->frame, f->iovs, headers + at, step, piece + 1);
+		unsigned iovs = 1 + hvh_net_slice(f->q->frame, f->iovs, headers + at, step, piece + 1);
 		int err;
 
 		make_headers(f, i, count, at, step);
@@ -325,7 +288,7 @@ static int send_frame(struct net *net, struct net_queue *q, unsigned iovs, size_
 
 	if (len < HVW_ETHERNET_HEADER || (!large && len > net->frame_max + HVW_VLAN_TAG))
 		return -EPROTO;
-	if (!read_at(q->stream, iovs, at, f.head, head_len))
+	if (!read_at(q, iovs, at, f.head, head_len))
 		return -EPROTO;
 	if (!atomic_load_explicit(&net->link, memory_order_relaxed) ||
 	    (!net->config.foreign_macs &&
@@ -340,7 +303,7 @@ static int send_frame(struct net *net, struct net_queue *q, unsigned iovs, size_
 	}
 	q->frame[0].iov_base = f.head;
 	q->frame[0].iov_len = head_len + (f.len - len);
-	f.iovs = 1 + slice(q->stream, iovs, at + head_len, len - head_len, q->frame + 1);
+	f.iovs = 1 + hvh_net_slice(q->stream, iovs, at + head_len, len - head_len, q->frame + 1);
 	if (large || (meta->has & HVW_META_CHECKSUM))
 		hvw_frame_dissect(&f.found, f.head, q->frame[0].iov_len);
 	if (large)
@@ -366,10 +329,10 @@ static int send_stream(struct net *net, struct net_queue *q, unsigned iovs, uint
 		struct hvw_rndis_meta meta;
 		int err;
 
-		if (!read_at(q->stream, iovs, at, &h, sizeof(h)) ||
+		if (!read_at(q, iovs, at, &h, sizeof(h)) ||
 		    hvw_rndis_packet_parse(&packet, &h, total - at) ||
 		    packet.info_len > sizeof(infos) ||
-		    !read_at(q->stream, iovs, at + packet.info_at, infos, packet.info_len) ||
+		    !read_at(q, iovs, at + packet.info_at, infos, packet.info_len) ||
 		    hvw_rndis_meta_parse(&meta, infos, packet.info_len))
 			return -EPROTO;
 		err = index < q->tx_done ?
@@ -389,14 +352,14 @@ static bool is_control(const struct net_queue *q, unsigned iovs)
 {
 	uint32_t type = 0;
 
-	return read_at(q->stream, iovs, 0, &type, sizeof(type)) && type != HVP_RNDIS_PACKET;
+	return read_at(q, iovs, 0, &type, sizeof(type)) && type != HVP_RNDIS_PACKET;
 }
 
 static int take_control(struct net *net, struct net_queue *q, unsigned iovs, uint32_t total)
 {
 	uint8_t request[CONTROL_REQUEST_MAX];
 
-	if (q->index || total > sizeof(request) || !read_at(q->stream, iovs, 0, request, total))
+	if (q->index || total > sizeof(request) || !read_at(q, iovs, 0, request, total))
 		return -EPROTO;
 	if (!hvh_net_control(net, request, total)) {
 		atomic_fetch_add(&net->violations, 1);

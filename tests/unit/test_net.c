@@ -166,6 +166,20 @@ TAP_TEST(messages_without_an_answer_are_completed_empty)
 	end(n);
 }
 
+/* Linux does without its queues if the answer is longer than the structure that it asks with. */
+TAP_TEST(answers_to_questions_about_rss_have_no_padding)
+{
+	struct net_guest *n = world(HVP_NVSP_5);
+	struct hvp_ndis_rss_caps caps = { .queues = 0 };
+	uint32_t len = HVP_NDIS_RSS_CAPS_SIZE_2;
+
+	TAP_EQ(net_guest_query(n, HVP_OID_GEN_RECEIVE_SCALE_CAPABILITIES, &caps, &len), 0);
+	TAP_EQ(len, HVP_NDIS_RSS_CAPS_SIZE_2);
+	TAP_EQ(caps.h.size, HVP_NDIS_RSS_CAPS_SIZE_2);
+	TAP_EQ(caps.queues, NET_GUEST_QUEUES);
+	end(n);
+}
+
 /* --- frames ---------------------------------------------------------------------------------- */
 
 /* A PACKET with `frame` in it; its length. */
