@@ -127,6 +127,8 @@ static int net_open(struct hvh_device *device, struct hvh_channel *channel)
 	q->tx_done = 0;
 	q->due.waits = false;
 	atomic_store(&q->open, true);
+	if (net->backend->opened)
+		net->backend->opened(net->ctx, q->index, true);
 	/* The last one: the guest is told on the first channel how to choose among them. */
 	if (atomic_fetch_add(&net->queues_open, 1) + 1 == net->queues && q->index)
 		hvh_device_attend(device);
@@ -139,6 +141,8 @@ static void net_close(struct hvh_device *device, struct hvh_channel *channel)
 	struct net_queue *q = queue_of(net, channel);
 
 	atomic_store(&q->open, false);
+	if (net->backend->opened)
+		net->backend->opened(net->ctx, q->index, false);
 	atomic_fetch_sub(&net->queues_open, 1);
 	hvh_net_buffer_leave(net, q);
 	q->channel = NULL;

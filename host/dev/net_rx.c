@@ -326,6 +326,27 @@ static int drop(struct net_queue *q, int result)
 	return result;
 }
 
+/* The back end left a checksum to us. False: it cannot stand there. */
+static bool checksum_fits(const struct iovec *iov, const struct hvh_net_meta *info)
+{
+	return (size_t)info->checksum_start + info->checksum_offset + sizeof(uint16_t) <=
+	       iov[0].iov_len;
+}
+
+/* Once, because the pseudo-header's sum is where it goes: when the frame is taken. */
+static void store_checksum(const struct iovec *iov, unsigned iovs, size_t len,
+			   const struct hvh_net_meta *info)
+{
+	size_t place = (size_t)info->checksum_start + info->checksum_offset;
+	uint16_t sum = hvh_net_sum_fold(
+		hvh_net_sum(0, iov, iovs, info->checksum_start, len - info->checksum_start));
+
+	/* For UDP it would mean that there is none, and for TCP it is the same number. */
+	if (!sum)
+		sum = 0xffff;
+	memcpy((uint8_t *)iov[0].iov_base + place, &sum, sizeof(sum));
+}
+
 int hvh_net_receive(struct hvh_device *device, unsigned queue, const struct iovec *iov,
 		    unsigned iovs, const struct hvh_net_meta *info)
 {
@@ -343,14 +364,15 @@ int hvh_net_receive(struct hvh_device *device, unsigned queue, const struct iove
 	head_len = hvh_net_copy(head, iov, iovs, 0, sizeof(head));
 	if (!reader->channel || !reader->uses_recv ||
 	    !atomic_load_explicit(&net->link, memory_order_relaxed) ||
-	    head_len < HVW_ETHERNET_HEADER)
+	    head_len < HVW_ETHERNET_HEADER ||
+	    (info && info->checksum_start && !checksum_fits(iov, info)))
 		return drop(reader, 0);
 	if (!wanted(net, head))
 		return 0;
 	hvw_frame_dissect(&frame, head, head_len);
 	if (len - (frame.tagged ? HVW_VLAN_TAG : 0) > net->frame_max)
 		return drop(reader, -EMSGSIZE);
-	if (!(net->backend->can & HVH_NET_READS_QUEUES) && net->rss_types) {
+	if (net->rss_types) {
 		uint32_t type =
 			hvw_rss_hash(&net->toeplitz, net->rss_types, &frame, head, &meta.hash);
 
@@ -358,7 +380,8 @@ int hvh_net_receive(struct hvh_device *device, unsigned queue, const struct iove
 			meta.has |= HVW_META_HASH | HVW_META_HASH_INFO;
 			meta.hash_info = HVP_RSS_FUNCTION_TOEPLITZ | type;
 		}
-		q = choose(net, meta.hash, type != 0);
+		if (!(net->backend->can & HVH_NET_READS_QUEUES))
+			q = choose(net, meta.hash, type != 0);
 	}
 	if (!hvh_net_fifo_get(net, &q->free, &sub)) {
 		atomic_store(&q->rx_starved, true);
@@ -366,7 +389,9 @@ int hvh_net_receive(struct hvh_device *device, unsigned queue, const struct iove
 		if (!hvh_net_fifo_get(net, &q->free, &sub))
 			return -EAGAIN;
 	}
-	describe(&meta, &frame, info && info->verified);
+	if (info && info->checksum_start)
+		store_checksum(iov, iovs, len, info);
+	describe(&meta, &frame, info && (info->verified || info->checksum_start));
 	len -= frame.tagged ? HVW_VLAN_TAG : 0;
 	write_frame(net, sub, iov, iovs, head, (uint32_t)len, &meta);
 	hvh_net_fifo_put(net, &q->filled, FILLED(sub, RX_HEADROOM + len));

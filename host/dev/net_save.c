@@ -248,6 +248,8 @@ static void load_queue(struct net *net, struct net_queue *q, struct seen *seen,
 	atomic_store(&q->open, open);
 	if (open)
 		atomic_fetch_add(&net->queues_open, 1);
+	if (q->channel && net->backend->opened)
+		net->backend->opened(net->ctx, q->index, true);
 	q->tx_done = hvh_state_get_u32(r);
 	load_due(q, r);
 	load_fifo(net, &q->free, q->index, false, seen, r);

@@ -253,6 +253,7 @@ static int send_large(struct net *net, struct frame *f, uint32_t lso)
 		f->meta.segment_bytes = (uint16_t)mss;
 		f->meta.header_bytes = (uint16_t)headers;
 		f->meta.ipv6 = f->found.ip == 6;
+		f->meta.cwr = f->head[f->found.l4 + TCP_FLAGS] & TCP_CWR;
 		err = give(net, f->q->frame, f->iovs, f->len, f);
 	} else {
 		err = cut(net, f, mss, payload);

@@ -340,18 +340,21 @@ void vmm_nested_inner(void)
 	static struct inner inner;
 	struct vmm_config config;
 	char error[256];
-	int argc;
+	int argc, err;
 
 	set_up_linux();
 	argc = read_argv(&inner);
 	if (vmm_cmdline_run(argc, inner.argv, &config, error, sizeof(error)) != VMM_CMDLINE_OK)
 		halt(error, EINVAL);
 	if (vmm_config_needs_network(&config)) {
-		int err = vmm_inner_network();
+		err = vmm_inner_network();
 
 		if (err)
 			halt("network", -err);
 	}
+	err = vmm_inner_taps(&config);
+	if (err)
+		halt("network interfaces", -err);
 	run(&inner, &config);
 	if (inner.vm)
 		vmm_vm_destroy(inner.vm);

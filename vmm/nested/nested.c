@@ -67,6 +67,8 @@ struct vmm_nested {
 	size_t words_len;
 	unsigned forwards; /* ports that the inner Linux is to be reached at */
 	struct vmm_qemu_forward forward[VMM_NICS_MAX * VMM_NIC_FORWARDS_MAX];
+	unsigned taps; /* interfaces that it gets */
+	int tap_fd[VMM_NICS_MAX];
 };
 
 int vmm_nested_check(char *why, size_t why_size)
@@ -107,6 +109,19 @@ static int create_output(const char *path)
 	return 0;
 }
 
+/* QEMU uses one queue of it. */
+static int open_tap(struct vmm_nested *nested, const char *name)
+{
+	int fd = vmm_tap_open(name, false);
+
+	if (fd < 0) {
+		vmm_log(HVH_LOG_ERROR, "%s: %s", name, strerror(-fd));
+		return fd;
+	}
+	nested->tap_fd[nested->taps++] = fd;
+	return 0;
+}
+
 /* A NIC's text with the file of its frames as the inner side names it; ports that are forwarded, on both sides. */
 static int share_nic(struct vmm_nested *nested, const char **text, char *buffer, size_t size)
 {
@@ -118,6 +133,11 @@ static int share_nic(struct vmm_nested *nested, const char **text, char *buffer,
 
 	if (vmm_nic_config_parse(*text, &nic))
 		return -EINVAL;
+	if (nic.kind == VMM_NIC_TAP) {
+		err = open_tap(nested, nic.interface);
+		if (err)
+			return err;
+	}
 	for (unsigned i = 0; i < nic.forwards; i++) {
 		nested->forward[nested->forwards].udp = nic.forward[i].udp;
 		nested->forward[nested->forwards++].port = nic.forward[i].host_port;
@@ -567,9 +587,11 @@ int vmm_nested_start(struct vmm_nested *nested, const struct vmm_nested_ops *ops
 		.argv_len = nested->argv_len,
 		.network = vmm_config_needs_network(nested->config),
 		.forwards = nested->forwards,
+		.taps = nested->taps,
 	};
 
 	memcpy(config.forward, nested->forward, sizeof(config.forward));
+	memcpy(config.tap_fd, nested->tap_fd, sizeof(config.tap_fd));
 
 	nested->ops = ops;
 	nested->ctx = ctx;
@@ -623,6 +645,8 @@ void vmm_nested_destroy(struct vmm_nested *nested)
 	unwatch(nested, &nested->output_fd);
 	fail_requests(nested);
 	vmm_share_close(&nested->share);
+	for (unsigned i = 0; i < nested->taps; i++)
+		close(nested->tap_fd[i]);
 	free(nested->argv_bytes);
 	free(nested->line);
 	free(nested);

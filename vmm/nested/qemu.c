@@ -115,7 +115,7 @@ int vmm_qemu_check(char *why, size_t why_size)
 
 /* --- the process ------------------------------------------------------------------------------- */
 
-#define ARGS_MAX 64
+#define ARGS_MAX 128
 
 #define CALIBRATION_NS	  20000000ll
 #define CALIBRATION_TRIES 10
@@ -183,11 +183,27 @@ static void write_netdev(const struct vmm_qemu_config *config, char *text, size_
 			       config->forward[i].port);
 }
 
+/* Frames of up to 9216 bytes pass whichever MTU the interface tells. */
+static void add_tap(const struct vmm_qemu_config *config, unsigned index, const char **args,
+		    unsigned count)
+{
+	static char netdev[VMM_NICS_MAX][48], device[VMM_NICS_MAX][64];
+
+	snprintf(netdev[index], sizeof(netdev[index]), "tap,id=tap%u,fd=%d", index,
+		 config->tap_fd[index]);
+	snprintf(device[index], sizeof(device[index]), "virtio-net-pci,netdev=tap%u,romfile=",
+		 index);
+	args[count] = "-netdev";
+	args[count + 1] = netdev[index];
+	args[count + 2] = "-device";
+	args[count + 3] = device[index];
+}
+
 static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 {
 	char kernel[4200], initrd[4200], memory[32], cpus[16], console[64], control[64],
 		append[256], netdev[NETDEV_TEXT];
-	unsigned khz = tsc_khz();
+	unsigned khz = tsc_khz(), count = 0;
 	const char *args[ARGS_MAX] = {
 		QEMU,
 		"-nodefaults",
@@ -249,17 +265,17 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 		 (unsigned long long)((config->guest_memory_bytes + INNER_MEMORY_BYTES) >> 20));
 	snprintf(console, sizeof(console), "socket,id=console,fd=%d", config->console_fd);
 	snprintf(control, sizeof(control), "socket,id=control,fd=%d", config->control_fd);
+	while (args[count])
+		count++;
 	if (config->network) {
-		unsigned count = 0;
-
-		while (args[count])
-			count++;
 		write_netdev(config, netdev, sizeof(netdev));
 		args[count++] = "-netdev";
 		args[count++] = netdev;
 		args[count++] = "-device";
 		args[count++] = "virtio-net-pci,netdev=net,romfile=";
 	}
+	for (unsigned i = 0; i < config->taps; i++, count += 4)
+		add_tap(config, i, args, count);
 	execvp(QEMU, (char **)args);
 }
 
@@ -277,6 +293,8 @@ child(const struct vmm_qemu_config *config, const char *folder, int output_fd)
 	dup2(output_fd, STDERR_FILENO);
 	fcntl(config->console_fd, F_SETFD, 0);
 	fcntl(config->control_fd, F_SETFD, 0);
+	for (unsigned i = 0; i < config->taps; i++)
+		fcntl(config->tap_fd[i], F_SETFD, 0);
 	err = vmm_share_enter(config->share, NESTED_SHARE_ARGV, config->argv_bytes,
 			      config->argv_len, &step);
 	if (err) {

@@ -31,6 +31,8 @@ struct vmm_qemu_config {
 	bool network; /* the inner Linux needs one, with these ports of this machine led to the same ones of it */
 	unsigned forwards;
 	struct vmm_qemu_forward forward[VMM_NICS_MAX * VMM_NIC_FORWARDS_MAX];
+	unsigned taps; /* interfaces of this machine that the inner Linux gets, in this order, behind that network */
+	int tap_fd[VMM_NICS_MAX];
 };
 
 /* As vmm_nested_check(). */

@@ -59,6 +59,7 @@ static const struct vmm_net_port_ops *const ports[] = {
 	[VMM_NIC_LOOP] = &vmm_net_loop,
 	[VMM_NIC_ECHO] = &vmm_net_echo,
 	[VMM_NIC_USER] = &vmm_net_user,
+	[VMM_NIC_TAP] = &vmm_net_tap,
 };
 
 const char *vmm_nic_name(const struct vmm_nic *nic)
@@ -68,18 +69,22 @@ const char *vmm_nic_name(const struct vmm_nic *nic)
 
 /* --- frames ----------------------------------------------------------------------------------------- */
 
-int vmm_nic_receive(struct vmm_nic *nic, const struct iovec *iov, unsigned iovs, bool verified)
+unsigned vmm_nic_queues(const struct vmm_nic *nic)
 {
-	const struct hvh_net_meta meta = { .verified = verified };
-
-	if (nic->pcap)
-		vmm_pcap_write(nic->pcap, iov, iovs);
-	return hvh_net_receive(nic->device, 0, iov, iovs, &meta);
+	return nic->queues;
 }
 
-void vmm_nic_flush(struct vmm_nic *nic)
+int vmm_nic_receive(struct vmm_nic *nic, unsigned queue, const struct iovec *iov, unsigned iovs,
+		    const struct hvh_net_meta *meta)
 {
-	hvh_net_flush(nic->device, 0);
+	if (nic->pcap)
+		vmm_pcap_write(nic->pcap, iov, iovs);
+	return hvh_net_receive(nic->device, queue, iov, iovs, meta);
+}
+
+void vmm_nic_flush(struct vmm_nic *nic, unsigned queue)
+{
+	hvh_net_flush(nic->device, queue);
 }
 
 /* Into the relay of that queue; its loop. */
@@ -110,6 +115,7 @@ static int hand_over(struct vmm_nic *nic, unsigned queue, const struct iovec *io
 /* What is in the relays goes to the port. Loop of queue 0. */
 static void on_take(void *ctx)
 {
+	const struct hvh_net_meta plain = { .verified = false };
 	struct vmm_nic *nic = ctx;
 
 	for (unsigned queue = 1; queue < nic->queues; queue++) {
@@ -120,7 +126,7 @@ static void on_take(void *ctx)
 			const struct iovec iov = { relay->frame[head % RELAY_FRAMES],
 						   relay->len[head % RELAY_FRAMES] };
 
-			(void)nic->ops->send(nic->port, &iov, 1);
+			(void)nic->ops->send(nic->port, queue, &iov, 1, &plain);
 			atomic_store(&relay->head, head + 1);
 		}
 		if (atomic_exchange(&relay->waits, false))
@@ -141,22 +147,28 @@ static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned 
 		   const struct hvh_net_meta *meta)
 {
 	struct vmm_nic *nic = ctx;
-	int err;
+	bool relayed = queue && !(nic->ops->can & HVH_NET_READS_QUEUES);
+	int err = relayed ? hand_over(nic, queue, iov, iovs) : 0;
 
-	(void)meta;
-	err = queue ? hand_over(nic, queue, iov, iovs) : 0;
 	if (!err && nic->pcap)
 		vmm_pcap_write(nic->pcap, iov, iovs);
-	return queue || err ? err : nic->ops->send(nic->port, iov, iovs);
+	return relayed || err ? err : nic->ops->send(nic->port, queue, iov, iovs, meta);
+}
+
+static void on_opened(void *ctx, unsigned queue, bool open)
+{
+	struct vmm_nic *nic = ctx;
+
+	if (nic->ops->opened)
+		nic->ops->opened(nic->port, queue, open ? nic->loop[queue] : NULL);
 }
 
 static void on_receive_ready(void *ctx, unsigned queue)
 {
 	struct vmm_nic *nic = ctx;
 
-	(void)queue;
 	if (nic->ops->receive_ready)
-		nic->ops->receive_ready(nic->port);
+		nic->ops->receive_ready(nic->port, queue);
 }
 
 static void on_kick(void *ctx, unsigned queue)
@@ -175,6 +187,7 @@ static void on_run(void *ctx)
 
 static const struct hvh_net_backend backend = {
 	.send = on_send,
+	.opened = on_opened,
 	.receive_ready = on_receive_ready,
 	.kick = on_kick,
 };
@@ -276,6 +289,10 @@ static int create_nic(struct vmm_vm *vm, unsigned index, const char *text)
 		nic->queues = QUEUES_DEFAULT_MAX;
 	nic->ops = ports[nic->config.kind];
 	nic->backend = backend;
+	nic->backend.can = nic->ops->can;
+	/* What is recorded is what is on the wire, so nothing of it is left to others. */
+	if (*nic->config.pcap)
+		nic->backend.can &= HVH_NET_READS_QUEUES;
 	set_up_loops(nic);
 	if (!err && *nic->config.pcap) {
 		err = vmm_pcap_create(nic->config.pcap, &nic->pcap);

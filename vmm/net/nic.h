@@ -3,7 +3,7 @@
  * Network adapters of the virtual machine: the device of libhvis-host, and what carries its frames.
  *
  * Queue k of a NIC belongs to the owner loop of its channel k. What carries frames (a port) lives on the loop of
- * queue 0; frames that other queues send are handed over to it.
+ * queue 0; frames that other queues send are handed over to it, unless it has a part on each queue's loop.
  */
 #ifndef VMM_NET_NIC_H
 #define VMM_NET_NIC_H
@@ -15,13 +15,19 @@
 #include "vmm/net/nic_config.h"
 
 struct hvh_device;
+struct hvh_net_meta;
 struct hvh_net_status;
 struct vmm_loop;
 struct vmm_nic;
 struct vmm_vm;
 
-/* What carries frames. All on the loop of queue 0, but create and destroy, which are for any while nothing runs there. */
+/*
+ * What carries frames. All on the loop of queue 0, or of the queue that is named if it `can` read each queue on its own
+ * loop; but create and destroy, which are for any while nothing runs there.
+ */
 struct vmm_net_port_ops {
+	unsigned can; /* HVH_NET_* */
+
 	/* Negative errno after a line to the log. */
 	int (*create)(struct vmm_nic *nic, const struct vmm_nic_config *config, void **port);
 	void (*destroy)(void *port);
@@ -30,21 +36,28 @@ struct vmm_net_port_ops {
 	void (*start)(void *port, struct vmm_loop *loop);
 	void (*stop)(void *port);
 
-	/* A frame from the guest, as hvh_net_backend.send without offloads. */
-	int (*send)(void *port, const struct iovec *iov, unsigned iovs);
+	/* The guest has opened that queue, which is on that loop; NULL: closed it. May be NULL. */
+	void (*opened)(void *port, unsigned queue, struct vmm_loop *loop);
+
+	/* A frame from the guest, as hvh_net_backend.send. */
+	int (*send)(void *port, unsigned queue, const struct iovec *iov, unsigned iovs,
+		    const struct hvh_net_meta *meta);
 
 	/* The guest has room again; may be NULL. */
-	void (*receive_ready)(void *port);
+	void (*receive_ready)(void *port, unsigned queue);
 };
-extern const struct vmm_net_port_ops vmm_net_null, vmm_net_loop, vmm_net_echo, vmm_net_user;
+extern const struct vmm_net_port_ops vmm_net_null, vmm_net_loop, vmm_net_echo, vmm_net_user,
+	vmm_net_tap;
 
 /*
- * For ports: a frame for the guest, and the end of a row of them. 0, or -EAGAIN: the guest has no room; such a frame may be
- * dropped. `verified`: the checksums in it are known to be right. Loop of queue 0.
+ * For ports: a frame for the guest, and the end of a row of them, as hvh_net_receive() and hvh_net_flush(). A frame for which
+ * there was no room (-EAGAIN) may be dropped. Loop of that queue; 0 where a port reads on one loop.
  */
-int vmm_nic_receive(struct vmm_nic *nic, const struct iovec *iov, unsigned iovs, bool verified);
-void vmm_nic_flush(struct vmm_nic *nic);
+int vmm_nic_receive(struct vmm_nic *nic, unsigned queue, const struct iovec *iov, unsigned iovs,
+		    const struct hvh_net_meta *meta);
+void vmm_nic_flush(struct vmm_nic *nic, unsigned queue);
 const char *vmm_nic_name(const struct vmm_nic *nic);
+unsigned vmm_nic_queues(const struct vmm_nic *nic);
 
 /* --- for the machine. Control loop ------------------------------------------------------------------ */
 

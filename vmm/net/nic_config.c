@@ -11,10 +11,13 @@ static const char *const kinds[] = {
 	[VMM_NIC_LOOP] = "loop",
 	[VMM_NIC_ECHO] = "echo",
 	[VMM_NIC_USER] = "user",
+	[VMM_NIC_TAP] = "tap",
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static const char right_kind[] = "must begin with user, null, loop or echo";
+static const char right_kind[] = "must begin with user, tap=INTERFACE, null, loop or echo";
+static const char right_interface[] =
+	"tap= takes the name of a network interface, of at most 15 characters";
 static const char right_mac[] =
 	"mac= takes six pairs of hexadecimal digits with colons, the first of them even";
 static const char right_queues[] = "queues= takes a number from 1 to 64";
@@ -131,15 +134,23 @@ static const char *set_option(struct vmm_nic_config *config, const char *option)
 
 const char *vmm_nic_config_parse(const char *text, struct vmm_nic_config *config)
 {
-	size_t len = strcspn(text, ",");
+	size_t len = strcspn(text, ","), kind_len = strcspn(text, ",=");
 	const char *right = NULL;
 
 	memset(config, 0, sizeof(*config));
-	while (config->kind < KINDS &&
-	       (strlen(kinds[config->kind]) != len || strncmp(text, kinds[config->kind], len)))
+	while (config->kind < KINDS && (strlen(kinds[config->kind]) != kind_len ||
+					strncmp(text, kinds[config->kind], kind_len)))
 		config->kind++;
-	if (config->kind == KINDS)
+	if (config->kind == KINDS || (len != kind_len) != (config->kind == VMM_NIC_TAP))
 		return right_kind;
+	if (config->kind == VMM_NIC_TAP) {
+		size_t name_len = len - kind_len - 1;
+
+		if (!name_len || name_len >= sizeof(config->interface) ||
+		    memchr(text + kind_len + 1, '/', name_len))
+			return right_interface;
+		memcpy(config->interface, text + kind_len + 1, name_len);
+	}
 	while (!right && text[len]) {
 		char option[VMM_NIC_PATH_MAX + 8];
 

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/net/tap.h"
+
 #define VMM_NICS_MAX	     8
 #define VMM_NIC_FORWARDS_MAX 16
 #define VMM_NIC_PATH_MAX     1024
 
-enum vmm_nic_kind { VMM_NIC_NULL, VMM_NIC_LOOP, VMM_NIC_ECHO, VMM_NIC_USER };
+enum vmm_nic_kind { VMM_NIC_NULL, VMM_NIC_LOOP, VMM_NIC_ECHO, VMM_NIC_USER, VMM_NIC_TAP };
 
 /* A port of the host that leads to one of the guest's. */
 struct vmm_nic_forward {
@@ -24,6 +26,7 @@ struct vmm_nic_forward {
 
 struct vmm_nic_config {
 	enum vmm_nic_kind kind;
+	char interface[VMM_TAP_NAME_MAX]; /* of VMM_NIC_TAP */
 	bool has_mac;
 	uint8_t mac[6];
 	bool mac_change;

@@ -21,19 +21,25 @@ static void destroy(void *port)
 	(void)port;
 }
 
-static int null_send(void *port, const struct iovec *iov, unsigned iovs)
+static int null_send(void *port, unsigned queue, const struct iovec *iov, unsigned iovs,
+		     const struct hvh_net_meta *meta)
 {
 	(void)port;
+	(void)queue;
+	(void)meta;
 	(void)iov;
 	(void)iovs;
 	return 0;
 }
 
-static int loop_send(void *port, const struct iovec *iov, unsigned iovs)
+static int loop_send(void *port, unsigned queue, const struct iovec *iov, unsigned iovs,
+		     const struct hvh_net_meta *meta)
 {
-	int err = vmm_nic_receive(port, iov, iovs, false);
+	int err = vmm_nic_receive(port, 0, iov, iovs, NULL);
 
-	vmm_nic_flush(port);
+	(void)queue;
+	(void)meta;
+	vmm_nic_flush(port, 0);
 	return err;
 }
 
@@ -47,7 +53,8 @@ static void exchange(uint8_t *a, uint8_t *b, size_t len)
 }
 
 /* No checksum changes by that: the sums do not depend on the order. The first piece is private and has all headers. */
-static int echo_send(void *port, const struct iovec *iov, unsigned iovs)
+static int echo_send(void *port, unsigned queue, const struct iovec *iov, unsigned iovs,
+		     const struct hvh_net_meta *meta)
 {
 	uint8_t *bytes = iov[0].iov_base;
 	struct hvw_frame frame;
@@ -62,7 +69,7 @@ static int echo_send(void *port, const struct iovec *iov, unsigned iovs)
 		exchange(bytes + frame.l3 + 8, bytes + frame.l3 + 24, 16);
 	if (frame.l4)
 		exchange(bytes + frame.l4, bytes + frame.l4 + 2, 2);
-	return loop_send(port, iov, iovs);
+	return loop_send(port, queue, iov, iovs, meta);
 }
 
 const struct vmm_net_port_ops vmm_net_null = { .create = create,

@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <hvh/hvh_net.h>
 #include <hvh/hvh_server.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
@@ -52,9 +53,10 @@ static ssize_t on_send_packet(const void *bytes, size_t len, void *opaque)
 {
 	struct user_net *net = opaque;
 	const struct iovec iov = { (void *)bytes, len };
+	const struct hvh_net_meta meta = { .verified = true };
 
 	/* Without room the frame is lost, and TCP sends it again. */
-	(void)vmm_nic_receive(net->nic, &iov, 1, true);
+	(void)vmm_nic_receive(net->nic, 0, &iov, 1, &meta);
 	return (ssize_t)len;
 }
 
@@ -83,7 +85,7 @@ static void on_timer(void *ctx)
 	struct user_net *net = timer->net;
 
 	timer->fn(timer->ctx);
-	vmm_nic_flush(net->nic);
+	vmm_nic_flush(net->nic, 0);
 	refresh_soon(net);
 }
 
@@ -231,7 +233,7 @@ static void serve(struct user_net *net)
 		if (events[i].data.u32 < net->poll_count)
 			net->polls[events[i].data.u32].found = from_epoll(events[i].events);
 	slirp_pollfds_poll(net->slirp, 0, on_get_revents, net);
-	vmm_nic_flush(net->nic);
+	vmm_nic_flush(net->nic, 0);
 	on_refresh(net);
 }
 
@@ -347,12 +349,15 @@ static void user_stop(void *port)
 	net->loop = NULL;
 }
 
-static int user_send(void *port, const struct iovec *iov, unsigned iovs)
+static int user_send(void *port, unsigned queue, const struct iovec *iov, unsigned iovs,
+		     const struct hvh_net_meta *meta)
 {
 	struct user_net *net = port;
 	uint8_t frame[65536];
 	size_t len = 0;
 
+	(void)queue;
+	(void)meta;
 	/* libslirp takes a frame in one piece, and looks at it more than once. */
 	for (unsigned i = 0; i < iovs; i++) {
 		if (iov[i].iov_len > sizeof(frame) - len)
@@ -361,7 +366,7 @@ static int user_send(void *port, const struct iovec *iov, unsigned iovs)
 		len += iov[i].iov_len;
 	}
 	slirp_input(net->slirp, frame, (int)len);
-	vmm_nic_flush(net->nic);
+	vmm_nic_flush(net->nic, 0);
 	refresh_soon(net);
 	return 0;
 }

@@ -30,8 +30,9 @@ struct hvh_device;
 /* What is known of a frame beside its bytes. Offsets count from the beginning of the frame. */
 struct hvh_net_meta {
 	/*
-	 * To the back end: the sum from checksum_start to the end is to be stored checksum_offset behind that place,
-	 * where the pseudo-header's sum is now. 0: nothing to do.
+	 * The sum from checksum_start to the end is to be stored checksum_offset behind that place, where the
+	 * pseudo-header's sum is now. 0: nothing to do. From the back end: the device stores it, in the first piece of
+	 * the back end's own memory, and the guest gets a frame that is verified.
 	 */
 	uint16_t checksum_start;
 	uint16_t checksum_offset;
@@ -40,6 +41,7 @@ struct hvh_net_meta {
 	uint16_t segment_bytes;
 	uint16_t header_bytes; /* then: of all headers */
 	bool ipv6; /* then */
+	bool cwr; /* then: the flag of that name is for the first piece alone */
 
 	/* From the back end: the checksums inside are known to be right. */
 	bool verified;
@@ -59,6 +61,12 @@ struct hvh_net_backend {
 	 */
 	int (*send)(void *ctx, unsigned queue, const struct iovec *iov, unsigned iovs,
 		    const struct hvh_net_meta *meta);
+
+	/*
+	 * The guest has opened that queue, or closed it. Loop of the queue, with which frames may be received while it is
+	 * open. May be NULL.
+	 */
+	void (*opened)(void *ctx, unsigned queue, bool open);
 
 	/* Room for frames again, after hvh_net_receive() said -EAGAIN. Loop of the reader. May be NULL. */
 	void (*receive_ready)(void *ctx, unsigned queue);
