@@ -34,6 +34,11 @@ static void on_ready(void *ctx, unsigned queue)
 	((struct net_guest *)ctx)->ready_calls++;
 }
 
+static void on_joins(void *ctx, unsigned joins)
+{
+	((struct net_guest *)ctx)->joins = joins;
+}
+
 static void on_kick(void *ctx, unsigned queue)
 {
 	struct net_guest *n = ctx;
@@ -90,6 +95,7 @@ bool net_guest_init(struct net_guest *n)
 	n->e.own_destroy = hvh_net_destroy;
 	n->backend.send = on_send;
 	n->backend.receive_ready = on_ready;
+	n->backend.joins = on_joins;
 	n->backend.kick = on_kick;
 	n->next_id = 1000;
 	if (!n->config.queues_max) {
@@ -351,7 +357,8 @@ bool net_guest_up(struct net_guest *n, uint32_t version)
 		return false;
 	hvw_nvsp_init(&m, HVP_NVSP_NDIS_CONFIG);
 	m.u.NDIS_CONFIG.mtu = HVH_NET_FRAME_DEFAULT;
-	m.u.NDIS_CONFIG.capabilities = HVP_NVSP_CAP_8021Q;
+	m.u.NDIS_CONFIG.capabilities = HVP_NVSP_CAP_8021Q |
+				       (version >= HVP_NVSP_6_1 ? HVP_NVSP_CAP_RSC : 0);
 	if (version >= HVP_NVSP_2 && !say_plain(n, &m))
 		return false;
 	hvw_nvsp_init(&m, HVP_NVSP_SEND_NDIS_VERSION);

@@ -39,6 +39,7 @@ struct net_guest {
 	unsigned frames; /* that the device sent */
 	struct net_frame frame[NET_GUEST_FRAMES];
 	unsigned ready_calls;
+	unsigned joins; /* what the device lets the back end join */
 	unsigned kicks;
 	uint32_t version;
 	uint32_t recv_gpadl, send_gpadl;

@@ -207,14 +207,15 @@ static json_t *services_json(const struct vmm_snapshot *snapshot)
 
 static json_t *queue_json(const struct hvh_net_queue_status *queue)
 {
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "open",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "open",
 			 queue->open, "rx_frames", (json_int_t)queue->rx_frames, "rx_bytes",
 			 (json_int_t)queue->rx_bytes, "rx_dropped", (json_int_t)queue->rx_dropped,
 			 "tx_frames", (json_int_t)queue->tx_frames, "tx_bytes",
 			 (json_int_t)queue->tx_bytes, "tx_dropped", (json_int_t)queue->tx_dropped,
 			 "tx_checksums", (json_int_t)queue->tx_checksums, "tx_large",
 			 (json_int_t)queue->tx_large, "tx_segments", (json_int_t)queue->tx_segments,
-			 "rx_completions", (json_int_t)queue->rx_completions);
+			 "rx_completions", (json_int_t)queue->rx_completions, "rx_joined",
+			 (json_int_t)queue->rx_joined);
 }
 
 static json_t *nic_json(const struct vmm_nic_config *config, const struct hvh_net_status *status)
@@ -226,11 +227,12 @@ static json_t *nic_json(const struct vmm_nic_config *config, const struct hvh_ne
 		if (!i || i < status->queues)
 			json_array_append_new(queues, queue_json(&status->queue[i]));
 	vmm_mac_format(status->mac, mac);
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:s, s:I, s:o}", "kind",
+	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:s, s:s, s:I, s:o}", "kind",
 			 vmm_nic_kind_name(config->kind), "mac", mac, "nvsp",
 			 hvw_nvsp_version_name(status->version), "link", status->link, "ready",
 			 status->ready, "mtu", (int)status->mtu, "queues", (int)status->queues,
-			 "rss", status->rss_types ? "on" : "off", "violations",
+			 "rss", status->rss_types ? "on" : "off", "rsc", status->joins ? "on" : "off",
+			 "violations",
 			 (json_int_t)status->violations, "queue", queues);
 }
 

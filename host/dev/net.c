@@ -249,6 +249,7 @@ static void read_queue(const struct net_queue *q, struct hvh_net_queue_status *s
 	status->tx_large = atomic_load(&q->tx_large);
 	status->tx_segments = atomic_load(&q->tx_segments);
 	status->rx_completions = atomic_load(&q->rx_completions);
+	status->rx_joined = atomic_load(&q->rx_joined);
 }
 
 void hvh_net_status(const struct hvh_device *device, struct hvh_net_status *status)
@@ -269,6 +270,7 @@ void hvh_net_status(const struct hvh_device *device, struct hvh_net_status *stat
 	status->ready = net->initialised;
 	status->queues = net->queues;
 	status->rss_types = net->rss_types;
+	status->joins = atomic_load(&net->joins);
 	status->violations = atomic_load(&net->violations);
 	for (i = 0; i < HVH_NET_QUEUES_MAX; i++)
 		read_queue(&net->queue[i], &status->queue[i]);

@@ -25,6 +25,7 @@ void hvh_net_forget(struct net *net)
 	atomic_store(&net->initialised, false);
 	atomic_store(&net->filter, 0);
 	memset(&net->offload, 0, sizeof(net->offload));
+	hvh_net_join_set(net);
 	net->rss_types = 0;
 	net->rss_entries = 0;
 	net->table_sent = false;

@@ -68,3 +68,26 @@ uint16_t hvh_net_sum_fold(uint32_t sum)
 {
 	return (uint16_t)~fold(sum);
 }
+
+void hvh_net_sum_ip_header(uint8_t *ip)
+{
+	const struct iovec header = { ip, (size_t)(ip[0] & 0xf) * 4 };
+	uint16_t sum;
+
+	hvw_put_be16(ip + 10, 0);
+	sum = hvh_net_sum_fold(hvh_net_sum(0, &header, 1, 0, header.iov_len));
+	memcpy(ip + 10, &sum, sizeof(sum));
+}
+
+void hvh_net_set_ip_length(const struct hvw_frame *found, uint8_t *ip, uint32_t l4_bytes, uint16_t number)
+{
+	if (found->ip == 6) {
+		uint32_t extensions = (uint32_t)found->l4 - found->l3 - HVW_IPV6_HEADER;
+
+		hvw_put_be16(ip + 4, (uint16_t)(extensions + l4_bytes));
+		return;
+	}
+	hvw_put_be16(ip + 2, (uint16_t)((uint32_t)found->l4 - found->l3 + l4_bytes));
+	hvw_put_be16(ip + 4, number);
+	hvh_net_sum_ip_header(ip);
+}

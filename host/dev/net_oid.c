@@ -46,6 +46,12 @@ static uint32_t put_utf16(uint8_t *value, uint32_t *len, const char *text)
 	return HVP_RNDIS_STATUS_SUCCESS;
 }
 
+bool hvh_net_join_offered(const struct net *net)
+{
+	return !net->config.no_join && net->version >= HVP_NVSP_6_1 &&
+	       (net->capabilities & HVP_NVSP_CAP_RSC);
+}
+
 /* What it can do (HVP_OFFLOAD_* as switched on only when `current`). */
 void hvh_net_offload_config(const struct net *net, bool current, struct hvp_ndis_offload *offload)
 {
@@ -82,6 +88,10 @@ void hvh_net_offload_config(const struct net *net, bool current, struct hvp_ndis
 	if (LSO_ON(lso6)) {
 		offload->lso6 = lso;
 		offload->lso6_flags = HVP_OFFLOAD_LSO_IPV6_EXTENSIONS | HVP_OFFLOAD_LSO_TCP_OPTIONS;
+	}
+	if (hvh_net_join_offered(net)) {
+		offload->rsc4 = !current || on->rsc4 == HVP_OFFLOAD_ON;
+		offload->rsc6 = !current || on->rsc6 == HVP_OFFLOAD_ON;
 	}
 #undef TX_ON
 #undef RX_ON
@@ -414,6 +424,7 @@ static uint32_t set_offload(struct net *net, const struct hvw_rndis_request *req
 	    !take_field(&on.rsc6, wish.rsc6, HVP_OFFLOAD_ON))
 		return HVP_RNDIS_STATUS_INVALID_DATA;
 	net->offload = on;
+	hvh_net_join_set(net);
 	net->notes |= NOTE_OFFLOAD;
 	return HVP_RNDIS_STATUS_SUCCESS;
 }

@@ -86,6 +86,35 @@ struct net_due {
 	uint8_t bytes[HVW_NVSP_MAX];
 };
 
+/* What the fifo of filled ones holds. `follows`: the next one is a part of the same packet. */
+#define RX_FILLED_FOLLOWS	   0x80000000u
+#define RX_FILLED(sub, len)	   ((sub) | (uint32_t)(len) << 16)
+#define RX_FILLED_SUB(value) ((value) & 0xffffu)
+#define RX_FILLED_LEN(value) ((value) >> 16 & 0x7fffu)
+
+/* A frame from the back end. A tag is in `found` and `head`, not in what the guest gets. (r) */
+struct net_rx_frame {
+	const struct iovec *iov;
+	unsigned iovs;
+	size_t len, head_len;
+	uint8_t head[HVW_FRAME_HEADERS_MAX];
+	struct hvw_frame found;
+	struct hvw_rndis_meta meta;
+	bool verified; /* its checksums are right */
+};
+
+/* Segments of a flow that are being joined, each in a sub-allocation. (r) */
+#define RX_RUNS 4u
+struct net_run {
+	struct net_queue *q; /* where it goes; NULL: there is none */
+	unsigned count;
+	uint32_t filled[RX_BATCH];
+	uint8_t head[HVW_FRAME_HEADERS_MAX]; /* of the first */
+	struct hvw_frame found;
+	struct hvw_rndis_meta meta;
+	uint32_t payload; /* of all */
+};
+
 struct net_queue {
 	struct hvh_channel *channel; /* (q) NULL: closed */
 	_Atomic bool open; /* (a) the reader may give it frames */
@@ -96,7 +125,9 @@ struct net_queue {
 	uint32_t tx_done; /* (q) frames of the packet that comes next which are sent already */
 	struct net_due due; /* (q) a completion */
 	struct net_fifo free; /* produced by (q), consumed by (r): sub-allocations */
-	struct net_fifo filled; /* produced by (r), consumed by (q): sub-allocation and length */
+	struct net_fifo filled; /* produced by (r), consumed by (q): RX_FILLED() */
+	struct net_run run[RX_RUNS]; /* (r) */
+	unsigned run_next; /* (r) whose place the next one takes */
 	uint8_t head[TX_HEAD]; /* (q) private beginning of the frame that is sent */
 	uint8_t segment[TX_HEAD]; /* (q) likewise of a segment */
 	struct iovec stream[TX_IOVS]; /* (q) the memory of one packet */
@@ -105,7 +136,7 @@ struct net_queue {
 	/* (a), written by one loop each: rx by (r), the others by (q) */
 	_Atomic uint64_t rx_frames, rx_bytes, rx_dropped;
 	_Atomic uint64_t tx_frames, tx_bytes, tx_dropped, tx_checksums, tx_large, tx_segments;
-	_Atomic uint64_t rx_completions;
+	_Atomic uint64_t rx_completions, rx_joined;
 };
 
 /* A sub-allocation that the guest has: as the first of a transfer packet, or following another. */
@@ -142,6 +173,7 @@ struct net {
 	_Atomic uint32_t filter; /* (a) */
 	_Atomic bool link; /* (a) */
 	struct hvp_ndis_offload_params offload; /* what is switched on: HVP_OFFLOAD_* of each */
+	_Atomic uint32_t joins; /* (a) HVH_NET_JOINS_*: of what the guest takes joined segments */
 	uint32_t rss_types; /* (0) HVP_RSS_*; 0: off */
 	uint32_t rss_entries;
 	uint8_t rss_table[HVP_RSS_TABLE_MAX];
@@ -207,6 +239,7 @@ uint32_t hvh_net_speed(const struct net *net);
 uint32_t hvh_net_oid_query(struct net *net, const struct hvw_rndis_request *request, uint8_t *value,
 			   uint32_t *len);
 uint32_t hvh_net_oid_set(struct net *net, const struct hvw_rndis_request *request);
+bool hvh_net_join_offered(const struct net *net);
 void hvh_net_offload_config(const struct net *net, bool current, struct hvp_ndis_offload *offload);
 
 /* net_tx.c. (q) -EAGAIN: read the packet again later. */
@@ -220,8 +253,32 @@ void hvh_net_rx_reset(struct net *net);
 void hvh_net_rx_spread(struct net *net, unsigned queues);
 bool hvh_net_rx_send(struct net *net, struct net_queue *q);
 bool hvh_net_rx_completed(struct net *net, struct net_queue *q, uint64_t transaction_id);
+uint32_t hvh_net_fifo_count(const struct net_fifo *fifo);
+void hvh_net_rx_publish(struct net *net, struct net_queue *reader, struct net_queue *q,
+			const uint32_t *values, unsigned count);
 bool hvh_net_fifo_put(const struct net *net, struct net_fifo *fifo, uint32_t value);
 bool hvh_net_fifo_get(const struct net *net, struct net_fifo *fifo, uint32_t *value);
+
+/*
+ * net_receive.c. Into the receive buffer: [at, end) of the pieces to `offset`; a frame, and what stands in front of it or of a
+ * part of it.
+ */
+void hvh_net_copy_in(const struct hvh_share *share, uint32_t offset, const struct iovec *iov,
+		     unsigned iovs, size_t at, size_t end);
+void hvh_net_write_frame(const struct net *net, uint32_t sub, const struct net_rx_frame *f);
+void hvh_net_write_head(const struct net *net, uint32_t sub, uint32_t len,
+			const struct hvw_rndis_meta *meta);
+
+/*
+ * net_join.c: receive coalescing. Whether the frame may be joined with others of its flow; what the guest has
+ * agreed to anew (0); a frame in its sub-allocations (r): false: it is to be published as it is, none in front of it is
+ * held back any more; the end of a row of frames (r): nothing is held back.
+ */
+bool hvh_net_joins(const struct net *net, const struct net_rx_frame *f);
+void hvh_net_join_set(struct net *net);
+bool hvh_net_join(struct net *net, struct net_queue *reader, struct net_queue *q,
+		  const struct net_rx_frame *f, const uint32_t *subs, unsigned count);
+void hvh_net_join_end(struct net *net, struct net_queue *reader);
 
 /*
  * net_pieces.c. Copies [at, at + len) of the pieces, of what there is of it; returns how many bytes. And the same as pieces:
@@ -234,6 +291,14 @@ unsigned hvh_net_slice(const struct iovec *iov, unsigned iovs, size_t at, size_t
 /* net_offload.c: the Internet checksum of pieces, continued from `sum`; and of what is written down. */
 uint32_t hvh_net_sum(uint32_t sum, const struct iovec *iov, unsigned iovs, size_t skip, size_t len);
 uint16_t hvh_net_sum_fold(uint32_t sum);
+
+/*
+ * net_offload.c, in a private copy of an IP header: its own sum; the length of what is behind it, and of IPv4 its number
+ * and its sum.
+ */
+void hvh_net_sum_ip_header(uint8_t *ip);
+void hvh_net_set_ip_length(const struct hvw_frame *found, uint8_t *ip, uint32_t l4_bytes,
+			   uint16_t number);
 
 /* net_save.c */
 void hvh_net_save(const struct hvh_device *device, struct hvh_state_writer *w);

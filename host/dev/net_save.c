@@ -61,7 +61,8 @@ static void save_outstanding(const struct net *net, unsigned queue, struct hvh_s
 	X(tx_checksums) \
 	X(tx_large) \
 	X(tx_segments) \
-	X(rx_completions)
+	X(rx_completions) \
+	X(rx_joined)
 /* clang-format on */
 
 static void save_queue(const struct net *net, const struct net_queue *q, struct hvh_state_writer *w)
@@ -86,9 +87,12 @@ static void save_queue(const struct net *net, const struct net_queue *q, struct 
 
 void hvh_net_save(const struct hvh_device *device, struct hvh_state_writer *w)
 {
-	const struct net *net = (const struct net *)device;
+	struct net *net = (struct net *)device;
 	unsigned i;
 
+	/* What is held back is not saved as such: for the guest that makes no difference. */
+	for (i = 0; i < net->config.queues_max; i++)
+		hvh_net_join_end(net, &net->queue[i]);
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
 	hvh_state_put_u64(w, atomic_load(&net->mac));
 	hvh_state_put_u32(w, net->version);
@@ -167,10 +171,10 @@ static void load_fifo(struct net *net, struct net_fifo *fifo, unsigned queue, bo
 	uint32_t count = hvh_state_get_u32(r);
 
 	for (; count && !r->err; count--) {
-		uint32_t value = hvh_state_get_u32(r), sub = filled ? value & 0xffffu : value;
+		uint32_t value = hvh_state_get_u32(r), sub = filled ? RX_FILLED_SUB(value) : value;
 
 		if (r->err || !see(seen, sub, false) ||
-		    (filled && (value >> 16 < RX_HEADROOM || value >> 16 > net->sub_bytes))) {
+		    (filled && (RX_FILLED_LEN(value) < RX_HEADROOM || RX_FILLED_LEN(value) > net->sub_bytes))) {
 			hvh_state_refuse(r);
 			return;
 		}
@@ -392,6 +396,7 @@ int hvh_net_load(struct hvh_device *device, struct hvh_state_reader *r)
 	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
 	load_all(net, &seen, r);
 	hvh_state_leave(r);
+	hvh_net_join_set(net);
 	free(seen.bits);
 	return r->err;
 }

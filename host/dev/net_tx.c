@@ -89,17 +89,6 @@ static int give(struct net *net, const struct iovec *iov, unsigned iovs, size_t 
 	return 0;
 }
 
-/* The IP header's own sum, over a private copy. */
-static void sum_ip_header(uint8_t *ip)
-{
-	const struct iovec header = { ip, (size_t)(ip[0] & 0xf) * 4 };
-	uint16_t sum;
-
-	hvw_put_be16(ip + 10, 0);
-	sum = hvh_net_sum_fold(hvh_net_sum(0, &header, 1, 0, header.iov_len));
-	memcpy(ip + 10, &sum, sizeof(sum));
-}
-
 /* Where the datagram ends: a frame may be padded. 0: it says that it is longer than the frame. */
 static size_t datagram_end(const struct frame *f)
 {
@@ -132,7 +121,7 @@ static int do_checksum(struct net *net, struct frame *f, uint32_t wish)
 	if (wish & HVP_TX_CHECKSUM_IP_HEADER) {
 		if (f->found.ip != 4)
 			return -EPROTO;
-		sum_ip_header(f->head + f->found.l3);
+		hvh_net_sum_ip_header(f->head + f->found.l3);
 	}
 	if (!(wish & (HVP_TX_CHECKSUM_TCP | HVP_TX_CHECKSUM_UDP)))
 		return 0;
@@ -153,20 +142,6 @@ static int do_checksum(struct net *net, struct frame *f, uint32_t wish)
 }
 
 /* --- large frames ---------------------------------------------------------------------------------- */
-
-/* The length of what is behind the IP header, into that header; and of IPv4 its number and its sum. */
-static void set_ip_length(const struct frame *f, uint8_t *ip, uint32_t l4_bytes, uint16_t number)
-{
-	if (f->found.ip == 6) {
-		uint32_t extensions = (uint32_t)f->found.l4 - f->found.l3 - HVW_IPV6_HEADER;
-
-		hvw_put_be16(ip + 4, (uint16_t)(extensions + l4_bytes));
-		return;
-	}
-	hvw_put_be16(ip + 2, (uint16_t)((uint32_t)f->found.l4 - f->found.l3 + l4_bytes));
-	hvw_put_be16(ip + 4, number);
-	sum_ip_header(ip);
-}
 
 /* The guest's sum of the pseudo-header does not count the length. */
 static void add_length(uint8_t *place, uint32_t l4_bytes)
@@ -189,7 +164,7 @@ static void make_headers(struct frame *f, uint32_t index, uint32_t count, uint32
 	uint32_t l4_bytes = f->found.l4_len + payload;
 
 	memcpy(head, f->head, (size_t)f->found.l4 + f->found.l4_len);
-	set_ip_length(f, head + f->found.l3, l4_bytes,
+	hvh_net_set_ip_length(&f->found, head + f->found.l3, l4_bytes,
 		      (uint16_t)(hvw_be16(f->head + f->found.l3 + 4) + index));
 	hvw_put_be32(tcp + 4, hvw_be32(tcp + 4) + at);
 	if (index)
@@ -245,7 +220,7 @@ static int send_large(struct net *net, struct frame *f, uint32_t lso)
 		return -EPROTO;
 	/* The older form gives the length; both are computed. */
 	if (net->backend->can & HVH_NET_SEGMENTS && payload > mss) {
-		set_ip_length(f, f->head + f->found.l3, f->found.l4_len + payload,
+		hvh_net_set_ip_length(&f->found, f->head + f->found.l3, f->found.l4_len + payload,
 			      hvw_be16(f->head + f->found.l3 + 4));
 		add_length(f->head + f->found.l4 + TCP_CHECKSUM, f->found.l4_len + payload);
 		f->meta.checksum_start = f->found.l4;

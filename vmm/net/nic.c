@@ -163,6 +163,14 @@ static void on_opened(void *ctx, unsigned queue, bool open)
 		nic->ops->opened(nic->port, queue, open ? nic->loop[queue] : NULL);
 }
 
+static void on_joins(void *ctx, unsigned joins)
+{
+	struct vmm_nic *nic = ctx;
+
+	if (nic->ops->joins)
+		nic->ops->joins(nic->port, joins);
+}
+
 static void on_receive_ready(void *ctx, unsigned queue)
 {
 	struct vmm_nic *nic = ctx;
@@ -188,6 +196,7 @@ static void on_run(void *ctx)
 static const struct hvh_net_backend backend = {
 	.send = on_send,
 	.opened = on_opened,
+	.joins = on_joins,
 	.receive_ready = on_receive_ready,
 	.kick = on_kick,
 };
@@ -225,6 +234,7 @@ static int create_device(struct vmm_nic *nic)
 		.frame_max = nic->config.frame_max,
 		.bits_per_second = BITS_PER_SECOND,
 		.mac_change = nic->config.mac_change,
+		.no_join = nic->config.no_rsc,
 	};
 
 	if (!nic->config.has_mac)

@@ -39,6 +39,9 @@ struct vmm_net_port_ops {
 	/* The guest has opened that queue, which is on that loop; NULL: closed it. May be NULL. */
 	void (*opened)(void *port, unsigned queue, struct vmm_loop *loop);
 
+	/* The guest takes joined segments of that, as hvh_net_backend.joins. May be NULL. */
+	void (*joins)(void *port, unsigned joins);
+
 	/* A frame from the guest, as hvh_net_backend.send. */
 	int (*send)(void *port, unsigned queue, const struct iovec *iov, unsigned iovs,
 		    const struct hvh_net_meta *meta);

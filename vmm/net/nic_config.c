@@ -27,7 +27,7 @@ static const char right_forward[] =
 	"and only with user";
 static const char right_pcap[] = "pcap= takes the path of a file";
 static const char right_option[] =
-	"an option must be mac=MAC, mac-change, queues=N, mtu=N, pcap=FILE or hostfwd=FORWARD";
+	"an option must be mac=MAC, mac-change, queues=N, mtu=N, no-rsc, pcap=FILE or hostfwd=FORWARD";
 
 const char *vmm_nic_kind_name(enum vmm_nic_kind kind)
 {
@@ -105,6 +105,10 @@ static const char *set_option(struct vmm_nic_config *config, const char *option)
 {
 	if (!strcmp(option, "mac-change")) {
 		config->mac_change = true;
+		return NULL;
+	}
+	if (!strcmp(option, "no-rsc")) {
+		config->no_rsc = true;
 		return NULL;
 	}
 	if (!strncmp(option, "mac=", 4)) {

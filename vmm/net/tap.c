@@ -81,6 +81,7 @@ static int deliver(struct tap_queue *q)
 	struct iovec iov = { q->frame, q->waiting };
 	struct hvh_net_meta meta = {
 		.verified = q->header.flags & VIRTIO_NET_HDR_F_DATA_VALID,
+		.segment_bytes = q->header.gso_type ? q->header.gso_size : 0,
 	};
 	int err;
 
@@ -213,6 +214,27 @@ static void explain(const struct tap *tap, const char *name, int err)
 		vmm_log(HVH_LOG_ERROR, "%s: %s: %s", vmm_nic_name(tap->nic), name, strerror(-err));
 }
 
+/* What the interface may give us. What is computed here need not be computed there: the frame has to be copied anyway. */
+static int take(const struct tap *tap, unsigned joins)
+{
+	unsigned long offloads = TUN_F_CSUM;
+
+	if (joins & HVH_NET_JOINS_IPV4)
+		offloads |= TUN_F_TSO4;
+	if (joins & HVH_NET_JOINS_IPV6)
+		offloads |= TUN_F_TSO6;
+	return ioctl(tap->queue[0].fd, TUNSETOFFLOAD, offloads) ? -errno : 0;
+}
+
+static void tap_joins(void *port, unsigned joins)
+{
+	const struct tap *tap = port;
+
+	/* Refused, frames come as before. */
+	if (tap->offloads)
+		(void)take(tap, joins);
+}
+
 static int open_queues(struct tap *tap, const char *name)
 {
 	int err = 0;
@@ -223,9 +245,8 @@ static int open_queues(struct tap *tap, const char *name)
 		q->fd = vmm_tap_open(name, tap->queues > 1);
 		err = q->fd < 0 ? q->fd : attach(q, false);
 	}
-	/* What is computed here need not be computed there: the frame has to be copied anyway. */
-	if (!err && tap->offloads && ioctl(tap->queue[0].fd, TUNSETOFFLOAD, TUN_F_CSUM))
-		err = -errno;
+	if (!err && tap->offloads)
+		err = take(tap, 0);
 	if (err)
 		explain(tap, name, err);
 	return err;
@@ -262,6 +283,7 @@ const struct vmm_net_port_ops vmm_net_tap = {
 	.create = tap_create,
 	.destroy = tap_destroy,
 	.opened = tap_opened,
+	.joins = tap_joins,
 	.send = tap_send,
 	.receive_ready = tap_receive_ready,
 };

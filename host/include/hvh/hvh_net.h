@@ -37,7 +37,10 @@ struct hvh_net_meta {
 	uint16_t checksum_start;
 	uint16_t checksum_offset;
 
-	/* To the back end: TCP payload is to be cut in pieces of so many bytes; 0: nothing to do. */
+	/*
+	 * To the back end: TCP payload is to be cut in pieces of so many bytes; 0: nothing to do. From the back end: it was
+	 * joined from segments of so many bytes, and is longer than a frame may be.
+	 */
 	uint16_t segment_bytes;
 	uint16_t header_bytes; /* then: of all headers */
 	bool ipv6; /* then */
@@ -51,6 +54,10 @@ struct hvh_net_meta {
 #define HVH_NET_CHECKSUMS    0x1u /* send() with checksum_start */
 #define HVH_NET_SEGMENTS     0x2u /* send() with segment_bytes, and so HVH_NET_CHECKSUMS */
 #define HVH_NET_READS_QUEUES 0x4u /* it reads frames for each queue on that queue's loop */
+
+/* What the guest takes joined: segments of TCP. */
+#define HVH_NET_JOINS_IPV4 0x1u
+#define HVH_NET_JOINS_IPV6 0x2u
 
 struct hvh_net_backend {
 	unsigned can; /* HVH_NET_* */
@@ -67,6 +74,12 @@ struct hvh_net_backend {
 	 * open. May be NULL.
 	 */
 	void (*opened)(void *ctx, unsigned queue, bool open);
+
+	/*
+	 * From now on frames may come with segment_bytes, of what `joins` says; those of others are dropped. Loop of
+	 * queue 0. May be NULL, and then the device joins what comes in a row.
+	 */
+	void (*joins)(void *ctx, unsigned joins);
 
 	/* Room for frames again, after hvh_net_receive() said -EAGAIN. Loop of the reader. May be NULL. */
 	void (*receive_ready)(void *ctx, unsigned queue);
@@ -86,6 +99,7 @@ struct hvh_net_config {
 	uint64_t bits_per_second;
 	bool mac_change; /* the guest may change its address */
 	bool foreign_macs; /* the guest may send from others' addresses */
+	bool no_join; /* receive coalescing is not offered */
 };
 
 struct hvh_net_queue_status {
@@ -96,6 +110,7 @@ struct hvh_net_queue_status {
 	uint64_t tx_large; /* frames that were left to be segmented */
 	uint64_t tx_segments; /* what those became here */
 	uint64_t rx_completions;
+	uint64_t rx_joined; /* packets of several segments that the guest got */
 };
 
 struct hvh_net_status {
@@ -108,6 +123,7 @@ struct hvh_net_status {
 	bool ready; /* RNDIS is initialised */
 	unsigned queues; /* granted to the guest */
 	uint32_t rss_types; /* 0: frames are not spread */
+	uint32_t joins; /* HVH_NET_JOINS_* */
 	uint64_t violations; /* packets that made no sense and were refused */
 	struct hvh_net_queue_status queue[HVH_NET_QUEUES_MAX];
 };
