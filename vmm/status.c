@@ -231,9 +231,9 @@ static json_t *nic_json(const struct vmm_nic_config *config, const struct hvh_ne
 			 vmm_nic_kind_name(config->kind), "mac", mac, "nvsp",
 			 hvw_nvsp_version_name(status->version), "link", status->link, "ready",
 			 status->ready, "mtu", (int)status->mtu, "queues", (int)status->queues,
-			 "rss", status->rss_types ? "on" : "off", "rsc", status->joins ? "on" : "off",
-			 "violations",
-			 (json_int_t)status->violations, "queue", queues);
+			 "rss", status->rss_types ? "on" : "off", "rsc",
+			 status->joins ? "on" : "off", "violations", (json_int_t)status->violations,
+			 "queue", queues);
 }
 
 static json_t *nics_json(const struct vmm_vm *vm, const struct vmm_snapshot *snapshot)

@@ -79,7 +79,8 @@ void hvh_net_sum_ip_header(uint8_t *ip)
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
 
-void hvh_net_set_ip_length(const struct hvw_frame *found, uint8_t *ip, uint32_t l4_bytes, uint16_t number)
+void hvh_net_set_ip_length(const struct hvw_frame *found, uint8_t *ip, uint32_t l4_bytes,
+			   uint16_t number)
 {
 	if (found->ip == 6) {
 		uint32_t extensions = (uint32_t)found->l4 - found->l3 - HVW_IPV6_HEADER;

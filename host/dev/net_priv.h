@@ -87,9 +87,9 @@ struct net_due {
 };
 
 /* What the fifo of filled ones holds. `follows`: the next one is a part of the same packet. */
-#define RX_FILLED_FOLLOWS	   0x80000000u
-#define RX_FILLED(sub, len)	   ((sub) | (uint32_t)(len) << 16)
-#define RX_FILLED_SUB(value) ((value) & 0xffffu)
+#define RX_FILLED_FOLLOWS    0x80000000u
+#define RX_FILLED(sub, len)  ((sub) | (uint32_t)(len) << 16)
+#define RX_FILLED_SUB(value) ((value)&0xffffu)
 #define RX_FILLED_LEN(value) ((value) >> 16 & 0x7fffu)
 
 /* A frame from the back end. A tag is in `found` and `head`, not in what the guest gets. (r) */

@@ -174,7 +174,8 @@ static void load_fifo(struct net *net, struct net_fifo *fifo, unsigned queue, bo
 		uint32_t value = hvh_state_get_u32(r), sub = filled ? RX_FILLED_SUB(value) : value;
 
 		if (r->err || !see(seen, sub, false) ||
-		    (filled && (RX_FILLED_LEN(value) < RX_HEADROOM || RX_FILLED_LEN(value) > net->sub_bytes))) {
+		    (filled && (RX_FILLED_LEN(value) < RX_HEADROOM ||
+				RX_FILLED_LEN(value) > net->sub_bytes))) {
 			hvh_state_refuse(r);
 			return;
 		}

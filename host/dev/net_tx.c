@@ -165,7 +165,7 @@ static void make_headers(struct frame *f, uint32_t index, uint32_t count, uint32
 
 	memcpy(head, f->head, (size_t)f->found.l4 + f->found.l4_len);
 	hvh_net_set_ip_length(&f->found, head + f->found.l3, l4_bytes,
-		      (uint16_t)(hvw_be16(f->head + f->found.l3 + 4) + index));
+			      (uint16_t)(hvw_be16(f->head + f->found.l3 + 4) + index));
 	hvw_put_be32(tcp + 4, hvw_be32(tcp + 4) + at);
 	if (index)
 		tcp[TCP_FLAGS] &= (uint8_t)~TCP_CWR;
@@ -183,7 +183,8 @@ static int cut(struct net *net, struct frame *f, uint32_t mss, uint32_t payload)
 
 	for (i = 0; i < count; i++) {
 		uint32_t at = i * mss, step = payload - at < mss ? payload - at : mss;
-		unsigned iovs = 1 + hvh_net_slice(f->q->frame, f->iovs, headers + at, step, piece + 1);
+		unsigned iovs =
+			1 + hvh_net_slice(f->q->frame, f->iovs, headers + at, step, piece + 1);
 		int err;
 
 		make_headers(f, i, count, at, step);
@@ -221,7 +222,7 @@ static int send_large(struct net *net, struct frame *f, uint32_t lso)
 	/* The older form gives the length; both are computed. */
 	if (net->backend->can & HVH_NET_SEGMENTS && payload > mss) {
 		hvh_net_set_ip_length(&f->found, f->head + f->found.l3, f->found.l4_len + payload,
-			      hvw_be16(f->head + f->found.l3 + 4));
+				      hvw_be16(f->head + f->found.l3 + 4));
 		add_length(f->head + f->found.l4 + TCP_CHECKSUM, f->found.l4_len + payload);
 		f->meta.checksum_start = f->found.l4;
 		f->meta.checksum_offset = TCP_CHECKSUM;

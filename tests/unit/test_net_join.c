@@ -124,8 +124,7 @@ static void look(struct net_guest *n, struct seen *s)
 			struct hvp_transfer_range range;
 
 			memcpy(&range,
-			       n->ranges + sizeof(struct hvp_transfer_pages) +
-				       i * sizeof(range),
+			       n->ranges + sizeof(struct hvp_transfer_pages) + i * sizeof(range),
 			       sizeof(range));
 			see_range(n, s, &range, &open);
 		}

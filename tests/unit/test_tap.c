@@ -94,8 +94,7 @@ static bool open_outside(void)
 
 	outside = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
 	address.sll_ifindex = (int)if_nametoindex(INTERFACE);
-	return outside >= 0 &&
-	       !setsockopt(outside, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) &&
+	return outside >= 0 && !setsockopt(outside, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) &&
 	       !bind(outside, (struct sockaddr *)&address, sizeof(address));
 }
 

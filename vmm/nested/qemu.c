@@ -191,8 +191,8 @@ static void add_tap(const struct vmm_qemu_config *config, unsigned index, const 
 
 	snprintf(netdev[index], sizeof(netdev[index]), "tap,id=tap%u,fd=%d", index,
 		 config->tap_fd[index]);
-	snprintf(device[index], sizeof(device[index]), "virtio-net-pci,netdev=tap%u,romfile=",
-		 index);
+	snprintf(device[index], sizeof(device[index]),
+		 "virtio-net-pci,netdev=tap%u,romfile=", index);
 	args[count] = "-netdev";
 	args[count + 1] = netdev[index];
 	args[count + 2] = "-device";

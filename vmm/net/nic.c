@@ -55,10 +55,8 @@ struct vmm_nic {
 };
 
 static const struct vmm_net_port_ops *const ports[] = {
-	[VMM_NIC_NULL] = &vmm_net_null,
-	[VMM_NIC_LOOP] = &vmm_net_loop,
-	[VMM_NIC_ECHO] = &vmm_net_echo,
-	[VMM_NIC_USER] = &vmm_net_user,
+	[VMM_NIC_NULL] = &vmm_net_null, [VMM_NIC_LOOP] = &vmm_net_loop,
+	[VMM_NIC_ECHO] = &vmm_net_echo, [VMM_NIC_USER] = &vmm_net_user,
 	[VMM_NIC_TAP] = &vmm_net_tap,
 };
 

@@ -7,11 +7,8 @@
 #include <string.h>
 
 static const char *const kinds[] = {
-	[VMM_NIC_NULL] = "null",
-	[VMM_NIC_LOOP] = "loop",
-	[VMM_NIC_ECHO] = "echo",
-	[VMM_NIC_USER] = "user",
-	[VMM_NIC_TAP] = "tap",
+	[VMM_NIC_NULL] = "null", [VMM_NIC_LOOP] = "loop", [VMM_NIC_ECHO] = "echo",
+	[VMM_NIC_USER] = "user", [VMM_NIC_TAP] = "tap",
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
