@@ -7,6 +7,7 @@
 WIRE_SRCS += wire/hvw_frame.c
 WIRE_SRCS += wire/hvw_guid.c
 WIRE_SRCS += wire/hvw_ic.c
+WIRE_SRCS += wire/hvw_kvp.c
 WIRE_SRCS += wire/hvw_msg.c
 WIRE_SRCS += wire/hvw_ndis.c
 WIRE_SRCS += wire/hvw_nvsp.c
@@ -16,6 +17,7 @@ WIRE_SRCS += wire/hvw_rndis.c
 WIRE_SRCS += wire/hvw_rss.c
 WIRE_SRCS += wire/hvw_scsi.c
 WIRE_SRCS += wire/hvw_storvsp.c
+WIRE_SRCS += wire/hvw_utf16.c
 
 # guest/: the driver core, compiled once for each port
 GUEST_SRCS += guest/bus/bus.c
@@ -56,6 +58,7 @@ PORT_USER_SRCS += port/user/threads.c
 # host/: with wire/ it makes libhvis-host.a
 HOST_SRCS += host/dev/heartbeat.c
 HOST_SRCS += host/dev/ic.c
+HOST_SRCS += host/dev/kvp.c
 HOST_SRCS += host/dev/net.c
 HOST_SRCS += host/dev/net_join.c
 HOST_SRCS += host/dev/net_nvsp.c
@@ -197,6 +200,7 @@ TESTS_UNIT += tests/unit/test_ic.c
 TESTS_UNIT += tests/unit/test_inject.c
 TESTS_UNIT += tests/unit/test_io_loops.c
 TESTS_UNIT += tests/unit/test_irq_routes.c
+TESTS_UNIT += tests/unit/test_kvp.c
 TESTS_UNIT += tests/unit/test_loop.c
 TESTS_UNIT += tests/unit/test_mem.c
 TESTS_UNIT += tests/unit/test_memmap.c
@@ -226,6 +230,7 @@ TESTS_UNIT += tests/unit/test_tap.c
 TESTS_UNIT += tests/unit/test_timesync.c
 TESTS_UNIT += tests/unit/test_trace.c
 TESTS_UNIT += tests/unit/test_user.c
+TESTS_UNIT += tests/unit/test_utf16.c
 
 # Run in the builds for aarch64 alone
 TESTS_ARM64 += tests/unit/test_arm64.c
@@ -368,6 +373,7 @@ SRCS_tests/unit/test_hotplug.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_irq_routes.c := vmm/irq_routes.c
 SRCS_tests/unit/test_loop.c := vmm/loop.c
 SRCS_tests/unit/test_memmap.c := vmm/memmap.c
+SRCS_tests/unit/test_kvp.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_net.c := $(HOST_TEST_SRCS) fuzz/net_script.c
 SRCS_tests/unit/test_net_join.c := $(HOST_TEST_SRCS) fuzz/net_script.c
 SRCS_tests/unit/test_net_queues.c := $(HOST_TEST_SRCS) fuzz/net_script.c

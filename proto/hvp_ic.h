@@ -40,6 +40,9 @@ enum hvp_ic_type {
 #define HVP_IC_SUCCESS	     0x00000000u
 #define HVP_IC_FAIL	     0x80004005u
 #define HVP_IC_NOT_SUPPORTED 0x80070032u
+#define HVP_IC_NO_MORE_ITEMS 0x80070103u /* end of an enumeration; also: there is no such key */
+#define HVP_IC_INVALID	     0x80070057u
+#define HVP_IC_NOT_FOUND     0x80041002u
 
 struct hvp_ic_header {
 	struct hvp_ic_version framework;

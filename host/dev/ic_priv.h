@@ -8,10 +8,11 @@
 #include <hvh/hvh_channel.h>
 #include <hvh/hvh_ic.h>
 
+#include "hvp_kvp.h"
 #include "hvw_ic.h"
 
-/* The largest body so far is that of shutdown. */
-#define IC_MESSAGE_MAX (HVW_IC_HEADERS + sizeof(struct hvp_ic_shutdown) + 8)
+/* The largest body so far is that of IP settings. */
+#define IC_MESSAGE_MAX (HVW_IC_HEADERS + sizeof(struct hvp_kvp_ip) + 8)
 
 struct ic;
 

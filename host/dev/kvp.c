@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Key-value pairs and IP settings.
+ */
+#include <hvh/hvh_kvp.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <hvh/hvh_state.h>
+
+#include "ic_priv.h"
+
+#define STATE_TAG     HVH_STATE_TAG('K', 'V', 'P', 'X')
+#define STATE_VERSION 1
+
+#define TIMEOUT_NS (HVH_KVP_TIMEOUT_MS * 1000000ull)
+
+/* 5.0 would have the guest want IP settings in another form. */
+static const struct hvp_ic_version versions[] = { { 3, 0 }, { 4, 0 } };
+
+#define BODY_MAX sizeof(struct hvp_kvp_ip)
+
+struct kvp {
+	struct ic ic;
+	struct hvh_kvp_request *first, **last; /* the first is the one under way */
+	bool started; /* it has its deadline, if it may not be sent yet */
+	const struct hvh_kvp_fact *facts;
+	unsigned fact_count;
+	unsigned fact; /* that is under way */
+	unsigned facts_taken;
+	struct hvh_kvp_request own; /* gives the guest the facts, one after the other */
+};
+
+/* --- bodies ------------------------------------------------------------------------------------------ */
+
+static int build_pair(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
+{
+	const struct hvp_kvp_header h = { (uint8_t)request->op, request->pool };
+	struct hvp_kvp_set set = { .h = h };
+	struct hvp_kvp_delete delete = { .h = h };
+	struct hvp_kvp_enumerate enumerate = { .h = h, .index = request->index };
+	int err = 0;
+
+	if (request->op == HVP_KVP_ENUMERATE) {
+		memcpy(body, &enumerate, sizeof(enumerate));
+		return 0;
+	}
+	err = hvw_kvp_put_key(&set.pair, request->key);
+	if (request->op == HVP_KVP_SET) {
+		if (!err)
+			err = hvw_kvp_put_value(&set.pair, request->value);
+		memcpy(body, &set, sizeof(set));
+	} else {
+		delete.key_size = set.pair.key_size;
+		memcpy(delete.key, set.pair.key, sizeof(delete.key));
+		memcpy(body, &delete, sizeof(delete));
+	}
+	return err;
+}
+
+#define UNITS(field) (sizeof(((struct hvp_kvp_ip *)NULL)->field) / sizeof(uint16_t))
+
+/* The texts of IP settings: field of both structures. */
+#define IP_TEXT_LIST(X)                                                                            \
+	X(adapter)                                                                                 \
+	X(addresses)                                                                               \
+	X(masks)                                                                                   \
+	X(gateways)                                                                                \
+	X(dns)
+
+static int put_text(void *field, size_t units, const char *text)
+{
+	uint16_t copy[1024] = { 0 };
+	int len = hvw_utf16_from_utf8(copy, units, text);
+
+	if (len < 0)
+		return len;
+	memcpy(field, copy, units * sizeof(copy[0]));
+	return 0;
+}
+
+static int build_ip(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
+{
+	struct hvp_kvp_ip ip = {
+		.h = { (uint8_t)request->op, request->pool },
+		.family = request->ip->family,
+		.dhcp = request->ip->dhcp,
+	};
+	int err = put_text(ip.adapter, UNITS(adapter), request->ip->adapter);
+
+	if (request->op == HVP_KVP_SET_IP) {
+#define PUT_TEXT(field)                                                                            \
+	if (!err)                                                                                  \
+		err = put_text(ip.field, UNITS(field), request->ip->field);
+		IP_TEXT_LIST(PUT_TEXT)
+#undef PUT_TEXT
+	}
+	memcpy(body, &ip, sizeof(ip));
+	return err;
+}
+
+/* Returns the length, or why it cannot be said. */
+static int build(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
+{
+	int err;
+
+	memset(body, 0, BODY_MAX);
+	switch (request->op) {
+	case HVP_KVP_SET:
+	case HVP_KVP_DELETE:
+	case HVP_KVP_ENUMERATE:
+		err = build_pair(request, body);
+		return err ? err : (int)HVP_KVP_PAIR_BODY;
+	case HVP_KVP_GET_IP:
+	case HVP_KVP_SET_IP:
+		err = build_ip(request, body);
+		return err ? err : (int)sizeof(struct hvp_kvp_ip);
+	case HVP_KVP_GET:
+		break;
+	}
+	return -EINVAL;
+}
+
+static int parse_pair(const struct hvw_ic *message, struct hvh_kvp_request *request)
+{
+	struct hvp_kvp_enumerate body;
+	int err = hvw_ic_read(message, 0, &body, sizeof(body));
+
+	if (!err)
+		err = hvw_kvp_get_key(&body.pair, request->key);
+	return err ? err : hvw_kvp_get_value(&body.pair, request->value);
+}
+
+static int get_text(char *text, size_t room, const void *field, size_t units)
+{
+	uint16_t copy[1024];
+
+	memcpy(copy, field, units * sizeof(copy[0]));
+	return hvw_utf16_to_utf8(text, room, copy, units) < 0 ? -EPROTO : 0;
+}
+
+static int parse_ip(const struct hvw_ic *message, struct hvh_kvp_ip *ip)
+{
+	struct hvp_kvp_ip body;
+	int err = hvw_ic_read(message, 0, &body, sizeof(body));
+
+	if (err)
+		return err;
+	ip->family = body.family & (HVP_KVP_IPV4 | HVP_KVP_IPV6);
+	ip->dhcp = body.dhcp != 0;
+#define GET_TEXT(field)                                                                            \
+	if (!err)                                                                                  \
+		err = get_text(ip->field, sizeof(ip->field), body.field, UNITS(field));
+	IP_TEXT_LIST(GET_TEXT)
+#undef GET_TEXT
+	return err;
+}
+
+/* What the guest was asked for, after HVP_IC_SUCCESS. */
+static int parse(const struct hvw_ic *message, struct hvh_kvp_request *request)
+{
+	if (request->op == HVP_KVP_ENUMERATE)
+		return parse_pair(message, request);
+	return request->op == HVP_KVP_GET_IP ? parse_ip(message, request->ip) : 0;
+}
+
+/* --- the queue --------------------------------------------------------------------------------------- */
+
+static void finish(struct kvp *kvp, int result, uint32_t status)
+{
+	struct hvh_kvp_request *request = kvp->first;
+
+	kvp->first = request->next;
+	if (!kvp->first)
+		kvp->last = &kvp->first;
+	kvp->started = false;
+	hvh_device_arm(&kvp->ic.device, 0);
+	request->done(request, result, status);
+}
+
+/* Send the first request, unless an answer is waited for. */
+static void go_on(struct kvp *kvp)
+{
+	while (kvp->first && !kvp->ic.outstanding) {
+		uint8_t message[HVW_IC_HEADERS + BODY_MAX];
+		int err;
+
+		if (!kvp->started)
+			hvh_device_arm(&kvp->ic.device,
+				       hvh_device_now(&kvp->ic.device) + TIMEOUT_NS);
+		kvp->started = true;
+		err = build(kvp->first, message + HVW_IC_HEADERS);
+		if (err > 0)
+			err = hvh_ic_request(&kvp->ic, message, (size_t)err);
+		/* The guest says when there is room again, or the time runs out. */
+		if (!err || err == -EAGAIN)
+			return;
+		finish(kvp, err, 0);
+	}
+}
+
+static void enqueue(struct kvp *kvp, struct hvh_kvp_request *request)
+{
+	request->next = NULL;
+	*kvp->last = request;
+	kvp->last = &request->next;
+}
+
+int hvh_kvp_request(struct hvh_device *device, struct hvh_kvp_request *request)
+{
+	struct kvp *kvp = (struct kvp *)device;
+	uint8_t body[BODY_MAX];
+	int len;
+
+	if (kvp->ic.status.state != HVH_IC_READY)
+		return -ENOTCONN;
+	len = build(request, body);
+	if (len < 0)
+		return len;
+	enqueue(kvp, request);
+	go_on(kvp);
+	return 0;
+}
+
+/* --- facts ------------------------------------------------------------------------------------------- */
+
+static void give_fact(struct kvp *kvp)
+{
+	if (kvp->fact == kvp->fact_count)
+		return;
+	memcpy(kvp->own.key, kvp->facts[kvp->fact].key, sizeof(kvp->facts->key));
+	memcpy(kvp->own.value, kvp->facts[kvp->fact].value, sizeof(kvp->facts->value));
+	enqueue(kvp, &kvp->own);
+}
+
+static void fact_given(struct hvh_kvp_request *request, int result, uint32_t status)
+{
+	struct kvp *kvp = request->ctx;
+
+	/* A guest that does not answer gets no more of them: its administrator's requests would wait behind each. */
+	if (result)
+		return;
+	kvp->facts_taken += status == HVP_IC_SUCCESS;
+	kvp->fact++;
+	give_fact(kvp);
+}
+
+static void give_facts(struct kvp *kvp)
+{
+	kvp->fact = 0;
+	kvp->facts_taken = 0;
+	give_fact(kvp);
+}
+
+/* --- the service ------------------------------------------------------------------------------------- */
+
+static void ready(struct ic *ic)
+{
+	give_facts((struct kvp *)ic);
+	go_on((struct kvp *)ic);
+}
+
+static bool reply(struct ic *ic, const struct hvw_ic *message)
+{
+	struct kvp *kvp = (struct kvp *)ic;
+	uint32_t status = message->h.status;
+	int err = 0;
+
+	if (!kvp->started) {
+		/* To a request that was under way when the state was saved. */
+		hvh_device_arm(&ic->device, 0);
+	} else {
+		if (status == HVP_IC_SUCCESS)
+			err = parse(message, kvp->first);
+		finish(kvp, err, status);
+	}
+	go_on(kvp);
+	return !err;
+}
+
+static void lost(struct ic *ic)
+{
+	struct kvp *kvp = (struct kvp *)ic;
+
+	while (kvp->first)
+		finish(kvp, -ENOTCONN, 0);
+	hvh_device_arm(&ic->device, 0);
+}
+
+static void expire(struct hvh_device *device, uint64_t now_ns)
+{
+	struct kvp *kvp = (struct kvp *)device;
+
+	(void)now_ns;
+	hvh_ic_forget(&kvp->ic);
+	if (kvp->started)
+		finish(kvp, -ETIMEDOUT, 0);
+	go_on(kvp);
+}
+
+static void notify(struct hvh_device *device, struct hvh_channel *channel)
+{
+	hvh_ic_notify(device, channel);
+	go_on((struct kvp *)device);
+}
+
+/* Who asked is not saved: requests are simply no longer waited for. */
+static void save(const struct hvh_device *device, struct hvh_state_writer *w)
+{
+	const struct kvp *kvp = (const struct kvp *)device;
+
+	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
+	hvh_ic_save(&kvp->ic, w);
+	hvh_ic_save_deadline(&kvp->ic, w);
+	hvh_state_end(w);
+}
+
+static int load(struct hvh_device *device, struct hvh_state_reader *r)
+{
+	struct kvp *kvp = (struct kvp *)device;
+	int err;
+
+	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
+	err = hvh_ic_load(&kvp->ic, r);
+	hvh_ic_load_deadline(&kvp->ic, r, TIMEOUT_NS);
+	hvh_state_leave(r);
+	if (err || r->err)
+		return -EPROTO;
+	if (kvp->ic.status.state != HVH_IC_READY)
+		return 0;
+	/* It may be another host. What is sent is sent on the owner loop. */
+	give_facts(kvp);
+	if (!kvp->ic.outstanding)
+		hvh_device_arm(device, hvh_device_now(device) + 1);
+	return 0;
+}
+
+static const struct ic_class kvp_class = {
+	.type = HVP_IC_KVP,
+	.versions = versions,
+	.version_count = sizeof(versions) / sizeof(versions[0]),
+	.ready = ready,
+	.reply = reply,
+	.lost = lost,
+};
+
+static const struct hvh_device_ops kvp_ops = {
+	.open = hvh_ic_open,
+	.notify = notify,
+	.close = hvh_ic_close,
+	.expire = expire,
+	.save = save,
+	.load = load,
+};
+
+int hvh_kvp_create(const struct hvh_kvp_fact *facts, unsigned count, struct hvh_device **device)
+{
+	struct kvp *kvp = calloc(1, sizeof(*kvp));
+
+	if (!kvp)
+		return -ENOMEM;
+	hvh_ic_init(&kvp->ic, &kvp_class, &kvp_ops, "kvp", (struct hvp_guid)HVP_CLASS_KVP,
+		    (struct hvp_guid)HVP_INSTANCE_KVP);
+	kvp->last = &kvp->first;
+	kvp->facts = facts;
+	kvp->fact_count = count;
+	kvp->own.op = HVP_KVP_SET;
+	kvp->own.pool = HVP_KVP_POOL_AUTO_EXTERNAL;
+	kvp->own.done = fact_given;
+	kvp->own.ctx = kvp;
+	*device = &kvp->ic.device;
+	return 0;
+}
+
+void hvh_kvp_destroy(struct hvh_device *device)
+{
+	free(device);
+}
+
+void hvh_kvp_status(const struct hvh_device *device, struct hvh_kvp_status *status)
+{
+	const struct kvp *kvp = (const struct kvp *)device;
+
+	status->ic = kvp->ic.status;
+	status->facts = kvp->facts_taken;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * UTF-8 to UTF-16LE and back, bounded.
+ */
+#ifndef WIRE_HVW_UTF16_H
+#define WIRE_HVW_UTF16_H
+
+#include <stddef.h>
+
+#include "hvw_error.h"
+
+/*
+ * A terminated text as `units` with a terminator. Returns the code units without it. -EILSEQ: not
+ * UTF-8 (also overlong forms and surrogates); -EMSGSIZE: more than `room` with the terminator.
+ */
+int hvw_utf16_from_utf8(uint16_t *units, size_t room, const char *text) HVW_MUST_CHECK;
+
+/*
+ * `count` code units, or those before the first 0, as a terminated text. A surrogate without its other half
+ * becomes U+FFFD, as this is a peer's text, of which nothing else should be lost. Returns the bytes without
+ * the terminator. -EMSGSIZE: more than `room` with it; HVW_UTF16_ROOM(count) is enough for any.
+ */
+int hvw_utf16_to_utf8(char *text, size_t room, const uint16_t *units, size_t count) HVW_MUST_CHECK;
+
+#define HVW_UTF16_ROOM(count) (3 * (count) + 1)
+
+#endif
