@@ -88,6 +88,7 @@ HOST_SRCS += host/vmbus/synic.c
 
 # vmm/: the monitor hvhost
 VMM_SRCS += vmm/acpi/tables.c
+VMM_SRCS += vmm/ask.c
 VMM_SRCS += vmm/boot/image.c
 VMM_SRCS += vmm/boot/linux.c
 VMM_SRCS += vmm/boot/pvh.c
@@ -95,6 +96,7 @@ VMM_SRCS += vmm/channels.c
 VMM_SRCS += vmm/client.c
 VMM_SRCS += vmm/cmdline.c
 VMM_SRCS += vmm/commands.c
+VMM_SRCS += vmm/commands_kvp.c
 VMM_SRCS += vmm/console.c
 VMM_SRCS += vmm/control.c
 VMM_SRCS += vmm/cpuid.c
@@ -105,6 +107,7 @@ VMM_SRCS += vmm/fault_guard.c
 VMM_SRCS += vmm/hyperv.c
 VMM_SRCS += vmm/io_loops.c
 VMM_SRCS += vmm/irq_routes.c
+VMM_SRCS += vmm/kvp.c
 VMM_SRCS += vmm/log.c
 VMM_SRCS += vmm/loop.c
 VMM_SRCS += vmm/machine.c

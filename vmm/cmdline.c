@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvp_kvp.h"
 #include "hvp_vmbus.h"
 
 #define TEXT(x)	       #x
@@ -401,7 +402,21 @@ static const char *set_offset(void *target, const char *value)
 		       "must be a number of seconds, as 3600 or -0.5";
 }
 
+static const char *set_pool(void *target, const char *value)
+{
+#define POOL_NAME(number, id, name) name,
+	static const char *const names[] = { HVP_KVP_POOL_LIST(POOL_NAME) };
+#undef POOL_NAME
+
+	((struct vmm_query *)target)->pool = value;
+	for (size_t i = 0; i < COUNT_OF(names); i++)
+		if (strcmp(value, names[i]) == 0)
+			return NULL;
+	return "must be external, guest, auto or auto-external";
+}
+
 static const struct option json_option = { "--json", false, set_json };
+static const struct option pool_option = { "--pool", true, set_pool };
 static const struct option offset_option = { "--offset", true, set_offset };
 static const struct option shutdown_options[] = {
 	/* clang-format off */
@@ -415,7 +430,7 @@ static const struct option shutdown_options[] = {
 
 /* --- the parser ------------------------------------------------------------------------------- */
 
-#define OPERANDS_MAX 3
+#define OPERANDS_MAX 4
 
 struct parser {
 	const struct option *options; /* a NULL name ends them */
@@ -557,6 +572,28 @@ static enum vmm_cmdline_result parse_nic(struct parser *p, struct vmm_query *que
 	return VMM_CMDLINE_OK;
 }
 
+/* What to do with how many operands behind it, and these. */
+static enum vmm_cmdline_result parse_kvp(struct parser *p, struct vmm_query *query)
+{
+	static const char *const orders[] = { "list", "get", "set", "delete" };
+	static const unsigned operands[] = { 2, 3, 4, 3 };
+	unsigned i = 0;
+
+	query->kvp_order = p->operand_count > 1 ? p->operands[1] : orders[0];
+	while (i < COUNT_OF(orders) && strcmp(query->kvp_order, orders[i]) != 0)
+		i++;
+	if (i == COUNT_OF(orders))
+		return fail(p, "'%.64s': must be list, get, set or delete", query->kvp_order);
+	if (p->operand_count > operands[i])
+		return fail(p, "'%.64s': too many arguments", p->operands[operands[i]]);
+	query->key = p->operands[2];
+	query->value = p->operands[3];
+	if (i && p->operand_count < operands[i])
+		return fail(p, "name the %s behind %s", query->key ? "value" : "key",
+			    query->kvp_order);
+	return VMM_CMDLINE_OK;
+}
+
 static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *query)
 {
 	if (!p->operands[0])
@@ -571,7 +608,8 @@ static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *q
 
 static unsigned operands_max(unsigned takes)
 {
-	return takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC) ? 3 :
+	return takes & VMM_TAKES_KVP			  ? 4 :
+	       takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC) ? 3 :
 	       takes & VMM_TAKES_TRACE			  ? 2 :
 							    (takes & VMM_TAKES_NAME) != 0;
 }
@@ -588,6 +626,8 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 
 	if (takes & VMM_TAKES_JSON)
 		options[count++] = json_option;
+	if (takes & VMM_TAKES_KVP)
+		options[count++] = pool_option;
 	if (takes & VMM_TAKES_OFFSET)
 		options[count++] = offset_option;
 	if (takes & VMM_TAKES_SHUTDOWN)
@@ -607,6 +647,8 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return fail(
 			&p,
 			"only one of --force, --reboot, --hibernate and --power-button can be had");
+	if (takes & VMM_TAKES_KVP)
+		return parse_kvp(&p, query);
 	if (p.operand_count < 2)
 		return VMM_CMDLINE_OK;
 	return takes & VMM_TAKES_NIC ? parse_nic(&p, query) : parse_switch(&p, query);

@@ -31,6 +31,10 @@ struct vmm_query {
 	bool on; /* or off */
 	const char *nic_order; /* "connect", "disconnect" or "changed"; NULL: none */
 	unsigned nic; /* its number */
+	const char *kvp_order; /* "list", "get", "set" or "delete" */
+	const char *key; /* of those but the first */
+	const char *value; /* of "set" */
+	const char *pool; /* NULL: not told */
 	const char *trace_path; /* to be normalised */
 };
 
@@ -43,6 +47,7 @@ enum vmm_query_takes {
 	VMM_TAKES_SWITCH = 1 << 4, /* behind the name: nothing, or on or off and a service */
 	VMM_TAKES_NIC =
 		1 << 6, /* behind the name: nothing, or what to do and the number of a network adapter */
+	VMM_TAKES_KVP = 1 << 7, /* behind the name: what to do, key, value; --pool */
 	VMM_TAKES_TRACE = 1 << 5, /* "normalise" and a file, instead of a name */
 };
 

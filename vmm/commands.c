@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/ask.h"
 #include "vmm/client.h"
 #include "vmm/control.h"
 #include "vmm/log.h"
@@ -18,108 +19,10 @@
 #include "vmm/trace.h"
 
 #define NS_PER_S	   1000000000ull
-#define ANSWER_TIMEOUT_S   10
 #define LIST_TIMEOUT_S	   3
 #define SHUTDOWN_TIMEOUT_S 120
 
-/* --- asking ----------------------------------------------------------------------------------- */
-
-static int open_vm(const char *name, struct vmm_client **client)
-{
-	int error = vmm_client_open(name, client);
-
-	if (error == -ENOENT || error == -ECONNREFUSED)
-		vmm_log(HVH_LOG_ERROR,
-			"no VM named '%s' is running; `hvhost list` shows those that are", name);
-	else if (error == -EACCES || error == -EPERM)
-		vmm_log(HVH_LOG_ERROR,
-			"the VM '%s' is not yours: %s; be the user who started it, or root", name,
-			strerror(-error));
-	else if (error)
-		vmm_log(HVH_LOG_ERROR, "cannot reach the VM '%s': %s", name, strerror(-error));
-	return error;
-}
-
-/* Why no reply came. */
-static void log_silence(const char *name, int error)
-{
-	if (error == -EPIPE)
-		vmm_log(HVH_LOG_ERROR, "the VM '%s' ended before it answered", name);
-	else if (error == -ETIMEDOUT)
-		vmm_log(HVH_LOG_ERROR, "the VM '%s' does not answer", name);
-	else
-		vmm_log(HVH_LOG_ERROR, "cannot talk to the VM '%s': %s", name, strerror(-error));
-}
-
-/* The next message that is a reply; events are passed over. */
-static int receive_reply(struct vmm_client *client, uint64_t deadline_ns, json_t **reply)
-{
-	for (;;) {
-		int error = vmm_client_receive(client, deadline_ns, reply);
-
-		if (error || !json_object_get(*reply, "event"))
-			return error;
-		json_decref(*reply);
-	}
-}
-
-/* One question, which is given away, one answer: the result, or NULL after a line to stderr. */
-static json_t *ask_json(const char *name, json_t *request)
-{
-	struct vmm_client *client;
-	json_t *reply = NULL, *result;
-	int error = open_vm(name, &client);
-
-	if (error) {
-		json_decref(request);
-		return NULL;
-	}
-	error = vmm_client_send(client, request);
-	if (!error)
-		error = receive_reply(client, vmm_now_ns() + ANSWER_TIMEOUT_S * NS_PER_S, &reply);
-	vmm_client_close(client);
-	if (error) {
-		log_silence(name, error);
-		return NULL;
-	}
-	result = json_incref(json_object_get(reply, "result"));
-	if (!json_is_object(result)) {
-		const char *text = json_string_value(json_object_get(reply, "error"));
-
-		vmm_log(HVH_LOG_ERROR, "the VM '%s': %s", name, text ? text : "answers nonsense");
-		json_decref(result);
-		result = NULL;
-	}
-	json_decref(reply);
-	return result;
-}
-
-static json_t *ask(const char *name, const char *command)
-{
-	return ask_json(name, json_pack("{s:s}", "command", command));
-}
-
 /* --- printing --------------------------------------------------------------------------------- */
-
-static void print_json(json_t *value)
-{
-	json_dumpf(value, stdout, JSON_INDENT(2));
-	putchar('\n');
-	json_decref(value);
-}
-
-/* Text from the guest may be in it: nothing that a terminal would act on. */
-__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
-{
-	char line[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	for (char *c = line; *c; c++)
-		putchar(((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f ? '?' : *c);
-}
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -175,21 +78,21 @@ static void print_services(json_t *services)
 	const char *name;
 	json_t *service;
 
-	print("%-12s %-12s %-8s %-9s %9s %9s  %s\n", "SERVICE", "STATE", "VERSION", "FRAMEWORK",
-	      "REQUESTS", "REPLIES", "LAST ANSWER");
+	vmm_print("%-12s %-12s %-8s %-9s %9s %9s  %s\n", "SERVICE", "STATE", "VERSION", "FRAMEWORK",
+		  "REQUESTS", "REPLIES", "LAST ANSWER");
 	json_object_foreach(services, name, service)
 	{
 		char buffer[48];
 
 		if (json_is_null(service))
-			print("%-12s off\n", name);
+			vmm_print("%-12s off\n", name);
 		else
-			print("%-12s %-12s %-8s %-9s %9lld %9lld  %s\n", name,
-			      text_of(service, "state"), text_of(service, "version"),
-			      text_of(service, "framework"),
-			      (long long)number_of(service, "requests"),
-			      (long long)number_of(service, "replies"),
-			      last_answer(buffer, sizeof(buffer), service));
+			vmm_print("%-12s %-12s %-8s %-9s %9lld %9lld  %s\n", name,
+				  text_of(service, "state"), text_of(service, "version"),
+				  text_of(service, "framework"),
+				  (long long)number_of(service, "requests"),
+				  (long long)number_of(service, "replies"),
+				  last_answer(buffer, sizeof(buffer), service));
 	}
 }
 
@@ -198,7 +101,8 @@ static void print_channels(const json_t *channels)
 	const json_t *channel;
 	size_t i;
 
-	print("\n%-12s %-12s %9s %9s %9s\n", "CHANNEL", "STATE", "PROCESSOR", "RECEIVED", "SENT");
+	vmm_print("\n%-12s %-12s %9s %9s %9s\n", "CHANNEL", "STATE", "PROCESSOR", "RECEIVED",
+		  "SENT");
 	json_array_foreach(channels, i, channel)
 	{
 		char processor[24] = "-";
@@ -206,10 +110,10 @@ static void print_channels(const json_t *channels)
 		if (json_is_integer(json_object_get(channel, "target_vp")))
 			snprintf(processor, sizeof(processor), "%lld",
 				 (long long)number_of(channel, "target_vp"));
-		print("%-12s %-12s %9s %9lld %9lld\n", text_of(channel, "device"),
-		      text_of(channel, "state"), processor,
-		      (long long)number_of(channel, "packets_in"),
-		      (long long)number_of(channel, "packets_out"));
+		vmm_print("%-12s %-12s %9s %9lld %9lld\n", text_of(channel, "device"),
+			  text_of(channel, "state"), processor,
+			  (long long)number_of(channel, "packets_in"),
+			  (long long)number_of(channel, "packets_out"));
 	}
 }
 
@@ -231,26 +135,26 @@ static void print_nics(const json_t *nics)
 
 	if (!json_array_size(nics))
 		return;
-	print("%-8s %-5s %-17s %-5s %-5s %6s %6s %10s %10s\n", "Adapter", "Kind", "Address", "Link",
-	      "NVSP", "MTU", "Queues", "Received", "Sent");
+	vmm_print("%-8s %-5s %-17s %-5s %-5s %6s %6s %10s %10s\n", "Adapter", "Kind", "Address",
+		  "Link", "NVSP", "MTU", "Queues", "Received", "Sent");
 	json_array_foreach(nics, index, nic)
-		print("%-8zu %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n", index,
-		      text_of(nic, "kind"), text_of(nic, "mac"),
-		      json_is_true(json_object_get(nic, "link")) ? "up" : "down",
-		      text_of(nic, "nvsp"), (long long)number_of(nic, "mtu"),
-		      (long long)number_of(nic, "queues"), sum_of(nic, "rx_frames"),
-		      sum_of(nic, "tx_frames"));
+		vmm_print("%-8zu %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n", index,
+			  text_of(nic, "kind"), text_of(nic, "mac"),
+			  json_is_true(json_object_get(nic, "link")) ? "up" : "down",
+			  text_of(nic, "nvsp"), (long long)number_of(nic, "mtu"),
+			  (long long)number_of(nic, "queues"), sum_of(nic, "rx_frames"),
+			  sum_of(nic, "tx_frames"));
 }
 
 static void print_crash(const json_t *crash)
 {
 	if (!json_is_object(crash))
 		return;
-	print("The guest has crashed (%s).\n", text_of(crash, "state"));
+	vmm_print("The guest has crashed (%s).\n", text_of(crash, "state"));
 	if (json_is_string(json_object_get(crash, "cause")))
-		print("  %s\n", text_of(crash, "cause"));
+		vmm_print("  %s\n", text_of(crash, "cause"));
 	if (json_is_string(json_object_get(crash, "panic")))
-		print("  %s\n", text_of(crash, "panic"));
+		vmm_print("  %s\n", text_of(crash, "panic"));
 }
 
 static void print_status(const json_t *status)
@@ -261,29 +165,31 @@ static void print_status(const json_t *status)
 	long long cpus = number_of(vm, "cpus");
 	char uptime[32];
 
-	print("%s: %s for %s (%s), %lld processor%s, %lld MiB of memory\n", text_of(vm, "name"),
-	      text_of(vm, "state"), uptime_of(uptime, sizeof(uptime), status), text_of(vm, "accel"),
-	      cpus, cpus == 1 ? "" : "s", (long long)number_of(vm, "memory") >> 20);
-	print("Guest: %s\n", text_of(json_object_get(status, "guest"), "os"));
-	print("VMBus: %s\n", version ? version : "the guest is not connected");
+	vmm_print("%s: %s for %s (%s), %lld processor%s, %lld MiB of memory\n", text_of(vm, "name"),
+		  text_of(vm, "state"), uptime_of(uptime, sizeof(uptime), status),
+		  text_of(vm, "accel"), cpus, cpus == 1 ? "" : "s",
+		  (long long)number_of(vm, "memory") >> 20);
+	vmm_print("Guest: %s\n", text_of(json_object_get(status, "guest"), "os"));
+	vmm_print("VMBus: %s\n", version ? version : "the guest is not connected");
 	print_crash(json_object_get(status, "crash"));
-	print("\n");
+	vmm_print("\n");
 	print_services(json_object_get(status, "services"));
 	print_channels(json_object_get(status, "channels"));
 	if (json_array_size(json_object_get(status, "nics"))) {
-		print("\n");
+		vmm_print("\n");
 		print_nics(json_object_get(status, "nics"));
 	}
 }
 
 enum vmm_exit vmm_command_status(const struct vmm_query *query)
 {
-	json_t *status = ask(query->name, "status");
+	json_t *status =
+		vmm_ask(query->name, json_pack("{s:s}", "command", "status"), VMM_ASK_TIMEOUT_S);
 
 	if (!status)
 		return VMM_EXIT_FAILED;
 	if (query->json) {
-		print_json(status);
+		vmm_print_json(status);
 		return VMM_EXIT_DONE;
 	}
 	print_status(status);
@@ -293,7 +199,8 @@ enum vmm_exit vmm_command_status(const struct vmm_query *query)
 
 enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
 {
-	json_t *result = ask(query->name, "heartbeat");
+	json_t *result =
+		vmm_ask(query->name, json_pack("{s:s}", "command", "heartbeat"), VMM_ASK_TIMEOUT_S);
 	const char *verdict = text_of(result, "verdict");
 	enum vmm_exit status = strcmp(verdict, "ok") == 0 ? VMM_EXIT_DONE : VMM_EXIT_FAILED;
 	char buffer[48];
@@ -301,16 +208,16 @@ enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
 	if (!result)
 		return VMM_EXIT_FAILED;
 	if (query->json) {
-		print_json(result);
+		vmm_print_json(result);
 		return status;
 	}
 	if (status == VMM_EXIT_DONE)
-		print("%s: ok, last answer %s, %lld in all\n", query->name,
-		      last_answer(buffer, sizeof(buffer), result),
-		      (long long)number_of(result, "replies"));
+		vmm_print("%s: ok, last answer %s, %lld in all\n", query->name,
+			  last_answer(buffer, sizeof(buffer), result),
+			  (long long)number_of(result, "replies"));
 	else
-		print("%s: %s, last answer %s (service %s)\n", query->name, verdict,
-		      last_answer(buffer, sizeof(buffer), result), text_of(result, "state"));
+		vmm_print("%s: %s, last answer %s (service %s)\n", query->name, verdict,
+			  last_answer(buffer, sizeof(buffer), result), text_of(result, "state"));
 	json_decref(result);
 	return status;
 }
@@ -319,13 +226,15 @@ enum vmm_exit vmm_command_heartbeat(const struct vmm_query *query)
 
 static enum vmm_exit show_services(const struct vmm_query *query)
 {
-	json_t *status = ask(query->name, "status"), *services;
+	json_t *status = vmm_ask(query->name, json_pack("{s:s}", "command", "status"),
+				 VMM_ASK_TIMEOUT_S),
+	       *services;
 
 	if (!status)
 		return VMM_EXIT_FAILED;
 	services = json_object_get(status, "services");
 	if (query->json)
-		print_json(json_incref(services));
+		vmm_print_json(json_incref(services));
 	else
 		print_services(services);
 	json_decref(status);
@@ -339,17 +248,19 @@ enum vmm_exit vmm_command_service(const struct vmm_query *query)
 
 	if (!query->service)
 		return show_services(query);
-	result = ask_json(query->name, json_pack("{s:s, s:s, s:b}", "command", "service", "service",
-						 query->service, "on", (int)query->on));
+	result = vmm_ask(query->name,
+			 json_pack("{s:s, s:s, s:b}", "command", "service", "service",
+				   query->service, "on", (int)query->on),
+			 VMM_ASK_TIMEOUT_S);
 	if (!result)
 		return VMM_EXIT_FAILED;
 	json_decref(result);
 	if (query->json)
-		print_json(json_pack("{s:s, s:s, s:b, s:I}", "name", query->name, "service",
-				     query->service, "on", (int)query->on, "elapsed_ms",
-				     (json_int_t)((vmm_now_ns() - begin_ns) / 1000000)));
+		vmm_print_json(json_pack("{s:s, s:s, s:b, s:I}", "name", query->name, "service",
+					 query->service, "on", (int)query->on, "elapsed_ms",
+					 (json_int_t)((vmm_now_ns() - begin_ns) / 1000000)));
 	else
-		print("%s: %s is %s\n", query->name, query->service, query->on ? "on" : "off");
+		vmm_print("%s: %s is %s\n", query->name, query->service, query->on ? "on" : "off");
 	return VMM_EXIT_DONE;
 }
 
@@ -357,15 +268,17 @@ enum vmm_exit vmm_command_service(const struct vmm_query *query)
 
 static enum vmm_exit show_nics(const struct vmm_query *query)
 {
-	json_t *status = ask(query->name, "status"), *nics;
+	json_t *status = vmm_ask(query->name, json_pack("{s:s}", "command", "status"),
+				 VMM_ASK_TIMEOUT_S),
+	       *nics;
 
 	if (!status)
 		return VMM_EXIT_FAILED;
 	nics = json_object_get(status, "nics");
 	if (query->json)
-		print_json(json_incref(nics));
+		vmm_print_json(json_incref(nics));
 	else if (!json_array_size(nics))
-		print("%s: no network adapters\n", query->name);
+		vmm_print("%s: no network adapters\n", query->name);
 	else
 		print_nics(nics);
 	json_decref(status);
@@ -378,19 +291,22 @@ enum vmm_exit vmm_command_nic(const struct vmm_query *query)
 
 	if (!query->nic_order)
 		return show_nics(query);
-	result = ask_json(query->name, json_pack("{s:s, s:i, s:s}", "command", "nic", "nic",
-						 (int)query->nic, "order", query->nic_order));
+	result = vmm_ask(query->name,
+			 json_pack("{s:s, s:i, s:s}", "command", "nic", "nic", (int)query->nic,
+				   "order", query->nic_order),
+			 VMM_ASK_TIMEOUT_S);
 	if (!result)
 		return VMM_EXIT_FAILED;
 	json_decref(result);
 	if (query->json)
-		print_json(json_pack("{s:s, s:i, s:s}", "name", query->name, "nic", (int)query->nic,
-				     "order", query->nic_order));
+		vmm_print_json(json_pack("{s:s, s:i, s:s}", "name", query->name, "nic",
+					 (int)query->nic, "order", query->nic_order));
 	else
-		print("%s: network adapter %u: %s\n", query->name, query->nic,
-		      strcmp(query->nic_order, "changed") ?
-			      strcmp(query->nic_order, "connect") ? "disconnected" : "connected" :
-			      "changed");
+		vmm_print("%s: network adapter %u: %s\n", query->name, query->nic,
+			  strcmp(query->nic_order, "changed") ?
+				  strcmp(query->nic_order, "connect") ? "disconnected" :
+									"connected" :
+				  "changed");
 	return VMM_EXIT_DONE;
 }
 
@@ -398,20 +314,22 @@ enum vmm_exit vmm_command_nic(const struct vmm_query *query)
 
 enum vmm_exit vmm_command_timesync(const struct vmm_query *query)
 {
-	json_t *result = ask_json(query->name, json_pack("{s:s, s:f}", "command", "timesync",
-							 "offset_seconds", query->offset_seconds));
+	json_t *result = vmm_ask(query->name,
+				 json_pack("{s:s, s:f}", "command", "timesync", "offset_seconds",
+					   query->offset_seconds),
+				 VMM_ASK_TIMEOUT_S);
 
 	if (!result)
 		return VMM_EXIT_FAILED;
 	if (query->json) {
-		print_json(result);
+		vmm_print_json(result);
 		return VMM_EXIT_DONE;
 	}
 	if (query->offset_seconds != 0)
-		print("%s: told to set its clock to the host's %+.3f s\n", query->name,
-		      query->offset_seconds);
+		vmm_print("%s: told to set its clock to the host's %+.3f s\n", query->name,
+			  query->offset_seconds);
 	else
-		print("%s: told to set its clock to the host's\n", query->name);
+		vmm_print("%s: told to set its clock to the host's\n", query->name);
 	json_decref(result);
 	return VMM_EXIT_DONE;
 }
@@ -420,7 +338,8 @@ enum vmm_exit vmm_command_timesync(const struct vmm_query *query)
 
 enum vmm_exit vmm_command_nmi(const struct vmm_query *query)
 {
-	json_t *result = ask(query->name, "nmi");
+	json_t *result =
+		vmm_ask(query->name, json_pack("{s:s}", "command", "nmi"), VMM_ASK_TIMEOUT_S);
 
 	if (!result)
 		return VMM_EXIT_FAILED;
@@ -430,32 +349,35 @@ enum vmm_exit vmm_command_nmi(const struct vmm_query *query)
 
 enum vmm_exit vmm_command_pause(const struct vmm_query *query)
 {
-	json_t *result = ask(query->name, "pause");
+	json_t *result =
+		vmm_ask(query->name, json_pack("{s:s}", "command", "pause"), VMM_ASK_TIMEOUT_S);
 
 	if (!result)
 		return VMM_EXIT_FAILED;
 	json_decref(result);
-	print("%s: paused\n", query->name);
+	vmm_print("%s: paused\n", query->name);
 	return VMM_EXIT_DONE;
 }
 
 enum vmm_exit vmm_command_resume(const struct vmm_query *query)
 {
-	json_t *result = ask(query->name, "resume");
+	json_t *result =
+		vmm_ask(query->name, json_pack("{s:s}", "command", "resume"), VMM_ASK_TIMEOUT_S);
 	char buffer[32];
 
 	if (!result)
 		return VMM_EXIT_FAILED;
 	if (query->json) {
-		print_json(result);
+		vmm_print_json(result);
 		return VMM_EXIT_DONE;
 	}
-	print("%s: goes on after %s%s\n", query->name,
-	      duration(buffer, sizeof(buffer),
-		       json_number_value(json_object_get(result, "paused_seconds"))),
-	      json_is_true(json_object_get(result, "clock_ordered")) ?
-		      "" :
-		      "; its clock is behind by that: the guest has no time synchronisation driver loaded");
+	vmm_print(
+		"%s: goes on after %s%s\n", query->name,
+		duration(buffer, sizeof(buffer),
+			 json_number_value(json_object_get(result, "paused_seconds"))),
+		json_is_true(json_object_get(result, "clock_ordered")) ?
+			"" :
+			"; its clock is behind by that: the guest has no time synchronisation driver loaded");
 	json_decref(result);
 	return VMM_EXIT_DONE;
 }
@@ -478,7 +400,7 @@ static json_t *describe(const char *name)
 	pid = vmm_client_peer(client);
 	error = vmm_client_send(client, json_pack("{s:s}", "command", "status"));
 	if (!error)
-		error = receive_reply(client, vmm_now_ns() + LIST_TIMEOUT_S * NS_PER_S, &reply);
+		error = vmm_ask_receive(client, vmm_now_ns() + LIST_TIMEOUT_S * NS_PER_S, &reply);
 	vmm_client_close(client);
 	if (error == -EPIPE)
 		state = "not running";
@@ -538,10 +460,10 @@ enum vmm_exit vmm_command_list(const struct vmm_query *query)
 	if (!vms)
 		return VMM_EXIT_FAILED;
 	if (query->json) {
-		print_json(vms);
+		vmm_print_json(vms);
 		return VMM_EXIT_DONE;
 	}
-	print("%-20s %-14s %8s %6s  %s\n", "NAME", "STATE", "PROCESS", "VMBUS", "UPTIME");
+	vmm_print("%-20s %-14s %8s %6s  %s\n", "NAME", "STATE", "PROCESS", "VMBUS", "UPTIME");
 	json_array_foreach(vms, i, vm)
 	{
 		const json_t *status = json_object_get(vm, "status");
@@ -549,9 +471,9 @@ enum vmm_exit vmm_command_list(const struct vmm_query *query)
 
 		if (number_of(vm, "pid"))
 			snprintf(pid, sizeof(pid), "%lld", (long long)number_of(vm, "pid"));
-		print("%-20s %-14s %8s %6s  %s\n", text_of(vm, "name"), text_of(vm, "state"), pid,
-		      text_of(json_object_get(status, "vmbus"), "version"),
-		      uptime_of(uptime, sizeof(uptime), status));
+		vmm_print("%-20s %-14s %8s %6s  %s\n", text_of(vm, "name"), text_of(vm, "state"),
+			  pid, text_of(json_object_get(status, "vmbus"), "version"),
+			  uptime_of(uptime, sizeof(uptime), status));
 	}
 	json_decref(vms);
 	return VMM_EXIT_DONE;
@@ -641,17 +563,17 @@ static enum vmm_exit report_end(struct shutdown *s)
 		return VMM_EXIT_FAILED;
 	}
 	if (query->json)
-		print_json(json_pack("{s:s, s:I, s:O?}", "name", query->name, "elapsed_ms",
-				     (json_int_t)((vmm_now_ns() - s->begin_ns) / 1000000), "answer",
-				     s->answer));
+		vmm_print_json(json_pack("{s:s, s:I, s:O?}", "name", query->name, "elapsed_ms",
+					 (json_int_t)((vmm_now_ns() - s->begin_ns) / 1000000),
+					 "answer", s->answer));
 	else if (query->reboot)
-		print("%s: the guest restarts\n", query->name);
+		vmm_print("%s: the guest restarts\n", query->name);
 	else
-		print("%s: %s after %.1f s\n", query->name,
-		      query->force     ? "stopped" :
-		      query->hibernate ? "hibernated" :
-					 "powered off",
-		      (double)(vmm_now_ns() - s->begin_ns) / 1e9);
+		vmm_print("%s: %s after %.1f s\n", query->name,
+			  query->force	   ? "stopped" :
+			  query->hibernate ? "hibernated" :
+					     "powered off",
+			  (double)(vmm_now_ns() - s->begin_ns) / 1e9);
 	return VMM_EXIT_DONE;
 }
 
@@ -677,7 +599,7 @@ static enum vmm_exit wait_for_end(struct shutdown *s)
 			return VMM_EXIT_FAILED;
 		}
 		if (error) {
-			log_silence(name, error);
+			vmm_ask_silence(name, error);
 			return VMM_EXIT_FAILED;
 		}
 		refused = handle_message(s, message);
@@ -705,11 +627,11 @@ enum vmm_exit vmm_command_shutdown(const struct vmm_query *query)
 
 	s.seconds = query->timeout_seconds ? query->timeout_seconds : SHUTDOWN_TIMEOUT_S;
 	s.deadline_ns = s.begin_ns + s.seconds * NS_PER_S;
-	if (open_vm(query->name, &s.client))
+	if (vmm_ask_open(query->name, &s.client))
 		return VMM_EXIT_FAILED;
 	error = vmm_client_send(s.client, shutdown_request(query));
 	if (error)
-		log_silence(query->name, error);
+		vmm_ask_silence(query->name, error);
 	else
 		status = wait_for_end(&s);
 	vmm_client_close(s.client);

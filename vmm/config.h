@@ -18,7 +18,8 @@ enum vmm_serial_kind { VMM_SERIAL_STDIO, VMM_SERIAL_FILE, VMM_SERIAL_NONE };
 #define VMM_SERVICE_LIST(X)                                                                        \
 	X(0, heartbeat)                                                                            \
 	X(1, shutdown)                                                                             \
-	X(2, timesync)
+	X(2, timesync)                                                                             \
+	X(3, kvp)
 
 enum vmm_service {
 #define VMM_SERVICE_ENUM(bit, name) VMM_SERVICE_##name = 1 << (bit),

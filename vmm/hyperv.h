@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/kvp.h"
 #include "vmm/loop.h"
 #include "vmm/services.h"
 
@@ -31,6 +32,7 @@ struct vmm_hyperv {
 	struct vmm_io_loops *io; /* (c) owner loops */
 	struct vmm_trace *trace; /* (c) NULL: none is wanted */
 	struct vmm_ic services[VMM_SERVICES];
+	struct hvh_kvp_fact facts[VMM_KVP_FACTS_MAX]; /* (c) which the kvp service reads */
 	struct vmm_nic *nics[VMM_NICS_MAX]; /* (o) NULL: not there */
 	unsigned channels_started; /* that have an owner loop */
 	unsigned errands; /* under way */

@@ -42,7 +42,7 @@ static const struct command commands[] = {
 			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
 			"  --nic KIND[,OPTION]... user, null, loop or echo; may be repeated: see hvhost-run(1)\n"
-			"  --no-service NAME      leave out heartbeat, shutdown or timesync; may be repeated\n"
+			"  --no-service NAME      leave out heartbeat, shutdown, timesync or kvp; may be repeated\n"
 			"  --no-enlightenment NAME\n"
 			"                         do not offer that part of the hypervisor's interface; may be repeated:\n"
 			"                         reference-counter reference-tsc stimer stimer-direct vp-index vp-runtime\n"
@@ -97,9 +97,25 @@ static const struct command commands[] = {
 		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SWITCH,
 		.arguments = "NAME [on|off SERVICE] [--json]",
 		.summary = "show the integration services, or switch one on or off",
-		.help = "  on SERVICE     offer heartbeat, shutdown or timesync to the guest\n"
+		.help = "  on SERVICE     offer heartbeat, shutdown, timesync or kvp to the guest\n"
 			"  off SERVICE    take it away, and wait until it is gone\n"
 			"  --json         as an object for programs\n",
+	},
+	{
+		.name = "kvp",
+		.query = vmm_command_kvp,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_KVP,
+		.arguments =
+			"NAME [list | get KEY | set KEY VALUE | delete KEY] [--pool POOL] [--json]",
+		.summary = "show the key-value pairs that host and guest exchange, or change one",
+		.help = "  list             all pairs\n"
+			"  get KEY          its value\n"
+			"  set KEY VALUE    give the guest a pair, or another value\n"
+			"  delete KEY       take it away\n"
+			"  --pool POOL      external: what the host gives (set and delete, if not told otherwise); guest: what\n"
+			"                   programs in the guest give; auto: facts about the guest; auto-external: facts about\n"
+			"                   the host (list and get: all of them, if not told otherwise)\n"
+			"  --json           as an object for programs\n",
 	},
 	{
 		.name = "nic",

@@ -60,6 +60,11 @@ static int create_timesync(struct vmm_vm *vm, struct hvh_device **device)
 	return hvh_timesync_create(on_timesync_clock, vm, device);
 }
 
+static int create_kvp(struct vmm_vm *vm, struct hvh_device **device)
+{
+	return vmm_kvp_create(vm, device);
+}
+
 static const struct service_class {
 	int (*create)(struct vmm_vm *vm, struct hvh_device **device);
 	void (*destroy)(struct hvh_device *device);

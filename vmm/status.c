@@ -161,6 +161,14 @@ static json_t *timesync_json(const struct vmm_snapshot *snapshot)
 	return json;
 }
 
+static json_t *kvp_json(const struct vmm_snapshot *snapshot)
+{
+	json_t *json = service_json(&snapshot->kvp.ic);
+
+	json_object_set_new(json, "facts", json_integer((json_int_t)snapshot->kvp.facts));
+	return json;
+}
+
 void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		       const struct hvh_device *device)
 {
@@ -178,6 +186,9 @@ void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		break;
 	case VMM_SERVICE_INDEX_timesync:
 		hvh_timesync_status(device, &snapshot->timesync);
+		break;
+	case VMM_SERVICE_INDEX_kvp:
+		hvh_kvp_status(device, &snapshot->kvp);
 		break;
 	case VMM_SERVICES:
 		break;

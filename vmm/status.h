@@ -7,6 +7,7 @@
 #define VMM_STATUS_H
 
 #include <hvh/hvh_ic.h>
+#include <hvh/hvh_kvp.h>
 #include <hvh/hvh_net.h>
 #include <jansson.h>
 
@@ -22,6 +23,7 @@ struct vmm_snapshot {
 	struct hvh_heartbeat_status heartbeat;
 	struct hvh_ic_status shutdown;
 	struct hvh_timesync_status timesync;
+	struct hvh_kvp_status kvp;
 	struct hvh_net_status nics[VMM_NICS_MAX];
 };
 

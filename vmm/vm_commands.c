@@ -406,6 +406,7 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		{ "shutdown", command_shutdown, true },
 		{ "power-button", command_power_button, true },
 		{ "timesync", command_timesync, true },
+		{ "kvp", vmm_kvp_command, true },
 		{ "service", command_service, false },
 		{ "nic", command_nic, false },
 		{ "nmi", command_nmi, true },

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# list, status, heartbeat, timesync, service, nic, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
+# list, status, heartbeat, timesync, service, kvp, nic, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
 
 set -u
 . "$(dirname "$0")/cli.sh"
@@ -21,7 +21,7 @@ vm() {
 	rm "$work/ready"
 }
 
-for command in status heartbeat timesync service nic nmi pause resume shutdown; do
+for command in status heartbeat timesync service kvp nic nmi pause resume shutdown; do
 	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
 	    "$hvhost" "$command" fake
 done
@@ -63,6 +63,19 @@ works "service --json" '"framework": "3.0"' "$hvhost" service fake --json
 works "service off" '^fake: timesync is off$' "$hvhost" service fake off timesync
 works "service on --json" '"on": true' "$hvhost" service fake on timesync --json
 fails "service that is on already" 1 "the heartbeat service is on already" "$hvhost" service fake on heartbeat
+works "kvp shows all pools, the guest's first" '^guest  *shop  *closed?$' "$hvhost" kvp fake
+works "kvp: pairs that came in two pieces" '^auto  *second  *2$' "$hvhost" kvp fake list --pool auto
+[ "$("$hvhost" kvp fake --json | python3 -c 'import json, sys; print(*(p["key"] for p in json.load(sys.stdin)))')" = "shop first second colour" ]
+result $? "kvp --json has each once"
+works "kvp get" '^blue$' "$hvhost" kvp fake get colour
+works "kvp get --json" '"pool": "external"' "$hvhost" kvp fake get colour --json
+fails "kvp get of a key that is not there" 1 "has no key 'shop' in the pool 'auto'" "$hvhost" kvp fake get shop --pool auto
+run "$hvhost" kvp fake set colour red
+[ "$cli_status" -eq 0 ] && [ ! -s "$work/out" ] && [ ! -s "$work/err" ]
+result $? "kvp set says nothing"
+works "kvp delete --json" '"order": "delete"' "$hvhost" kvp fake delete colour --json
+fails "kvp delete that is refused" 1 "no such key in this pool" "$hvhost" kvp fake delete colour --pool guest
+fails "kvp set of what is no UTF-8" 1 "must be UTF-8" "$hvhost" kvp fake set colour "$(printf '\377')"
 works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
 vm good

@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync service nic nmi pause resume shutdown trace; do
+for command in run list status heartbeat timesync service kvp nic nmi pause resume shutdown trace; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -28,7 +28,7 @@ fails "run: memory without unit" 2 "--memory '512': .*512M" "$hvhost" run --memo
 fails "run: too little memory" 2 "--memory '32M': too little memory: at least 64M" "$hvhost" run --memory 32M
 fails "run: bad accelerator" 2 "--accel 'tcg': .*auto, kvm or nested" "$hvhost" run --accel tcg
 fails "run: bad version" 2 "--vmbus-version '6.0': .*5.3" "$hvhost" run --vmbus-version 6.0
-fails "run: unknown service" 2 "--no-service 'kvp': .*heartbeat" "$hvhost" run --no-service kvp
+fails "run: unknown service" 2 "--no-service 'vss': .*heartbeat" "$hvhost" run --no-service vss
 fails "run: unknown enlightenment" 2 "--no-enlightenment 'synic': .*reference-tsc stimer" \
     "$hvhost" run --no-enlightenment synic
 fails "run: unknown fault" 2 "--inject 'open-result:slow': .*short long bad-id" \
@@ -57,8 +57,11 @@ fails "trace that is none" 1 'line 1 is not one of a trace' "$hvhost" trace norm
 fails "run: a trace without a name" 2 "--trace '': must name a file" "$hvhost" run --trace=
 fails "service: neither on nor off" 2 "'heartbeat': must be on or off" "$hvhost" service a heartbeat off
 fails "service: which" 2 "name the service behind 'off'" "$hvhost" service a off
-fails "service: unknown one" 2 "'kvp': must be one of heartbeat shutdown timesync" "$hvhost" service a off kvp
+fails "service: unknown one" 2 "'vss': must be one of heartbeat shutdown timesync kvp" "$hvhost" service a off vss
 fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" service a off heartbeat b
+fails "kvp: unknown order" 2 "'show': must be list, get, set or delete" "$hvhost" kvp a show
+fails "kvp: a key without a value" 2 "name the value behind set" "$hvhost" kvp a set b
+fails "kvp: unknown pool" 2 "--pool '1': must be external, guest, auto or auto-external" "$hvhost" kvp a --pool 1
 fails "shutdown: bad time" 2 "--timeout 'soon'" "$hvhost" shutdown a --timeout soon
 
 run sh -c "'$hvhost' --help > /dev/full"

@@ -160,7 +160,7 @@ TAP_TEST(error_names_the_option_and_what_is_right)
 		{ "--accel tcg", "--accel 'tcg'", "auto, kvm or nested" },
 		{ "--vmbus-version 6.0", "--vmbus-version '6.0'", "5.3" },
 		{ "--vmbus-version 5", "--vmbus-version '5'", "5.3" },
-		{ "--no-service kvp", "--no-service 'kvp'", "heartbeat shutdown timesync" },
+		{ "--no-service vss", "--no-service 'vss'", "heartbeat shutdown timesync kvp" },
 		{ "--inject open-result", "--inject 'open-result'", "MESSAGE:FAULT" },
 		{ "--inject open-result:slow", "--inject 'open-result:slow'", "short long bad-id" },
 		{ "--inject ''", "--inject ''", "MESSAGE:FAULT" },
@@ -230,9 +230,35 @@ TAP_TEST(a_switch_is_on_or_off_and_a_service_or_nothing)
 	TAP_CHECK(q.on);
 	TAP_EQ(query("vm on", takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm heartbeat off", takes, &q), VMM_CMDLINE_ERROR);
-	TAP_EQ(query("vm off kvp", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm off vss", takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm off heartbeat shutdown", takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm off", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
+}
+
+TAP_TEST(pairs)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_KVP;
+	static const char *const wrong[] = {
+		"vm show",	"vm get",      "vm set",     "vm set a",
+		"vm delete",	"vm list a",   "vm get a b", "vm delete a b",
+		"vm set a b c", "vm --pool 1", "vm --pool",
+	};
+	struct vmm_query q;
+
+	TAP_EQ(query("vm", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.kvp_order, "list");
+	TAP_CHECK(!q.pool && !q.key && !q.value);
+	TAP_EQ(query("vm list --pool auto-external", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.pool, "auto-external");
+	TAP_EQ(query("vm set a b --json", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.kvp_order, "set");
+	TAP_STR_EQ(q.key, "a");
+	TAP_STR_EQ(q.value, "b");
+	TAP_EQ(query("vm delete -- --pool", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.key, "--pool");
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		TAP_EQ(query(wrong[i], takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm --pool auto", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
 }
 
 TAP_TEST(query_takes_what_its_command_has)

@@ -2,6 +2,8 @@
 """Stock Linux guests of the VM tests: which VMBus versions they take, and when their drivers are at work."""
 
 SERVICES = ("heartbeat", "shutdown", "timesync")
+# The driver for key-value pairs opens its channel too, and then waits for a daemon that these guests do not have.
+CHANNELS = len(SERVICES) + 1
 
 # The highest VMBus version of each Debian suite's kernel; and what hosts are capped to.
 SUITES = {"bookworm": "5.3", "bullseye": "5.2", "trixie": "5.3", "sid": "5.3"}

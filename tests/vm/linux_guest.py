@@ -43,7 +43,7 @@ class Guest:
         return self.vm.wait(what, SETTLE_TIMEOUT, look, pause=0.05)
 
     def answering(self):
-        return self.settle("all services answer", lambda status: all(answers(s) for s in status["services"].values()))
+        return self.settle("all services answer", lambda status: all(answers(status["services"][name]) for name in SERVICES))
 
     def held(self, expected):
         """What the host holds: as expected, or as it is when that takes too long."""

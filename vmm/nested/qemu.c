@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -199,10 +200,24 @@ static void add_tap(const struct vmm_qemu_config *config, unsigned index, const 
 	args[count + 3] = device[index];
 }
 
+/* This machine's name is the inner Linux's too: guests are told whose they are. */
+static void add_hostname(char *append, size_t size)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
+	size_t len = strlen(append);
+	struct utsname system;
+
+	/* Nothing that the kernel's command line would take for more than a name. */
+	if (!uname(&system) && system.nodename[0] &&
+	    strspn(system.nodename, plain) == strlen(system.nodename))
+		snprintf(append + len, size - len, " hostname=%s", system.nodename);
+}
+
 static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 {
 	char kernel[4200], initrd[4200], memory[32], cpus[16], console[64], control[64],
-		append[256], netdev[NETDEV_TEXT];
+		append[384], netdev[NETDEV_TEXT];
 	unsigned khz = tsc_khz(), count = 0;
 	const char *args[ARGS_MAX] = {
 		QEMU,
@@ -260,6 +275,7 @@ static void exec_qemu(const struct vmm_qemu_config *config, const char *folder)
 	if (khz)
 		snprintf(append + strlen(append), sizeof(append) - strlen(append),
 			 " tsc_early_khz=%u", khz);
+	add_hostname(append, sizeof(append));
 	snprintf(cpus, sizeof(cpus), "%u", inner_cpus(config->cpus));
 	snprintf(memory, sizeof(memory), "%lluM",
 		 (unsigned long long)((config->guest_memory_bytes + INNER_MEMORY_BYTES) >> 20));

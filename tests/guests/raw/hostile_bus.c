@@ -6,7 +6,7 @@
 #include "hostile.h"
 #include "hv.h"
 
-#define CHANNELS      3u /* ids that hosts offer first */
+#define CHANNELS      4u /* ids that hosts offer first */
 #define GPADL_HANDLES 24u /* few, so that they meet */
 #define UNKNOWN_TYPES 8u
 
