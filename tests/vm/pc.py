@@ -22,14 +22,14 @@ def disk():
 
 
 class Pc(hvhost_vm.Machine):
-    """What it writes to its disk is gone in the end. `files` are in a tar archive on its second disk.
+    """What it writes to its disk is gone in the end. On its second disk is a tar archive of those folders in `folder`.
 
     One processor: two take twice the time of this machine's for the same work.
     """
 
-    def __init__(self, folder, files):
+    def __init__(self, folder, *folders):
         archive = folder / "files.tar"
-        subprocess.run(["tar", "-cf", archive, "-C", files, "."], check=True)
+        subprocess.run(["tar", "-cf", archive, "-C", folder, *folders], check=True)
         # It must not outlive its test, however that ends.
         super().__init__(folder, ["setpriv", "--pdeathsig", "TERM", "qemu-system-x86_64", "-nodefaults", "-no-user-config",
                                   "-display", "none", "-M", "pc", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-serial", "stdio",
