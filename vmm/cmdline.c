@@ -556,16 +556,36 @@ static enum vmm_cmdline_result parse_switch(struct parser *p, struct vmm_query *
 	return right ? fail(p, "'%.64s': %s", query->service, right) : VMM_CMDLINE_OK;
 }
 
-/* "connect", "disconnect" or "changed", and a number, 0 if there is none. */
+static enum vmm_cmdline_result parse_nic_kind(struct parser *p, struct vmm_query *query)
+{
+	struct vmm_nic_config config;
+	const char *right;
+
+	query->nic_kind = p->operands[2];
+	if (!query->nic_kind)
+		return fail(p, "say behind 'add' what kind of network adapter, as --nic of run");
+	right = vmm_nic_config_parse(query->nic_kind, &config);
+	return right ? fail(p, "'%.64s': %s", query->nic_kind, right) : VMM_CMDLINE_OK;
+}
+
+/* "add" and its kind, or another order and a number, 0 if there is none; "remove" wants one. */
 static enum vmm_cmdline_result parse_nic(struct parser *p, struct vmm_query *query)
 {
+	static const char *const orders[] = { "add", "remove", "connect", "disconnect", "changed" };
 	const char *number = p->operands[2] ? p->operands[2] : "0";
+	unsigned order = 0;
 	uint64_t nic;
 
 	query->nic_order = p->operands[1];
-	if (strcmp(query->nic_order, "connect") && strcmp(query->nic_order, "disconnect") &&
-	    strcmp(query->nic_order, "changed"))
-		return fail(p, "'%.64s': must be connect, disconnect or changed", query->nic_order);
+	while (order < COUNT_OF(orders) && strcmp(query->nic_order, orders[order]))
+		order++;
+	if (order == COUNT_OF(orders))
+		return fail(p, "'%.64s': must be add, remove, connect, disconnect or changed",
+			    query->nic_order);
+	if (!order)
+		return parse_nic_kind(p, query);
+	if (order == 1 && !p->operands[2])
+		return fail(p, "say behind 'remove' which network adapter, from 0");
 	if (!parse_number(number, strlen(number), VMM_NICS_MAX - 1, &nic))
 		return fail(p, "'%.64s': must be the number of a network adapter, from 0", number);
 	query->nic = (unsigned)nic;

@@ -29,7 +29,8 @@ struct vmm_query {
 	double offset_seconds;
 	const char *service; /* to be switched; NULL: none */
 	bool on; /* or off */
-	const char *nic_order; /* "connect", "disconnect" or "changed"; NULL: none */
+	const char *nic_order; /* "add", "remove", "connect", "disconnect" or "changed"; NULL: none */
+	const char *nic_kind; /* "add": as --nic takes it; else NULL */
 	unsigned nic; /* its number */
 	const char *kvp_order; /* "list", "get", "set" or "delete" */
 	const char *key; /* of those but the first */

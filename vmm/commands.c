@@ -138,8 +138,9 @@ static void print_nics(const json_t *nics)
 	vmm_print("%-8s %-5s %-17s %-5s %-5s %6s %6s %10s %10s\n", "Adapter", "Kind", "Address",
 		  "Link", "NVSP", "MTU", "Queues", "Received", "Sent");
 	json_array_foreach(nics, index, nic)
-		vmm_print("%-8zu %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n", index,
-			  text_of(nic, "kind"), text_of(nic, "mac"),
+		vmm_print("%-8lld %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n",
+			  (long long)number_of(nic, "number"), text_of(nic, "kind"),
+			  text_of(nic, "mac"),
 			  json_is_true(json_object_get(nic, "link")) ? "up" : "down",
 			  text_of(nic, "nvsp"), (long long)number_of(nic, "mtu"),
 			  (long long)number_of(nic, "queues"), sum_of(nic, "rx_frames"),
@@ -287,26 +288,34 @@ static enum vmm_exit show_nics(const struct vmm_query *query)
 
 enum vmm_exit vmm_command_nic(const struct vmm_query *query)
 {
+	static const struct {
+		const char *order, *done;
+	} orders[] = { { "add", "added" },
+		       { "remove", "removed" },
+		       { "connect", "connected" },
+		       { "disconnect", "disconnected" },
+		       { "changed", "changed" } };
+	unsigned nic = query->nic;
 	json_t *result;
 
 	if (!query->nic_order)
 		return show_nics(query);
 	result = vmm_ask(query->name,
-			 json_pack("{s:s, s:i, s:s}", "command", "nic", "nic", (int)query->nic,
-				   "order", query->nic_order),
+			 json_pack("{s:s, s:i, s:s, s:s*}", "command", "nic", "nic", (int)nic,
+				   "order", query->nic_order, "kind", query->nic_kind),
 			 VMM_ASK_TIMEOUT_S);
 	if (!result)
 		return VMM_EXIT_FAILED;
+	if (query->nic_kind)
+		nic = (unsigned)number_of(result, "nic");
 	json_decref(result);
 	if (query->json)
-		vmm_print_json(json_pack("{s:s, s:i, s:s}", "name", query->name, "nic",
-					 (int)query->nic, "order", query->nic_order));
-	else
-		vmm_print("%s: network adapter %u: %s\n", query->name, query->nic,
-			  strcmp(query->nic_order, "changed") ?
-				  strcmp(query->nic_order, "connect") ? "disconnected" :
-									"connected" :
-				  "changed");
+		vmm_print_json(json_pack("{s:s, s:i, s:s}", "name", query->name, "nic", (int)nic,
+					 "order", query->nic_order));
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]) && !query->json; i++)
+		if (!strcmp(query->nic_order, orders[i].order))
+			vmm_print("%s: network adapter %u: %s\n", query->name, nic,
+				  orders[i].done);
 	return VMM_EXIT_DONE;
 }
 

@@ -41,7 +41,7 @@ static const struct command commands[] = {
 			"  --serial WHERE         stdio (default), file:PATH or none\n"
 			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
-			"  --nic KIND[,OPTION]... user, null, loop or echo; may be repeated: see hvhost-run(1)\n"
+			"  --nic KIND[,OPTION]... user, tap=INTERFACE, null, loop or echo; may be repeated: see hvhost-run(1)\n"
 			"  --no-service NAME      leave out heartbeat, shutdown, timesync or kvp; may be repeated\n"
 			"  --no-enlightenment NAME\n"
 			"                         do not offer that part of the hypervisor's interface; may be repeated:\n"
@@ -121,9 +121,12 @@ static const struct command commands[] = {
 		.name = "nic",
 		.query = vmm_command_nic,
 		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_NIC,
-		.arguments = "NAME [connect|disconnect|changed [NUMBER]] [--json]",
-		.summary = "show the network adapters, or pull and plug the cable of one",
-		.help = "  connect       the link of adapter NUMBER (0) is up\n"
+		.arguments =
+			"NAME [add KIND|remove NUMBER|connect|disconnect|changed [NUMBER]] [--json]",
+		.summary = "show, add or remove network adapters, or pull and plug the cable of one",
+		.help = "  add KIND      one more, as with --nic of run\n"
+			"  remove NUMBER take it away, and wait until it is gone\n"
+			"  connect       the link of adapter NUMBER (0) is up\n"
 			"  disconnect    it is down\n"
 			"  changed       it leads to another network: the guest asks for its addresses anew\n"
 			"  --json        as an object for programs\n",

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_server.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
@@ -146,6 +147,8 @@ void vmm_device_removed(void *ctx, struct hvh_device *device)
 {
 	struct vmm_vm *vm = ctx;
 
+	if (vmm_nic_removed(vm, device))
+		return;
 	for (unsigned i = 0; i < VMM_SERVICES; i++)
 		if (vm->hyperv.services[i].leaving == device)
 			vmm_call_post(&vm->hyperv.services[i].destroy);
@@ -193,8 +196,13 @@ static void on_back(void *ctx)
 {
 	struct vmm_errand *errand = ctx;
 	struct vmm_vm *vm = errand->vm;
+	struct vmm_nic *nics[VMM_NICS_MAX];
 
+	memcpy(nics, errand->nics, sizeof(nics));
 	errand->back(errand);
+	for (unsigned i = 0; i < VMM_NICS_MAX; i++)
+		if (nics[i])
+			vmm_nic_release(nics[i]);
 	if (!--vm->hyperv.errands)
 		vmm_vm_wake(vm);
 }
@@ -224,14 +232,22 @@ void vmm_errand_go_on(struct vmm_errand *errand)
 	vmm_call_post(&errand->call);
 }
 
+static struct hvh_device *hold_nic(struct vmm_errand *errand, unsigned index)
+{
+	errand->nics[index] = vmm_nic_hold(errand->vm, index);
+	return errand->nics[index] ? vmm_nic_device(errand->vm, index) : NULL;
+}
+
 void vmm_errand_start(struct vmm_errand *errand, unsigned stops)
 {
 	struct vmm_vm *vm = errand->vm;
 
 	errand->left = 0;
 	for (unsigned i = 0; i < VMM_STOPS; i++) {
-		errand->devices[i] = i < VMM_SERVICES ? vm->hyperv.services[i].device :
-							vmm_nic_device(vm, i - VMM_SERVICES);
+		if (i < VMM_SERVICES)
+			errand->devices[i] = vm->hyperv.services[i].device;
+		else if (stops & 1u << i)
+			errand->devices[i] = hold_nic(errand, i - VMM_SERVICES);
 		if (errand->devices[i])
 			errand->left |= stops & 1u << i;
 	}

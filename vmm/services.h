@@ -14,6 +14,7 @@
 #include "vmm/loop.h"
 
 struct hvh_device;
+struct vmm_nic;
 struct vmm_vm;
 
 /* Index in vmm_hyperv.services. */
@@ -52,12 +53,13 @@ int vmm_service_off(struct vmm_vm *vm, unsigned index, void (*off)(void *ctx), v
 
 /*
  * An errand: visit the loops of some services one after the other, then come back to the control loop.
- * Embedded at the start of what it carries. A service that goes away meanwhile is destroyed on its own
- * loop, behind the visit.
+ * Embedded at the start of what it carries, zeroed. A service that goes away meanwhile is destroyed on its own
+ * loop, behind the visit; a NIC is kept until the errand is back.
  */
 struct vmm_errand {
 	struct vmm_vm *vm; /* (c) */
 	struct hvh_device *devices[VMM_STOPS]; /* (c) NULL: there is none */
+	struct vmm_nic *nics[VMM_NICS_MAX]; /* (c) held meanwhile, where they are visited */
 	unsigned left; /* those still to be visited, as bits */
 	unsigned at; /* index of the one that is being visited */
 	struct vmm_call call;

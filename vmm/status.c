@@ -229,7 +229,8 @@ static json_t *queue_json(const struct hvh_net_queue_status *queue)
 			 (json_int_t)queue->rx_joined);
 }
 
-static json_t *nic_json(const struct vmm_nic_config *config, const struct hvh_net_status *status)
+static json_t *nic_json(unsigned number, const struct vmm_nic_config *config,
+			const struct hvh_net_status *status)
 {
 	json_t *queues = json_array();
 	char mac[VMM_MAC_TEXT];
@@ -238,8 +239,8 @@ static json_t *nic_json(const struct vmm_nic_config *config, const struct hvh_ne
 		if (!i || i < status->queues)
 			json_array_append_new(queues, queue_json(&status->queue[i]));
 	vmm_mac_format(status->mac, mac);
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:s, s:s, s:I, s:o}", "kind",
-			 vmm_nic_kind_name(config->kind), "mac", mac, "nvsp",
+	return json_pack("{s:i, s:s, s:s, s:s, s:b, s:b, s:i, s:i, s:s, s:s, s:I, s:o}", "number",
+			 (int)number, "kind", vmm_nic_kind_name(config->kind), "mac", mac, "nvsp",
 			 hvw_nvsp_version_name(status->version), "link", status->link, "ready",
 			 status->ready, "mtu", (int)status->mtu, "queues", (int)status->queues,
 			 "rss", status->rss_types ? "on" : "off", "rsc",
@@ -253,7 +254,7 @@ static json_t *nics_json(const struct vmm_vm *vm, const struct vmm_snapshot *sna
 
 	for (unsigned i = 0; i < VMM_NICS_MAX; i++)
 		if (snapshot->taken & 1u << VMM_STOP_NIC(i) && vmm_nic_config_of(vm, i))
-			json_array_append_new(json, nic_json(vmm_nic_config_of(vm, i),
+			json_array_append_new(json, nic_json(i, vmm_nic_config_of(vm, i),
 							     &snapshot->nics[i]));
 	return json;
 }

@@ -284,25 +284,82 @@ static void reply_done(struct vmm_errand *errand)
 	free(job);
 }
 
+static void reply_removed(void *ctx)
+{
+	vmm_reply(ctx, json_object());
+}
+
+static void remove_nic(struct vmm_vm *vm, struct vmm_request *request, unsigned nic)
+{
+	int err = vmm_nic_remove(vm, nic, reply_removed, request);
+
+	if (err == -EBUSY)
+		vmm_reply_error(request, "network adapter %u is just being removed", nic);
+	else if (err)
+		vmm_reply_error(request, "network adapter %u cannot be removed: %s", nic,
+				strerror(-err));
+}
+
+/* What the inner side of the nested mode cannot reach: it must be named when the machine is started. */
+static bool is_outside(const struct vmm_vm *vm, const struct vmm_nic_config *config)
+{
+	return vm->config->accel == VMM_ACCEL_NESTED &&
+	       (*config->pcap || config->forwards || config->kind == VMM_NIC_TAP);
+}
+
+static void add_nic(struct vmm_vm *vm, struct vmm_request *request, const char *text)
+{
+	struct vmm_nic_config config;
+	const char *right = text ? vmm_nic_config_parse(text, &config) : "must be given";
+	int nic;
+
+	if (right) {
+		vmm_reply_error(request, "\"kind\": %s", right);
+		return;
+	}
+	if (is_outside(vm, &config)) {
+		vmm_reply_error(request, "in the nested mode an adapter with tap=, pcap= or "
+					 "hostfwd= must be there from the start");
+		return;
+	}
+	nic = vmm_nic_add(vm, text);
+	if (nic == -ENOSPC)
+		vmm_reply_error(request, "there are %d network adapters, and cannot be more",
+				VMM_NICS_MAX);
+	else if (nic < 0)
+		vmm_reply_error(request, "the network adapter cannot be made: %s", strerror(-nic));
+	else
+		vmm_reply(request, json_pack("{s:i}", "nic", nic));
+}
+
 static void command_nic(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
 {
-	static const char *const orders[] = { "connect", "disconnect", "changed" };
+	static const char *const orders[] = { "connect", "disconnect", "changed", "remove" };
 	const json_t *number = json_object_get(arguments, "nic");
 	const char *order = json_string_value(json_object_get(arguments, "order"));
 	json_int_t nic = json_integer_value(number);
 	unsigned which = 0;
 	struct job *job;
 
-	while (which < 3 && (!order || strcmp(order, orders[which])))
+	if (order && !strcmp(order, "add")) {
+		add_nic(vm, request, json_string_value(json_object_get(arguments, "kind")));
+		return;
+	}
+	while (which < 4 && (!order || strcmp(order, orders[which])))
 		which++;
-	if (!json_is_integer(number) || nic < 0 || nic >= VMM_NICS_MAX || which == 3) {
+	if (!json_is_integer(number) || nic < 0 || nic >= VMM_NICS_MAX || which == 4) {
 		vmm_reply_error(
 			request,
-			"\"nic\" must be a number and \"order\" connect, disconnect or changed");
+			"\"nic\" must be a number and \"order\" add, remove, connect, disconnect or "
+			"changed");
 		return;
 	}
 	if (!vmm_nic_device(vm, (unsigned)nic)) {
 		vmm_reply_error(request, "there is no network adapter %d", (int)nic);
+		return;
+	}
+	if (!strcmp(order, "remove")) {
+		remove_nic(vm, request, (unsigned)nic);
 		return;
 	}
 	job = create_job(vm, request, order_nic, reply_done);

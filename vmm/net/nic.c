@@ -52,6 +52,16 @@ struct vmm_nic {
 		unsigned queue;
 	} run_of[HVH_NET_QUEUES_MAX];
 	struct relay relay[HVH_NET_QUEUES_MAX]; /* from queue 1 on */
+
+	/* (o) The end. */
+	bool leaving;
+	unsigned holds;
+	bool left; /* nothing of it is on any loop */
+	void (*gone)(void *ctx);
+	void *gone_ctx;
+	unsigned leave_at; /* the queue whose loop is visited */
+	struct vmm_call leave; /* to each loop in turn */
+	struct vmm_call all_left; /* and back to the control loop */
 };
 
 static const struct vmm_net_port_ops *const ports[] = {
@@ -280,6 +290,100 @@ static void set_up_loops(struct vmm_nic *nic)
 	vmm_call_init(&nic->take, nic->loop[0], on_take, nic);
 }
 
+/* --- the end of one ---------------------------------------------------------------------------------- */
+
+/* What was posted to that loop before has run: of the queue nothing is left there. */
+static void on_leave(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+
+	if (!nic->leave_at && nic->ops->stop)
+		nic->ops->stop(nic->port);
+	if (++nic->leave_at == nic->queues) {
+		vmm_call_post(&nic->all_left);
+		return;
+	}
+	vmm_call_init(&nic->leave, nic->loop[nic->leave_at], on_leave, nic);
+	vmm_call_post(&nic->leave);
+}
+
+static void go(struct vmm_nic *nic)
+{
+	struct vmm_vm *vm = nic->vm;
+	void (*gone)(void *ctx) = nic->gone;
+	void *ctx = nic->gone_ctx;
+
+	if (!nic->left || nic->holds)
+		return;
+	vm->hyperv.nics[nic->index] = NULL;
+	free_nic(nic);
+	gone(ctx);
+	if (!--vm->hyperv.errands)
+		vmm_vm_wake(vm);
+}
+
+static void on_all_left(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+
+	nic->left = true;
+	go(nic);
+}
+
+int vmm_nic_remove(struct vmm_vm *vm, unsigned index, void (*gone)(void *ctx), void *ctx)
+{
+	struct vmm_nic *nic = vm->hyperv.nics[index];
+	int err;
+
+	if (!nic || nic->leaving)
+		return nic ? -EBUSY : -ENOENT;
+	err = hvh_server_remove(vm->hyperv.server, nic->device);
+	if (err)
+		return err;
+	nic->leaving = true;
+	nic->gone = gone;
+	nic->gone_ctx = ctx;
+	vm->hyperv.errands++;
+	return 0;
+}
+
+/*
+ * The channels are closed. Frames and calls that were on their way between the loops go first: each loop's before it is
+ * visited, that of queue 0 first because it is what others hand frames to.
+ */
+bool vmm_nic_removed(struct vmm_vm *vm, struct hvh_device *device)
+{
+	unsigned index = vmm_nic_index(vm, device);
+	struct vmm_nic *nic;
+
+	if (index == VMM_NICS_MAX)
+		return false;
+	nic = vm->hyperv.nics[index];
+	nic->leave_at = 0;
+	vmm_call_init(&nic->leave, nic->loop[0], on_leave, nic);
+	vmm_call_init(&nic->all_left, vm->loop, on_all_left, nic);
+	vmm_call_post(&nic->leave);
+	return true;
+}
+
+struct vmm_nic *vmm_nic_hold(const struct vmm_vm *vm, unsigned index)
+{
+	struct vmm_nic *nic = vm->hyperv.nics[index];
+
+	if (!nic || nic->leaving)
+		return NULL;
+	nic->holds++;
+	return nic;
+}
+
+void vmm_nic_release(struct vmm_nic *nic)
+{
+	nic->holds--;
+	go(nic);
+}
+
+/* --- the beginning ----------------------------------------------------------------------------------- */
+
 static int create_nic(struct vmm_vm *vm, unsigned index, const char *text)
 {
 	struct vmm_nic *nic = calloc(1, sizeof(*nic));
@@ -290,7 +394,6 @@ static int create_nic(struct vmm_vm *vm, unsigned index, const char *text)
 	nic->vm = vm;
 	nic->index = index;
 	snprintf(nic->name, sizeof(nic->name), "nic %u", index);
-	/* The command line was checked already. */
 	err = vmm_nic_config_parse(text, &nic->config) ? -EINVAL : 0;
 	nic->queues = nic->config.queues ? nic->config.queues : vm->config->cpus;
 	if (!nic->config.queues && nic->queues > QUEUES_DEFAULT_MAX)
@@ -338,6 +441,19 @@ int vmm_nics_create(struct vmm_vm *vm)
 	return err;
 }
 
+int vmm_nic_add(struct vmm_vm *vm, const char *text)
+{
+	unsigned index = 0;
+	int err;
+
+	while (index < VMM_NICS_MAX && vm->hyperv.nics[index])
+		index++;
+	if (index == VMM_NICS_MAX)
+		return -ENOSPC;
+	err = create_nic(vm, index, text);
+	return err ? err : (int)index;
+}
+
 void vmm_nics_destroy(struct vmm_vm *vm)
 {
 	for (unsigned i = 0; i < VMM_NICS_MAX; i++) {
@@ -349,7 +465,9 @@ void vmm_nics_destroy(struct vmm_vm *vm)
 
 struct hvh_device *vmm_nic_device(const struct vmm_vm *vm, unsigned index)
 {
-	return vm->hyperv.nics[index] ? vm->hyperv.nics[index]->device : NULL;
+	const struct vmm_nic *nic = vm->hyperv.nics[index];
+
+	return nic && !nic->leaving ? nic->device : NULL;
 }
 
 const struct vmm_nic_config *vmm_nic_config_of(const struct vmm_vm *vm, unsigned index)

@@ -67,10 +67,29 @@ unsigned vmm_nic_queues(const struct vmm_nic *nic);
 /* All that the configuration names, added to the server. Negative errno after a line to the log. */
 int vmm_nics_create(struct vmm_vm *vm);
 
+/*
+ * One more, while the machine runs: `text` as for --nic. Returns its number, or a negative errno after a line to the log:
+ * -ENOSPC: there are as many as there may be; -EINVAL: the text.
+ */
+int vmm_nic_add(struct vmm_vm *vm, const char *text);
+
+/*
+ * Take one away from the guest, whatever it does; `gone` is called when nothing of it is left. -ENOENT: there is none; -EBUSY: it
+ * is just being taken away.
+ */
+int vmm_nic_remove(struct vmm_vm *vm, unsigned index, void (*gone)(void *ctx), void *ctx);
+
+/* See hvh_server_ops: true if the device was a NIC. */
+bool vmm_nic_removed(struct vmm_vm *vm, struct hvh_device *device);
+
+/* Keep it until vmm_nic_release(), for those who visit its loop. NULL: it is not there, or about to go. */
+struct vmm_nic *vmm_nic_hold(const struct vmm_vm *vm, unsigned index);
+void vmm_nic_release(struct vmm_nic *nic);
+
 /* With the owner loops gone. */
 void vmm_nics_destroy(struct vmm_vm *vm);
 
-/* NULL: it is not there. */
+/* NULL: it is not there, or about to go. */
 struct hvh_device *vmm_nic_device(const struct vmm_vm *vm, unsigned index);
 const struct vmm_nic_config *vmm_nic_config_of(const struct vmm_vm *vm, unsigned index);
 
