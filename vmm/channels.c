@@ -252,6 +252,7 @@ void vmm_channel_trace(void *ctx, const struct hvh_trace_packet *packet)
 		.type = packet->type,
 		.flags = packet->flags,
 		.transaction_id = packet->transaction_id,
+		.named = packet->named,
 	};
 
 	snprintf(record.device, sizeof(record.device), "%s", ch->device);

@@ -35,6 +35,7 @@ struct vmm_trace_record {
 	uint16_t type; /* HVP_PACKET_* */
 	uint16_t flags;
 	uint64_t transaction_id;
+	bool named; /* no packet, but what the packet of that transaction names in memory */
 	char device[20]; /* cut to fit */
 	uint8_t bytes[VMM_TRACE_BYTES];
 };

@@ -10,7 +10,7 @@
 #include "hvw_guid.h"
 #include "hvw_ic.h"
 #include "hvw_msg.h"
-#include "vmm/trace.h"
+#include "vmm/trace_priv.h"
 
 /* The fields of the messages that a person wants to see: message, field. Their width tells how they look. */
 #define FIELD_LIST(X)                                                                              \
@@ -199,7 +199,9 @@ static json_t *ic_json(const struct hvw_ic *ic)
 
 static void add_packet(json_t *line, const struct vmm_trace_record *record)
 {
+	bool network = !strcmp(record->device, "network");
 	struct hvw_ic ic;
+	json_t *nvsp;
 
 	json_object_set_new(line, "packet", json_string(packet_name(record->type)));
 	json_object_set_new(line, "type", json_integer(record->type));
@@ -212,6 +214,21 @@ static void add_packet(json_t *line, const struct vmm_trace_record *record)
 	if (record->kept == record->len && record->type == HVP_PACKET_INBAND &&
 	    !hvw_ic_parse(&ic, record->bytes, record->kept))
 		json_object_set_new(line, "ic", ic_json(&ic));
+	nvsp = network ? vmm_trace_nvsp_json(record) : NULL;
+	if (nvsp)
+		json_object_set_new(line, "nvsp", nvsp);
+}
+
+static void add_named(json_t *line, const struct vmm_trace_record *record)
+{
+	json_t *rndis = strcmp(record->device, "network") ? NULL : vmm_trace_rndis_json(record);
+
+	json_object_set_new(line, "channel", json_integer(record->channel_id));
+	json_object_set_new(line, "device", json_string(record->device));
+	json_object_set_new(line, "transaction", json_integer((json_int_t)record->transaction_id));
+	json_object_set_new(line, "length", json_integer(record->len));
+	if (rndis)
+		json_object_set_new(line, "rndis", rndis);
 }
 
 json_t *vmm_trace_record_json(const struct vmm_trace_record *record)
@@ -222,7 +239,9 @@ json_t *vmm_trace_record_json(const struct vmm_trace_record *record)
 	json_object_set_new(line, "time", json_real((double)(record->time_ns / 1000) / 1e6));
 	json_object_set_new(line, "to",
 			    json_string(record->direction == HVP_TO_HOST ? "host" : "guest"));
-	if (record->is_packet)
+	if (record->named)
+		add_named(line, record);
+	else if (record->is_packet)
 		add_packet(line, record);
 	else
 		add_message(line, record);

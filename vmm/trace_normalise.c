@@ -125,8 +125,9 @@ static int channel_of(struct normaliser *n, const json_t *line, uint64_t *channe
 	const json_t *fields = json_object_get(line, "fields");
 	uint64_t gpadl = number_of(fields, "gpadl");
 
-	*channel_id = number_of(json_object_get(line, "packet") ? line : fields,
-				json_object_get(line, "packet") ? "channel" : "channel_id");
+	*channel_id = number_of(line, "channel");
+	if (!*channel_id)
+		*channel_id = number_of(fields, "channel_id");
 	if (*channel_id && gpadl)
 		return set_owner(n, gpadl, *channel_id);
 	for (size_t i = 0; !*channel_id && gpadl && i < n->owner_count; i++)

@@ -161,6 +161,7 @@ static bool send_answer(struct net *net, const uint8_t *answer, uint32_t len)
 	    hvh_channel_put(q->channel, HVP_PACKET_TRANSFER_PAGES, HVP_PACKET_FLAG_COMPLETION, sub,
 			    sizeof(header) + sizeof(range), pieces, 3))
 		return false;
+	hvh_channel_trace(q->channel, HVP_TO_GUEST, sub, answer, len);
 	net->control_free_count--;
 	net->sub[sub].first = true;
 	net->sub[sub].next = SUB_NONE;

@@ -332,12 +332,14 @@ static bool is_control(const struct net_queue *q, unsigned iovs)
 	return read_at(q, iovs, 0, &type, sizeof(type)) && type != HVP_RNDIS_PACKET;
 }
 
-static int take_control(struct net *net, struct net_queue *q, unsigned iovs, uint32_t total)
+static int take_control(struct net *net, struct net_queue *q, unsigned iovs, uint32_t total,
+			uint64_t transaction_id)
 {
 	uint8_t request[CONTROL_REQUEST_MAX];
 
 	if (q->index || total > sizeof(request) || !read_at(q, iovs, 0, request, total))
 		return -EPROTO;
+	hvh_channel_trace(q->channel, HVP_TO_HOST, transaction_id, request, total);
 	if (!hvh_net_control(net, request, total)) {
 		atomic_fetch_add(&net->violations, 1);
 		hvh_channel_fail(q->channel, "control message that makes no sense, or too many");
@@ -359,7 +361,7 @@ int hvh_net_tx(struct net *net, struct net_queue *q, const struct hvw_rx_packet 
 	iovs = gather(net, q, packet, message, &total);
 	err = iovs;
 	if (iovs >= 0 && is_control(q, (unsigned)iovs))
-		err = take_control(net, q, (unsigned)iovs, total);
+		err = take_control(net, q, (unsigned)iovs, total, packet->h.transaction_id);
 	else if (iovs >= 0)
 		err = net->initialised ? send_stream(net, q, (unsigned)iovs, total) : -EPROTO;
 	if (err == -EAGAIN) {

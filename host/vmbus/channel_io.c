@@ -167,6 +167,21 @@ static void trace_sent(const struct hvh_channel *channel, uint16_t type, uint16_
 	channel->server->ops->trace_packet(channel->server->ctx, &trace);
 }
 
+void hvh_channel_trace(const struct hvh_channel *channel, enum hvp_direction direction,
+		       uint64_t transaction_id, const void *bytes, uint32_t len)
+{
+	const struct hvh_trace_packet trace = {
+		.channel = channel,
+		.direction = direction,
+		.transaction_id = transaction_id,
+		.named = true,
+		.payload = { { (void *)bytes, len } },
+	};
+
+	if (__builtin_expect(channel->server->ops->trace_packet != NULL, 0))
+		channel->server->ops->trace_packet(channel->server->ctx, &trace);
+}
+
 int hvh_channel_recv(struct hvh_channel *channel, struct hvw_rx_packet *packet)
 {
 	int err;

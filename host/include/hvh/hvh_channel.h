@@ -114,6 +114,13 @@ void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet 
 int hvh_channel_pin(struct hvh_channel *channel, const struct hvw_rx_packet *packet,
 		    struct iovec *iov, unsigned iovs_max, uint32_t *bytes) HVW_MUST_CHECK;
 
+/*
+ * Have it in a trace, if there is one: what the packet of that transaction names in memory, or the beginning of it. Whose
+ * meaning that is the device's name tells.
+ */
+void hvh_channel_trace(const struct hvh_channel *channel, enum hvp_direction direction,
+		       uint64_t transaction_id, const void *bytes, uint32_t len);
+
 /* The peer broke the device's protocol: one line to the log, a counter, and no more from this channel. */
 void hvh_channel_fail(struct hvh_channel *channel, const char *why);
 

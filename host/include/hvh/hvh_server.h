@@ -58,6 +58,7 @@ struct hvh_trace_packet {
 	uint16_t type; /* HVP_PACKET_* */
 	uint16_t flags;
 	uint64_t transaction_id;
+	bool named; /* no packet, but what the packet of that transaction names in memory */
 	struct iovec payload[2];
 };
 
