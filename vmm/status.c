@@ -218,15 +218,15 @@ static json_t *services_json(const struct vmm_snapshot *snapshot)
 
 static json_t *queue_json(const struct hvh_net_queue_status *queue)
 {
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "open",
-			 queue->open, "rx_frames", (json_int_t)queue->rx_frames, "rx_bytes",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "open", queue->open, "rx_frames", (json_int_t)queue->rx_frames, "rx_bytes",
 			 (json_int_t)queue->rx_bytes, "rx_dropped", (json_int_t)queue->rx_dropped,
 			 "tx_frames", (json_int_t)queue->tx_frames, "tx_bytes",
 			 (json_int_t)queue->tx_bytes, "tx_dropped", (json_int_t)queue->tx_dropped,
 			 "tx_checksums", (json_int_t)queue->tx_checksums, "tx_large",
 			 (json_int_t)queue->tx_large, "tx_segments", (json_int_t)queue->tx_segments,
 			 "rx_completions", (json_int_t)queue->rx_completions, "rx_joined",
-			 (json_int_t)queue->rx_joined);
+			 (json_int_t)queue->rx_joined, "faults", (json_int_t)queue->faults);
 }
 
 static json_t *nic_json(unsigned number, const struct vmm_nic_config *config,

@@ -10,14 +10,27 @@
 
 /* --- one queue ------------------------------------------------------------------------------------- */
 
+bool hvh_net_fault(struct net *net, struct net_queue *q, enum hvh_inject_nic kind)
+{
+	uint32_t every = net->config.fault_every[kind];
+
+	if (!every || ++q->fault_count[kind] % every)
+		return false;
+	q->faulty = true;
+	net_count(&q->faults, 1);
+	/* Through the control loop: that is what makes it late. */
+	hvh_device_attend(&net->device);
+	return true;
+}
+
 void hvh_net_complete(struct net *net, struct net_queue *q, uint64_t transaction_id,
 		      const void *payload, uint32_t len)
 {
 	const struct hvw_piece piece = { payload, len };
 
-	(void)net;
-	if (hvh_channel_put(q->channel, HVP_PACKET_COMPLETION, 0, transaction_id, 0, &piece, 1) !=
-	    -EAGAIN)
+	if (!hvh_net_fault(net, q, HVH_INJECT_NIC_COMPLETION) &&
+	    hvh_channel_put(q->channel, HVP_PACKET_COMPLETION, 0, transaction_id, 0, &piece, 1) !=
+		    -EAGAIN)
 		return;
 	/* Nothing more is read before it is out, so one place is enough. */
 	q->due.waits = true;
@@ -44,7 +57,7 @@ bool hvh_net_drain(struct net *net, struct net_queue *q)
 {
 	if ((atomic_load(&net->recv.users) | atomic_load(&net->send.users)) & BUFFER_REVOKED_BIT)
 		hvh_net_buffer_leave(net, q);
-	if (!send_due(q))
+	if (q->faulty || !send_due(q))
 		return false;
 	if (!q->index)
 		hvh_net_control_flush(net);
@@ -124,7 +137,9 @@ static int net_open(struct hvh_device *device, struct hvh_channel *channel)
 		return -EINVAL;
 	q->channel = channel;
 	q->blocked = false;
+	q->faulty = false;
 	q->tx_done = 0;
+	q->cut_done = 0;
 	q->due.waits = false;
 	atomic_store(&q->open, true);
 	if (net->backend->opened)
@@ -154,8 +169,14 @@ static void net_close(struct hvh_device *device, struct hvh_channel *channel)
 static void net_notify(struct hvh_device *device, struct hvh_channel *channel)
 {
 	struct net *net = (struct net *)device;
+	struct net_queue *q = queue_of(net, channel);
 
-	serve(net, queue_of(net, channel));
+	/* What a fault has put off goes on. */
+	if (q->faulty) {
+		q->faulty = false;
+		q->blocked = false;
+	}
+	serve(net, q);
 }
 
 /* The control loop's answer about a buffer: the guest waits for ours. */
@@ -250,6 +271,7 @@ static void read_queue(const struct net_queue *q, struct hvh_net_queue_status *s
 	status->tx_segments = atomic_load(&q->tx_segments);
 	status->rx_completions = atomic_load(&q->rx_completions);
 	status->rx_joined = atomic_load(&q->rx_joined);
+	status->faults = atomic_load(&q->faults);
 }
 
 void hvh_net_status(const struct hvh_device *device, struct hvh_net_status *status)

@@ -122,7 +122,10 @@ struct net_queue {
 	unsigned index; /* (c) */
 	bool uses_recv, uses_send; /* (q) counted in the buffers' users */
 	bool blocked; /* (q) the back end takes nothing now */
+	bool faulty; /* (q) a fault on purpose: nothing goes on until the queue is notified */
+	uint32_t fault_count[HVH_INJECT_NICS]; /* (q) chances of one */
 	uint32_t tx_done; /* (q) frames of the packet that comes next which are sent already */
+	uint32_t cut_done; /* (q) segments of the frame behind them */
 	struct net_due due; /* (q) a completion */
 	struct net_fifo free; /* produced by (q), consumed by (r): sub-allocations */
 	struct net_fifo filled; /* produced by (r), consumed by (q): RX_FILLED() */
@@ -136,7 +139,7 @@ struct net_queue {
 	/* (a), written by one loop each: rx by (r), the others by (q) */
 	_Atomic uint64_t rx_frames, rx_bytes, rx_dropped;
 	_Atomic uint64_t tx_frames, tx_bytes, tx_dropped, tx_checksums, tx_large, tx_segments;
-	_Atomic uint64_t rx_completions, rx_joined;
+	_Atomic uint64_t rx_completions, rx_joined, faults;
 };
 
 /* A sub-allocation that the guest has: as the first of a transfer packet, or following another. */
@@ -207,6 +210,8 @@ static inline void net_count(_Atomic uint64_t *counter, uint64_t by)
 
 /* net.c: all that waits on that queue is tried again; false: something still waits. (q) */
 bool hvh_net_drain(struct net *net, struct net_queue *q);
+/* net.c: whether it is time for a fault on purpose. (q) */
+bool hvh_net_fault(struct net *net, struct net_queue *q, enum hvh_inject_nic kind);
 void hvh_net_complete(struct net *net, struct net_queue *q, uint64_t transaction_id,
 		      const void *payload, uint32_t len);
 

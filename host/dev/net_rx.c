@@ -206,11 +206,13 @@ bool hvh_net_rx_send(struct net *net, struct net_queue *q)
 
 	if (!q->channel || !q->uses_recv)
 		return true;
+	if (q->faulty)
+		return false;
 	while ((count = hvh_net_fifo_count(&q->filled))) {
 		uint32_t i, sub, before = SUB_NONE;
 
 		count = batch(net, q, count);
-		if (send_packet(net, q, count))
+		if (hvh_net_fault(net, q, HVH_INJECT_NIC_RING) || send_packet(net, q, count))
 			return false;
 		for (i = 0; i < count && hvh_net_fifo_get(net, &q->filled, &sub); i++) {
 			sub = RX_FILLED_SUB(sub);

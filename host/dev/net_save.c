@@ -62,7 +62,8 @@ static void save_outstanding(const struct net *net, unsigned queue, struct hvh_s
 	X(tx_large) \
 	X(tx_segments) \
 	X(rx_completions) \
-	X(rx_joined)
+	X(rx_joined) \
+	X(faults)
 /* clang-format on */
 
 static void save_queue(const struct net *net, const struct net_queue *q, struct hvh_state_writer *w)
@@ -71,6 +72,7 @@ static void save_queue(const struct net *net, const struct net_queue *q, struct 
 	hvh_state_put_u32(w, q->uses_recv);
 	hvh_state_put_u32(w, q->uses_send);
 	hvh_state_put_u32(w, q->tx_done);
+	hvh_state_put_u32(w, q->cut_done);
 	hvh_state_put_u32(w, q->due.waits);
 	if (q->due.waits) {
 		hvh_state_put_u64(w, q->due.transaction_id);
@@ -256,6 +258,7 @@ static void load_queue(struct net *net, struct net_queue *q, struct seen *seen,
 	if (q->channel && net->backend->opened)
 		net->backend->opened(net->ctx, q->index, true);
 	q->tx_done = hvh_state_get_u32(r);
+	q->cut_done = hvh_state_get_u32(r);
 	load_due(q, r);
 	load_fifo(net, &q->free, q->index, false, seen, r);
 	load_fifo(net, &q->filled, q->index, true, seen, r);

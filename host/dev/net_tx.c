@@ -174,14 +174,14 @@ static void make_headers(struct frame *f, uint32_t index, uint32_t count, uint32
 	add_length(tcp + TCP_CHECKSUM, l4_bytes);
 }
 
-/* Cut it up here. The back end may refuse the first piece; what it refuses later is lost, as on any wire. */
+/* Cut it up here. Where the back end takes no more for now, it goes on from that piece. */
 static int cut(struct net *net, struct frame *f, uint32_t mss, uint32_t payload)
 {
 	uint32_t headers = (uint32_t)f->found.l4 + f->found.l4_len;
 	uint32_t count = (payload + mss - 1) / mss, i;
 	struct iovec *piece = f->q->piece;
 
-	for (i = 0; i < count; i++) {
+	for (i = f->q->cut_done; i < count; i++) {
 		uint32_t at = i * mss, step = payload - at < mss ? payload - at : mss;
 		unsigned iovs =
 			1 + hvh_net_slice(f->q->frame, f->iovs, headers + at, step, piece + 1);
@@ -198,10 +198,10 @@ static int cut(struct net *net, struct frame *f, uint32_t mss, uint32_t payload)
 				  (size_t)headers + step);
 		}
 		err = give(net, piece, iovs, headers + step, f);
-		if (err && i)
-			net_count(&f->q->tx_dropped, 1);
-		else if (err)
+		if (err) {
+			f->q->cut_done = i;
 			return err;
+		}
 		net_count(&f->q->tx_segments, 1);
 	}
 	return 0;
@@ -312,14 +312,19 @@ static int send_stream(struct net *net, struct net_queue *q, unsigned iovs, uint
 		    !read_at(q, iovs, at + packet.info_at, infos, packet.info_len) ||
 		    hvw_rndis_meta_parse(&meta, infos, packet.info_len))
 			return -EPROTO;
-		err = index < q->tx_done ?
-			      0 :
-			      send_frame(net, q, iovs, at + packet.data_at, packet.data_len, &meta);
+		at += packet.len;
+		if (index < q->tx_done)
+			continue;
+		err = hvh_net_fault(net, q, HVH_INJECT_NIC_SEND) ?
+			      -EAGAIN :
+			      send_frame(net, q, iovs, at - packet.len + packet.data_at,
+					 packet.data_len, &meta);
+		if (err != -EAGAIN)
+			q->cut_done = 0;
 		if (err) {
 			q->tx_done = err == -EAGAIN ? index : 0;
 			return err;
 		}
-		at += packet.len;
 	}
 	q->tx_done = 0;
 	return 0;

@@ -123,6 +123,34 @@ static const char *parse_rule(const char *text, size_t len, struct hvh_inject_ru
 	return NULL;
 }
 
+/* NULL, or what is wrong with the rule, which is none for messages. */
+static const char *parse_nic(const char *text, size_t len, struct hvh_inject *inject)
+{
+	static const char *const names[] = {
+#define NIC_NAME(id, name) [HVH_INJECT_NIC_##id] = name,
+		HVH_INJECT_NIC_LIST(NIC_NAME)
+#undef NIC_NAME
+	};
+	static const char late[] = ":late";
+	struct hvh_inject_rule which = { .first = HVH_INJECT_NIC_EVERY };
+	size_t name_len = strcspn(text, ":"), end = name_len + sizeof(late) - 1;
+	unsigned nic = 0;
+
+	while (nic < HVH_INJECT_NICS &&
+	       (strlen(names[nic]) != name_len || strncmp(text, names[nic], name_len)))
+		nic++;
+	if (nic == HVH_INJECT_NICS)
+		return "of network adapters there are nic.send, nic.completion and nic.ring";
+	if (len < end || strncmp(text + name_len, late, sizeof(late) - 1) ||
+	    (len > end && text[end] != ':'))
+		return "the fault must be late";
+	if (len > end && (!parse_which(text + end + 1, len - end - 1, &which) || which.first < 2 ||
+			  which.last == UINT32_MAX))
+		return "which ones must be a number from 2 on: each N-th";
+	inject->nic_every[nic] = which.first;
+	return NULL;
+}
+
 int hvh_inject_parse(const char *text, struct hvh_inject *inject, char *error, size_t error_size)
 {
 	struct hvh_inject parsed = { .count = 0 };
@@ -131,15 +159,18 @@ int hvh_inject_parse(const char *text, struct hvh_inject *inject, char *error, s
 
 	for (;; text += len + 1) {
 		len = strcspn(text, ",");
-		reason = parsed.count == HVH_INJECT_RULES_MAX ?
-				 "too many rules" :
-				 parse_rule(text, len, &parsed.rules[parsed.count]);
+		if (!strncmp(text, "nic.", 4))
+			reason = parse_nic(text, len, &parsed);
+		else
+			reason = parsed.count == HVH_INJECT_RULES_MAX ?
+					 "too many rules" :
+					 parse_rule(text, len, &parsed.rules[parsed.count]);
 		if (reason) {
 			snprintf(error, error_size, "'%.*s': %s", len > 64 ? 64 : (int)len, text,
 				 reason);
 			return -EINVAL;
 		}
-		parsed.count++;
+		parsed.count += strncmp(text, "nic.", 4) != 0;
 		if (!text[len])
 			break;
 	}

@@ -557,6 +557,37 @@ TAP_TEST(large_frames_are_cut_into_segments_with_headers_of_their_own)
 	}
 }
 
+TAP_TEST(segments_go_on_where_the_back_end_had_enough)
+{
+	struct net_guest *n = world(HVP_NVSP_5);
+	const struct hvw_rndis_meta meta = { .has = HVW_META_LSO, .lso = HVP_LSO_VERSION_2 | 1000 };
+	struct hvh_net_status status;
+	uint8_t bytes[8192];
+	struct made frame;
+	uint32_t len;
+
+	made_large(&frame, own_mac, other_mac, false, 5500);
+	len = packet_of(bytes, &meta, &frame);
+	n->send_result = -EAGAIN;
+	n->refuse_after = 3;
+	net_guest_send_direct(n, NET_GUEST_CHANNEL, bytes, len, HVP_NVSP_CHANNEL_DATA);
+	TAP_EQ(n->frames, 2);
+	TAP_EQ(net_guest_save_and_load(n), 0);
+	n->send_result = 0;
+	hvh_net_tx_ready(net_guest_device(n), 0);
+	embedder_run(&n->e);
+	TAP_EQ(n->frames, 6);
+	for (unsigned i = 0; i < 6; i++) {
+		TAP_STR_EQ(made_wrong(n->frame[i].bytes, n->frame[i].len), "");
+		TAP_EQ(hvw_be32(n->frame[i].bytes + 38), MADE_SEQUENCE + i * 1000);
+	}
+	hvh_net_status(net_guest_device(n), &status);
+	TAP_EQ(status.queue[0].tx_segments, 6);
+	TAP_EQ(status.queue[0].tx_large, 1);
+	TAP_EQ(status.queue[0].tx_dropped, 0);
+	end(n);
+}
+
 TAP_TEST(a_back_end_that_can_gets_large_frames_whole)
 {
 	struct net_guest *n = calloc(1, sizeof(*n));

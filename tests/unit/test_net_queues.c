@@ -208,4 +208,65 @@ TAP_TEST(a_nic_goes_on_where_its_saved_state_was)
 	end(n);
 }
 
+/* --- faults on purpose ------------------------------------------------------------------------------- */
+
+TAP_TEST(faults_put_off_and_lose_nothing)
+{
+	struct net_guest *n = calloc(1, sizeof(*n));
+	const struct hvw_rndis_meta none = { .has = 0 };
+	struct hvh_net_status status;
+	struct made frame;
+	uint8_t bytes[1000];
+	unsigned got = 0;
+	int head;
+
+	memcpy(n->config.mac, own_mac, 6);
+	n->config.queues_max = 1;
+	for (unsigned i = 0; i < HVH_INJECT_NICS; i++)
+		n->config.fault_every[i] = 2 + i;
+	TAP_REQUIRE(net_guest_init(n) && net_guest_up(n, HVP_NVSP_5));
+	for (unsigned i = 0; i < 40; i++) {
+		made_udp(&frame, own_mac, other_mac, 100 + i);
+		head = hvw_rndis_packet_build(bytes, &none, 0, (uint32_t)frame.len, 0);
+		memcpy(bytes + head, frame.bytes, frame.len);
+		net_guest_send_section(n, NET_GUEST_CHANNEL, i % 8, bytes,
+				       (uint32_t)head + (uint32_t)frame.len);
+		TAP_EQ(net_guest_take(n, NET_GUEST_CHANNEL, true), 0);
+		TAP_EQ(n->packet.h.type, HVP_PACKET_COMPLETION);
+		TAP_EQ(n->frames, i + 1);
+		TAP_EQ(n->frame[i].len, frame.len);
+	}
+	for (unsigned i = 0; i < 40; i++) {
+		made_udp(&frame, other_mac, own_mac, 100 + i);
+		TAP_EQ(push(n, &frame), 0);
+		hvh_net_flush(net_guest_device(n), 0);
+		embedder_run(&n->e);
+		while (!net_guest_take(n, NET_GUEST_CHANNEL, true))
+			got += n->range_count;
+	}
+	TAP_EQ(got, 40);
+	hvh_net_status(net_guest_device(n), &status);
+	TAP_CHECK(status.queue[0].faults >= 40 / 2);
+	end(n);
+}
+
+TAP_TEST(faults_of_adapters_have_names)
+{
+	struct hvh_inject inject;
+	char error[200];
+
+	TAP_EQ(hvh_inject_parse("nic.send:late:7,open-result:late,nic.ring:late", &inject, error,
+				sizeof(error)),
+	       0);
+	TAP_EQ(inject.count, 1);
+	TAP_EQ(inject.nic_every[HVH_INJECT_NIC_SEND], 7);
+	TAP_EQ(inject.nic_every[HVH_INJECT_NIC_COMPLETION], 0);
+	TAP_EQ(inject.nic_every[HVH_INJECT_NIC_RING], HVH_INJECT_NIC_EVERY);
+	TAP_EQ(hvh_inject_parse("nic.sent:late", &inject, error, sizeof(error)), -EINVAL);
+	TAP_EQ(hvh_inject_parse("nic.send:never", &inject, error, sizeof(error)), -EINVAL);
+	TAP_EQ(hvh_inject_parse("nic.send:late:1", &inject, error, sizeof(error)), -EINVAL);
+	TAP_EQ(hvh_inject_parse("nic.send:late:5+", &inject, error, sizeof(error)), -EINVAL);
+	TAP_EQ(hvh_inject_parse("nic.send:latest", &inject, error, sizeof(error)), -EINVAL);
+}
+
 TAP_MAIN()

@@ -244,7 +244,13 @@ static int create_device(struct vmm_nic *nic)
 		.mac_change = nic->config.mac_change,
 		.no_join = nic->config.no_rsc,
 	};
+	struct hvh_inject inject;
+	char error[256];
 
+	/* It was parsed before, so it is right. */
+	if (nic->vm->config->inject &&
+	    !hvh_inject_parse(nic->vm->config->inject, &inject, error, sizeof(error)))
+		memcpy(config.fault_every, inject.nic_every, sizeof(config.fault_every));
 	if (!nic->config.has_mac)
 		choose_mac(nic, nic->config.mac);
 	memcpy(config.mac, nic->config.mac, sizeof(config.mac));

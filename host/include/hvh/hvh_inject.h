@@ -6,8 +6,14 @@
  *   SPEC   RULE[,RULE]...
  *   RULE   MESSAGE:FAULT[:N[+]]     the N-th one, with + also all later ones; without N every one
  *
- * MESSAGE is a name of HVP_MSG_LIST in lower case with dashes: "open-result". Names with other signs,
- * such as a dot, are kept for faults of other things than messages.
+ * MESSAGE is a name of HVP_MSG_LIST in lower case with dashes: "open-result". Names with a dot are for other
+ * things than messages; of network adapters, each with the fault "late" alone, and N for each N-th (16 unless given):
+ *
+ *   nic.send        a frame of the guest's: the back end takes it only later
+ *   nic.completion  of a packet with frames: the guest hears later that they are sent
+ *   nic.ring        frames for the guest: the ring has no room for them yet
+ *
+ * Later is when the control loop has come round; of that queue nothing else goes on meanwhile.
  *
  * FAULT
  *   short        its first half alone, rounded down
@@ -59,7 +65,22 @@ struct hvh_inject_rule {
 	uint32_t first, last; /* which ones, counted from 1 */
 };
 
+/* What faults of network adapters befall: identifier, name. */
+#define HVH_INJECT_NIC_LIST(X)                                                                     \
+	X(SEND, "nic.send")                                                                        \
+	X(COMPLETION, "nic.completion")                                                            \
+	X(RING, "nic.ring")
+
+enum hvh_inject_nic {
+#define HVH_INJECT_ENUM(id, name) HVH_INJECT_NIC_##id,
+	HVH_INJECT_NIC_LIST(HVH_INJECT_ENUM)
+#undef HVH_INJECT_ENUM
+		HVH_INJECT_NICS
+};
+#define HVH_INJECT_NIC_EVERY 16u
+
 struct hvh_inject {
+	uint32_t nic_every[HVH_INJECT_NICS]; /* 0: never; for hvh_net_config */
 	struct hvh_inject_rule rules[HVH_INJECT_RULES_MAX];
 	unsigned count;
 };

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include <hvh/hvh_inject.h>
+
 #include "hvw_error.h"
 
 struct hvh_device;
@@ -100,6 +102,7 @@ struct hvh_net_config {
 	bool mac_change; /* the guest may change its address */
 	bool foreign_macs; /* the guest may send from others' addresses */
 	bool no_join; /* receive coalescing is not offered */
+	uint32_t fault_every[HVH_INJECT_NICS]; /* faults on purpose: each N-th; 0: none (hvh_inject.h) */
 };
 
 struct hvh_net_queue_status {
@@ -110,6 +113,7 @@ struct hvh_net_queue_status {
 	uint64_t tx_large; /* frames that were left to be segmented */
 	uint64_t tx_segments; /* what those became here */
 	uint64_t rx_completions;
+	uint64_t faults; /* on purpose */
 	uint64_t rx_joined; /* packets of several segments that the guest got */
 };
 
