@@ -289,6 +289,7 @@ FUZZ_TARGETS += fuzz/guest.c
 FUZZ_TARGETS += fuzz/guid.c
 FUZZ_TARGETS += fuzz/ic.c
 FUZZ_TARGETS += fuzz/msg.c
+FUZZ_TARGETS += fuzz/net.c
 FUZZ_TARGETS += fuzz/net_guest.c
 FUZZ_TARGETS += fuzz/nvsp.c
 FUZZ_TARGETS += fuzz/ring_rx.c
@@ -340,6 +341,7 @@ USER_SRCS := $(addprefix user/,$(GUEST_SRCS)) $(PORT_USER_SRCS)
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
 HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
 SRCS_fuzz/guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/echo_driver.c
+SRCS_fuzz/net.c := $(HOST_TEST_SRCS) fuzz/net_script.c
 SRCS_fuzz/net_guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/net_host.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
