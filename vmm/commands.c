@@ -137,14 +137,12 @@ static void print_nics(const json_t *nics)
 		return;
 	vmm_print("%-8s %-5s %-17s %-5s %-5s %6s %6s %10s %10s\n", "Adapter", "Kind", "Address",
 		  "Link", "NVSP", "MTU", "Queues", "Received", "Sent");
-	json_array_foreach(nics, index, nic)
-		vmm_print("%-8lld %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n",
-			  (long long)number_of(nic, "number"), text_of(nic, "kind"),
-			  text_of(nic, "mac"),
-			  json_is_true(json_object_get(nic, "link")) ? "up" : "down",
-			  text_of(nic, "nvsp"), (long long)number_of(nic, "mtu"),
-			  (long long)number_of(nic, "queues"), sum_of(nic, "rx_frames"),
-			  sum_of(nic, "tx_frames"));
+	json_array_foreach(nics, index, nic) vmm_print(
+		"%-8lld %-5s %-17s %-5s %-5s %6lld %6lld %10lld %10lld\n",
+		(long long)number_of(nic, "number"), text_of(nic, "kind"), text_of(nic, "mac"),
+		json_is_true(json_object_get(nic, "link")) ? "up" : "down", text_of(nic, "nvsp"),
+		(long long)number_of(nic, "mtu"), (long long)number_of(nic, "queues"),
+		sum_of(nic, "rx_frames"), sum_of(nic, "tx_frames"));
 }
 
 static void print_crash(const json_t *crash)
@@ -314,8 +312,7 @@ enum vmm_exit vmm_command_nic(const struct vmm_query *query)
 					 "order", query->nic_order));
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]) && !query->json; i++)
 		if (!strcmp(query->nic_order, orders[i].order))
-			vmm_print("%s: network adapter %u: %s\n", query->name, nic,
-				  orders[i].done);
+			vmm_print("%s: network adapter %u: %s\n", query->name, nic, orders[i].done);
 	return VMM_EXIT_DONE;
 }
 
