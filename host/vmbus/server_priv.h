@@ -89,7 +89,7 @@ enum share_state {
 struct share_slot {
 	_Atomic enum share_state state;
 	_Atomic bool recalled;
-	uint32_t handle; /* as the state */
+	_Atomic uint32_t handle; /* (a) */
 	struct hvh_share *share; /* set and cleared by (s) */
 };
 

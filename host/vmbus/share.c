@@ -198,12 +198,20 @@ int hvh_channel_share(struct hvh_channel *channel, uint32_t handle)
 	return 0;
 }
 
+/* Only then is the rest of the slot not the control loop's. */
+static bool is_lent(const struct share_slot *slot)
+{
+	enum share_state state = atomic_load(&slot->state);
+
+	return state == SHARE_HELD || state == SHARE_RECALLED || state == SHARE_RECALL_TOLD;
+}
+
 void hvh_channel_unshare(struct hvh_channel *channel, const struct hvh_share *share)
 {
 	unsigned i;
 
 	for (i = 0; i < HVH_SHARES_MAX; i++) {
-		if (channel->shares[i].share != share)
+		if (!is_lent(&channel->shares[i]) || channel->shares[i].share != share)
 			continue;
 		atomic_store(&channel->shares[i].state, SHARE_RETURNED);
 		atomic_store(&channel->server->shares_due, true);
