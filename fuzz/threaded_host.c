@@ -43,6 +43,7 @@ static void shut(struct door *door)
 	door->live = false;
 	pthread_mutex_unlock(&door->host->doors_lock);
 	threaded_loop_cancel(door->owner, &door->notify);
+	threaded_loop_cancel(door->owner, &door->attend);
 	door->deadline_ns = 0;
 	door->running = false;
 }
@@ -78,6 +79,12 @@ static void on_notify(struct threaded_host *host, struct job *job)
 	/* The server's state is saved: its devices touch the guest's memory no more. */
 	if (!atomic_load(&host->muted))
 		hvh_channel_notify(DOOR_OF(job, notify)->channel);
+}
+
+static void on_attend(struct threaded_host *host, struct job *job)
+{
+	(void)host;
+	hvh_channel_attend(DOOR_OF(job, attend)->channel);
 }
 
 static void on_stop(struct threaded_host *host, struct job *job)
@@ -187,10 +194,19 @@ static int op_channel_start(void *ctx, struct hvh_channel *channel, uint32_t con
 	door->channel = channel;
 	door->connection_id = connection_id;
 	door->live = true;
-	door->echo = device >= THREADED_ECHO ? (struct echo_device *)host->devices[device] : NULL;
+	door->echo = device >= THREADED_ECHO && device < THREADED_OWN ?
+			     (struct echo_device *)host->devices[device] :
+			     NULL;
 	threaded_loop_give(door->owner, &door->start);
 	pthread_mutex_unlock(&host->doors_lock);
 	return 0;
+}
+
+static void op_channel_attend(void *ctx, struct hvh_channel *channel)
+{
+	struct door *door = find_door(ctx, channel);
+
+	threaded_loop_give(door->owner, &door->attend);
 }
 
 static void op_channel_stop(void *ctx, struct hvh_channel *channel)
@@ -221,7 +237,7 @@ static void op_attention(void *ctx)
 	threaded_loop_give(&host->control, &host->work);
 }
 
-static void destroy_device(struct hvh_device *device, unsigned index)
+static void destroy_device(struct threaded_host *host, struct hvh_device *device, unsigned index)
 {
 	if (index == THREADED_HEARTBEAT)
 		hvh_heartbeat_destroy(device);
@@ -229,6 +245,8 @@ static void destroy_device(struct hvh_device *device, unsigned index)
 		hvh_shutdown_destroy(device);
 	else if (index == THREADED_TIMESYNC)
 		hvh_timesync_destroy(device);
+	else if (index == THREADED_OWN)
+		host->config.own_destroy(device);
 	else
 		free(device);
 }
@@ -239,7 +257,7 @@ static void op_device_removed(void *ctx, struct hvh_device *device)
 
 	host->leaving--;
 	/* Only echo devices are removed. */
-	destroy_device(device, THREADED_ECHO);
+	destroy_device(host, device, THREADED_ECHO);
 }
 
 static uint64_t op_now_ns(void *ctx)
@@ -265,6 +283,7 @@ static const struct hvh_server_ops server_ops = {
 	.post_message = threaded_partition_post,
 	.signal = threaded_partition_signal,
 	.channel_start = op_channel_start,
+	.channel_attend = op_channel_attend,
 	.channel_stop = op_channel_stop,
 	.channel_drained = op_channel_drained,
 	.timer = op_timer,
@@ -339,6 +358,9 @@ static void make_device(struct threaded_host *host, unsigned index)
 	case THREADED_TIMESYNC:
 		THREADED_REQUIRE(hvh_timesync_create(clock_read, host, device) == 0);
 		break;
+	case THREADED_OWN:
+		*device = host->config.own_create(host->config.own_ctx);
+		break;
 	default:
 		echo = malloc(sizeof(*echo));
 		THREADED_REQUIRE(echo);
@@ -366,6 +388,7 @@ enum errand_kind {
 	ERRAND_STEP,
 	ERRAND_TURN,
 	ERRAND_RELOAD,
+	ERRAND_CALL,
 	ERRAND_LEAVE
 };
 
@@ -374,6 +397,8 @@ struct errand {
 	enum errand_kind kind;
 	struct threaded_host_stats *stats;
 	int64_t argument;
+	void (*fn)(struct hvh_device *device, void *ctx); /* of ERRAND_CALL */
+	void *ctx;
 	int result;
 };
 
@@ -389,7 +414,9 @@ static void on_device_errand(struct threaded_host *host, struct job *job)
 {
 	struct errand *errand = (struct errand *)job;
 
-	if (errand->kind == ERRAND_SHUTDOWN)
+	if (errand->kind == ERRAND_CALL)
+		errand->fn(host->devices[THREADED_OWN], errand->ctx);
+	else if (errand->kind == ERRAND_SHUTDOWN)
 		errand->result = hvh_shutdown_request(host->devices[THREADED_SHUTDOWN],
 						      (uint32_t)errand->argument, "bye",
 						      shutdown_done, NULL);
@@ -405,7 +432,7 @@ static void read_stats(struct threaded_host *host, struct threaded_host_stats *s
 
 	memset(stats, 0, sizeof(*stats));
 	hvh_server_stats(host->server, &stats->server);
-	for (i = THREADED_ECHO; i < THREADED_DEVICES; i++)
+	for (i = THREADED_ECHO; i < THREADED_OWN; i++)
 		if (host->devices[i])
 			stats->echoes |= 1u << (i - THREADED_ECHO);
 	pthread_mutex_lock(&host->doors_lock);
@@ -454,7 +481,7 @@ static void drop_server(struct threaded_host *host)
 	host->server = NULL;
 	for (i = 0; i < THREADED_DEVICES; i++) {
 		if (host->devices[i])
-			destroy_device(host->devices[i], i);
+			destroy_device(host, host->devices[i], i);
 		host->devices[i] = NULL;
 	}
 }
@@ -572,6 +599,10 @@ static void on_errand(struct threaded_host *host, struct job *job)
 		job->fn = on_device_errand;
 		threaded_loop_give(owner_of(host, THREADED_TIMESYNC), job);
 		return;
+	case ERRAND_CALL:
+		job->fn = on_device_errand;
+		threaded_loop_give(owner_of(host, THREADED_OWN), job);
+		return;
 	case ERRAND_TURN:
 		turn_device(host, (unsigned)errand->argument);
 		break;
@@ -600,6 +631,12 @@ bool threaded_host_reload(struct threaded_host *host)
 void threaded_host_turn(struct threaded_host *host, unsigned echo)
 {
 	run_errand(host, &(struct errand){ .kind = ERRAND_TURN, .argument = THREADED_ECHO + echo });
+}
+
+void threaded_host_call(struct threaded_host *host,
+			void (*fn)(struct hvh_device *device, void *ctx), void *ctx)
+{
+	run_errand(host, &(struct errand){ .kind = ERRAND_CALL, .fn = fn, .ctx = ctx });
 }
 
 int threaded_host_shutdown(struct threaded_host *host, uint32_t flags)
@@ -631,6 +668,7 @@ static void init_doors(struct threaded_host *host)
 		door->owner = &host->owners[i % OWNERS];
 		door->start.fn = on_start;
 		door->notify.fn = on_notify;
+		door->attend.fn = on_attend;
 		door->stop.fn = on_stop;
 		door->started.fn = on_started;
 		door->stopped.fn = on_stopped;
@@ -653,7 +691,7 @@ struct threaded_host *threaded_host_create(const struct threaded_host_config *co
 	THREADED_REQUIRE(hvh_mem_region(host->mem, 0, &region));
 	threaded_partition_init(host);
 	init_doors(host);
-	make_server(host, (1u << THREADED_DEVICES) - 1);
+	make_server(host, (1u << (config->own_create ? THREADED_DEVICES : THREADED_OWN)) - 1);
 	for (i = 0; i < OWNERS; i++) {
 		host->owners[i].index = i;
 		threaded_loop_init(&host->owners[i], host, threaded_owner_run);

@@ -26,7 +26,8 @@ enum threaded_device {
 	THREADED_SHUTDOWN,
 	THREADED_TIMESYNC,
 	THREADED_ECHO, /* the first of them */
-	THREADED_DEVICES = THREADED_ECHO + THREADED_ECHOES,
+	THREADED_OWN = THREADED_ECHO + THREADED_ECHOES, /* the test's, if it has one */
+	THREADED_DEVICES,
 };
 
 struct threaded_host_config {
@@ -34,6 +35,9 @@ struct threaded_host_config {
 	uint32_t version_max;
 	uint64_t ram_bytes;
 	struct echo_behaviour echo; /* of each of these */
+	struct hvh_device *(*own_create)(void *ctx); /* the test's own device; NULL: there is none */
+	void (*own_destroy)(struct hvh_device *device);
+	void *own_ctx;
 };
 
 struct threaded_host;
@@ -57,6 +61,10 @@ bool threaded_host_reload(struct threaded_host *host);
 
 /* Take that echo device away, or bring it back. */
 void threaded_host_turn(struct threaded_host *host, unsigned echo);
+
+/* Have it called on the loop of the test's own device, and wait for that. */
+void threaded_host_call(struct threaded_host *host,
+			void (*fn)(struct hvh_device *device, void *ctx), void *ctx);
 
 /* As hvh_shutdown_request() and hvh_timesync_step(). */
 int threaded_host_shutdown(struct threaded_host *host, uint32_t flags);

@@ -47,7 +47,7 @@ struct door {
 	uint32_t connection_id; /* (doors lock) */
 	bool live; /* (doors lock) */
 	struct loop *owner; /* from the start to the end */
-	struct job start, notify, stop; /* for the owner */
+	struct job start, notify, attend, stop; /* for the owner */
 	struct job started, stopped; /* for the control loop */
 	int result; /* of the start; handed over with `started` */
 	struct echo_device *echo; /* handed over with `start`; NULL: another device */

@@ -160,11 +160,14 @@ void hvg_net_detach(struct hvg_net *net)
 	hvos_mutex_lock(&net->subs_mutex);
 	net->subs_wanted = false;
 	hvos_mutex_unlock(&net->subs_mutex);
-	/* What fails here fails because the device is gone. */
+	/* A host that does not answer is waited for once. */
+	net->leave_ns = hvg_net_deadline_ns(net);
+	/* What fails here fails because the device is gone, or the host deaf. */
 	(void)!hvg_net_set_filter(net, 0);
 	net->filter = filter;
 	hvg_net_rndis_halt(net);
 	hvg_net_nvsp_stop(net);
+	net->leave_ns = 0;
 	net->attached = false;
 	close_all(net);
 }
@@ -346,32 +349,6 @@ void hvg_net_work(struct hvg_net *net)
 		hvg_net_port_changed(net->port, HVG_NET_VF);
 	if (todo & (HVG_NET_TODO_LINK | HVG_NET_TODO_SPEED | HVG_NET_TODO_ASK))
 		hvg_net_link_work(net, todo);
-}
-
-/* --- virtual function --------------------------------------------------------------------------------------------- */
-
-enum hvg_net_vf hvg_net_vf(const struct hvg_net *net, uint32_t *serial)
-{
-	if (!__atomic_load_n(&net->vf_allocated, __ATOMIC_ACQUIRE))
-		return HVG_NET_VF_NONE;
-	*serial = __atomic_load_n(&net->vf_serial, __ATOMIC_RELAXED);
-	return __atomic_load_n(&net->vf_active, __ATOMIC_RELAXED) ? HVG_NET_VF_ACTIVE :
-								    HVG_NET_VF_THERE;
-}
-
-int hvg_net_vf_switch(struct hvg_net *net, bool to_vf)
-{
-	uint32_t serial;
-	int err;
-
-	if (!is_attached(net))
-		return to_vf ? -ENODEV : 0;
-	if (to_vf && hvg_net_vf(net, &serial) == HVG_NET_VF_NONE)
-		return -ENOENT;
-	err = hvg_net_nvsp_switch(net, to_vf);
-	if (!err)
-		__atomic_store_n(&net->vf_active, to_vf, __ATOMIC_RELAXED);
-	return err;
 }
 
 /* --- what others ask --------------------------------------------------------------------------------------------- */

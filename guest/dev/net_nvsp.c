@@ -330,10 +330,8 @@ void hvg_net_nvsp_message(struct hvg_net *net, const struct hvw_rx_packet *packe
 	case HVP_NVSP_VF_ASSOCIATION:
 		if (!net->config.vf)
 			break;
-		__atomic_store_n(&net->vf_serial, msg.u.VF_ASSOCIATION.serial, __ATOMIC_RELAXED);
-		__atomic_store_n(&net->vf_allocated, msg.u.VF_ASSOCIATION.allocated != 0,
-				 __ATOMIC_RELEASE);
-		hvg_net_todo(net, HVG_NET_TODO_VF, 0);
+		hvg_net_vf_associate(net, msg.u.VF_ASSOCIATION.allocated != 0,
+				     msg.u.VF_ASSOCIATION.serial);
 		break;
 	case HVP_NVSP_SWITCH_DATA_PATH:
 		/* The host withdraws the function: its association follows, and that counts. */

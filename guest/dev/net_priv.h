@@ -170,6 +170,7 @@ struct hvg_net {
 	struct hvg_net_config config; /* (C) */
 	struct hvg_net_info info; /* (C) */
 	bool attached; /* (C) */
+	uint64_t leave_ns; /* (C) no answer is waited for beyond this; 0: not leaving */
 
 	/* The shared buffers. */
 	struct hvos_shared receive, send;
@@ -276,6 +277,7 @@ bool hvg_net_question_answer(struct hvg_net_question *question, uint32_t id);
 void hvg_net_question_end(struct hvg_net_question *question, uint32_t len);
 
 void hvg_net_pause(struct hvg_net *net, uint32_t ms); /* C. A sleep; polling goes on */
+uint64_t hvg_net_deadline_ns(const struct hvg_net *net); /* C. Of a question that is asked now */
 
 /* C. -EAGAIN is waited for. */
 int hvg_net_send_patiently(struct hvg_net *net, uint16_t type, uint16_t flags, uint64_t id,
@@ -289,6 +291,9 @@ int hvg_net_settings_rss(struct hvg_net *net) HVW_MUST_CHECK;
 void hvg_net_settings_rss_default(struct hvg_net *net);
 void hvg_net_settings_init(struct hvg_net *net);
 int hvg_net_settings_filter(struct hvg_net *net, uint32_t filter) HVW_MUST_CHECK;
+
+/* net_vf.c: P of queue 0 */
+void hvg_net_vf_associate(struct hvg_net *net, bool allocated, uint32_t serial);
 
 /* net_link.c. */
 int hvg_net_link_query(struct hvg_net *net) HVW_MUST_CHECK; /* C */

@@ -58,9 +58,16 @@ void hvg_net_question_end(struct hvg_net_question *question, uint32_t len)
 	hvos_event_set(&question->answered);
 }
 
-int hvg_net_question_wait(struct hvg_net *net, struct hvg_net_question *question)
+uint64_t hvg_net_deadline_ns(const struct hvg_net *net)
 {
 	const uint64_t end_ns = hvos_now_ns() + HVG_NET_ANSWER_MS * 1000000ull;
+
+	return net->leave_ns && net->leave_ns < end_ns ? net->leave_ns : end_ns;
+}
+
+int hvg_net_question_wait(struct hvg_net *net, struct hvg_net_question *question)
+{
+	const uint64_t end_ns = hvg_net_deadline_ns(net);
 	int err;
 
 	while (hvg_net_port_wait(net->port, &question->answered, STEP_MS)) {
@@ -82,7 +89,7 @@ void hvg_net_pause(struct hvg_net *net, uint32_t ms)
 int hvg_net_send_patiently(struct hvg_net *net, uint16_t type, uint16_t flags, uint64_t id,
 			   uint32_t header, const struct hvw_piece *pieces, unsigned npieces)
 {
-	const uint64_t end_ns = hvos_now_ns() + HVG_NET_ANSWER_MS * 1000000ull;
+	const uint64_t end_ns = hvg_net_deadline_ns(net);
 	int err;
 
 	for (;;) {

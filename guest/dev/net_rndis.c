@@ -27,17 +27,18 @@ static unsigned free_request(const struct hvg_net *net)
 
 static int claim_request(struct hvg_net *net, unsigned *place)
 {
-	unsigned waited_ms;
+	const uint64_t end_ns = hvg_net_deadline_ns(net);
 
-	for (waited_ms = 0; waited_ms < HVG_NET_ANSWER_MS; waited_ms++) {
+	for (;;) {
 		*place = free_request(net);
 		if (*place < HVG_NET_REQUESTS)
 			return 0;
 		if (hvg_chan_revoked(hvg_net_chan(net)))
 			return -ENODEV;
+		if (hvos_now_ns() > end_ns)
+			return -ETIMEDOUT;
 		hvg_net_pause(net, 1);
 	}
-	return -ETIMEDOUT;
 }
 
 static uint8_t *request_bytes(const struct hvg_net *net, unsigned place)

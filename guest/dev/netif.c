@@ -19,6 +19,9 @@ static bool poll(struct hvg_net_port_queue *port)
 {
 	bool more;
 
+	/* Who waits comes by for each that may be there. */
+	if (!__atomic_load_n(&port->open, __ATOMIC_ACQUIRE))
+		return false;
 	hvos_lock(&port->lock);
 	if (!port->open || port->polling || !port->wanted) {
 		hvos_unlock(&port->lock);
@@ -108,7 +111,7 @@ static bool is_polled(struct hvg_net_port_queue *port)
 void hvg_net_port_queue_stop(struct hvg_net_port_queue *port)
 {
 	hvos_lock(&port->lock);
-	port->open = false;
+	__atomic_store_n(&port->open, false, __ATOMIC_RELEASE);
 	hvos_unlock(&port->lock);
 	hvos_work_fini(&port->work);
 	/* Someone who waits for an answer may be at it. */
@@ -134,6 +137,18 @@ int hvg_netif_send(struct hvg_net_port *nic, unsigned queue, struct hvg_netif_pa
 		port->asked = true;
 	hvos_unlock(&port->lock);
 	return err;
+}
+
+void hvg_netif_flush(struct hvg_net_port *nic, unsigned queue)
+{
+	struct hvg_net_port_queue *port = hvg_net_queue_port(hvg_net_queue(nic->net, queue));
+
+	if (!__atomic_load_n(&port->open, __ATOMIC_ACQUIRE))
+		return;
+	hvos_lock(&port->lock);
+	if (port->open)
+		hvg_net_flush(port->queue);
+	hvos_unlock(&port->lock);
 }
 
 void hvg_net_port_wake(struct hvg_net_port_queue *port)

@@ -744,6 +744,11 @@ static void hostile(struct world *w)
 		W_EQ(w, stack.received, 0);
 		W_EQ(w, host.failed_parts, i + 1);
 	}
+	/* A frame that is good lies where the next ones begin. */
+	memcpy(bad, good, sizeof(bad));
+	W_EQ(w, net_host_send(&host, 0, &range, 1, NULL), 0);
+	settle();
+	W_EQ(w, stack.received, 1);
 	/* Ranges that are not in the buffer, or longer than a part, or too short for anything. */
 	static const struct net_host_range outside[] = {
 		{ .raw = true, .offset = 128u << 10, .count = 8 },
@@ -773,13 +778,14 @@ static void hostile(struct world *w)
 	net_host_say(&host, 0, HVP_PACKET_INBAND, 5, 0, packet, 48);
 	net_host_say(&host, 0, 0x7777, 5, 0, packet, 48);
 	settle();
-	W_EQ(w, stack.received, 0);
+	W_EQ(w, stack.received, 1);
 	/* After all that it still works. */
+	stack.expected = 0;
 	memcpy(bad, good, sizeof(bad));
 	W_EQ(w, net_host_send(&host, 0, &range, 1, NULL), 0);
 	W_EQ(w, send_frame(SMALL, false), 0);
 	settle();
-	W_EQ(w, stack.received, 1);
+	W_EQ(w, stack.received, 2);
 	W_EQ(w, stack.bad, 0);
 	W_EQ(w, host.frames, 1);
 }
@@ -1037,6 +1043,33 @@ TAP_TEST(it_can_be_taken_away_at_any_time)
 		schedules(vanishes, n);
 }
 
+/* The ring is as full as it gets, so that not even a question can be asked. */
+static void deaf(struct world *w)
+{
+	uint64_t before_ns;
+
+	host.queues = 4;
+	if (!up(w))
+		return;
+	hvos_sleep_ms(200);
+	host.paused = true;
+	while (w->n && !send_frame(SMALL, false))
+		;
+	hvg_netif_lock(stack.nic);
+	before_ns = sim_now_ns();
+	hvg_net_detach(stack.nic->net);
+	W_EQ(w, sim_now_ns() - before_ns < 15000000000u, true);
+	W_EQ(w, hvg_net_attached(stack.nic->net), false);
+	hvg_netif_unlock(stack.nic);
+	W_EQ(w, stack.done, stack.sent);
+}
+
+TAP_TEST(it_leaves_a_host_that_does_not_listen_in_time)
+{
+	for (unsigned n = 0; n < 2; n++)
+		schedules(deaf, n);
+}
+
 /* --- link, virtual function ---------------------------------------------------------------------------------------- */
 
 static void links(struct world *w)
@@ -1130,6 +1163,89 @@ static void functions(struct world *w)
 TAP_TEST(a_virtual_function_takes_over_and_gives_back)
 {
 	schedules(functions, 0);
+}
+
+/* As its device comes and goes, and as the host announces it and takes it back, in whatever order. */
+static void follows(struct world *w)
+{
+	uint32_t serial = 0;
+	struct hvg_net *net;
+
+	if (!up(w))
+		return;
+	net = stack.nic->net;
+	hvg_netif_lock(stack.nic);
+	W_EQ(w, hvg_net_vf_follow(net, true), 0);
+	W_EQ(w, host.path_vf, false);
+	hvg_netif_unlock(stack.nic);
+	associate(true, 7);
+	hvg_netif_lock(stack.nic);
+	W_EQ(w, hvg_net_vf_follow(net, false), 0);
+	W_EQ(w, host.path_vf, false);
+	W_EQ(w, hvg_net_vf_follow(net, true), 0);
+	W_EQ(w, host.path_vf, true);
+	/* The host is not told what it knows. */
+	host.path_vf = false;
+	W_EQ(w, hvg_net_vf_follow(net, true), 0);
+	W_EQ(w, host.path_vf, false);
+	hvg_netif_unlock(stack.nic);
+	/* Taken back and announced anew: the path begins here again. */
+	associate(false, 7);
+	W_EQ(w, hvg_net_vf(net, &serial), HVG_NET_VF_NONE);
+	associate(true, 8);
+	W_EQ(w, hvg_net_vf(net, &serial), HVG_NET_VF_THERE);
+	W_EQ(w, serial, 8);
+	hvg_netif_lock(stack.nic);
+	W_EQ(w, hvg_net_vf_follow(net, true), 0);
+	W_EQ(w, host.path_vf, true);
+	W_EQ(w, hvg_net_vf_follow(net, false), 0);
+	W_EQ(w, host.path_vf, false);
+	/* After a failure it is tried again. */
+	host.rules[0] = (struct net_host_rule){ .nvsp = HVP_NVSP_SWITCH_DATA_PATH,
+						.action = NET_HOST_SILENT };
+	W_EQ(w, hvg_net_vf_follow(net, true), -ETIMEDOUT);
+	host.rules[0] = (struct net_host_rule){ 0 };
+	W_EQ(w, hvg_net_vf_follow(net, true), 0);
+	W_EQ(w, host.path_vf, true);
+	/* It does not outlive what was agreed on. */
+	hvg_net_detach(net);
+	W_EQ(w, hvg_net_vf(net, &serial), HVG_NET_VF_NONE);
+	W_EQ(w, hvg_net_vf_follow(net, true), 0);
+	hvg_netif_unlock(stack.nic);
+}
+
+TAP_TEST(the_path_follows_the_functions_device)
+{
+	schedules(follows, 0);
+}
+
+static void pairs(struct world *w)
+{
+	struct hvg_net_vf_device device = { .serial = 7 };
+	struct hvg_net *net;
+
+	if (!up(w))
+		return;
+	net = stack.nic->net;
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_OTHER);
+	memcpy(device.current_mac, host.mac, sizeof(host.mac));
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_BY_ADDRESS);
+	memcpy(device.permanent, host.mac, sizeof(host.mac));
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_BY_ADDRESS);
+	associate(true, 6);
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_BY_ADDRESS);
+	associate(true, 7);
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_BY_SERIAL);
+	memset(device.current_mac, 0x55, sizeof(device.current_mac));
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_BY_SERIAL);
+	/* The serial of another bus's slot. */
+	device.permanent[5] ^= 1;
+	W_EQ(w, hvg_net_vf_match(net, &device), HVG_NET_VF_OTHER);
+}
+
+TAP_TEST(a_function_is_known_by_serial_and_address)
+{
+	schedules(pairs, 0);
 }
 
 /* --- by chance ---------------------------------------------------------------------------------------------------------- */

@@ -311,6 +311,29 @@ enum hvg_net_vf hvg_net_vf(const struct hvg_net *net, uint32_t *serial);
 /* C. Move the path. 0 when it is there; -ENOENT: nothing is announced; -ENODEV, -ETIMEDOUT. */
 int hvg_net_vf_switch(struct hvg_net *net, bool to_vf) HVW_MUST_CHECK;
 
+/*
+ * C. Move it where it should be, if it is not there: to the function while one is announced and its device is `up`, else
+ * back. To be called whenever either may have changed. 0: it is where it should be; or errors of the switch.
+ */
+int hvg_net_vf_follow(struct hvg_net *net, bool up) HVW_MUST_CHECK;
+
+/* A network device that may be a function of this NIC. */
+struct hvg_net_vf_device {
+	uint32_t serial; /* the number of its slot */
+	uint8_t permanent[HVG_NET_MAC_BYTES], current_mac[HVG_NET_MAC_BYTES];
+};
+
+/* It is this NIC's by its serial, which counts more than others by their address. */
+enum hvg_net_vf_match {
+	HVG_NET_VF_OTHER,
+	HVG_NET_VF_BY_ADDRESS,
+	HVG_NET_VF_BY_SERIAL,
+};
+
+/* C. */
+enum hvg_net_vf_match hvg_net_vf_match(const struct hvg_net *net,
+				       const struct hvg_net_vf_device *device);
+
 /* --- what it counts --------------------------------------------------------------------------------------- */
 
 /* Of each queue; read any time, each value by itself. They go on through detach and attach. */

@@ -99,6 +99,9 @@ int hvg_netif_down(struct hvg_net_port *nic) HVW_MUST_CHECK;
 int hvg_netif_send(struct hvg_net_port *nic, unsigned queue, struct hvg_netif_packet *packet,
 		   bool more) HVW_MUST_CHECK;
 
+/* A, without a lock of the queue's. Nothing follows the last one after all. */
+void hvg_netif_flush(struct hvg_net_port *nic, unsigned queue);
+
 /* --- the hooks, see hvg_net.h --------------------------------------------------------------------------- */
 
 void hvg_net_port_schedule(struct hvg_net_port_queue *port);
