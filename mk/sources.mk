@@ -166,6 +166,7 @@ TOOLS_HVIS_SRCS += tools/hvis/bus.c
 TOOLS_HVIS_SRCS += tools/hvis/devices.c
 TOOLS_HVIS_SRCS += tools/hvis/json.c
 TOOLS_HVIS_SRCS += tools/hvis/main.c
+TOOLS_HVIS_SRCS += tools/hvis/nics.c
 TOOLS_HVIS_SRCS += tools/hvis/status.c
 TOOLS_HVIS_SRCS += tools/hvis/sysfs.c
 TOOLS_HVIS_SRCS += tools/hvis/versions.c

@@ -112,6 +112,15 @@ works "neither ours nor the kernel's" '^Heartbeat  *hv_utils  *other  *4.3.5 ' \
     "$hvis" status
 
 tree
+nic=$heartbeat/net/eth7
+mkdir -p "$nic/queues/rx-0" "$nic/queues/rx-1" "$nic/queues/tx-0"
+echo up > "$nic/operstate"
+echo 9000 > "$nic/mtu"
+works "a network device" '^eth7: up, MTU 9000, 2 queues$' "$hvis" status
+holds "its JSON; a recorded tree knows no offloads" '[d["network"] for d in it["devices"]] ==
+    [[{"name": "eth7", "state": "up", "mtu": 9000, "queues": 2, "offloads": None}], [], []]' status
+
+tree
 rm -r "$HVIS_ROOT/sys/module/hv_vmbus" "$HVIS_ROOT/dev/kmsg"
 works "a bus driver that is built in; nothing tells versions" "^VMBus ? by the kernel's own driver (hv_vmbus, built in)" "$hvis" status
 works "and says so" '^?: the kernel does not tell, or its log has forgotten it$' "$hvis" status

@@ -164,6 +164,8 @@ static int read_channels(struct hvis_device *device)
 
 static int read_device(struct hvis_device *device, const char *folder)
 {
+	int err;
+
 	snprintf(device->folder, sizeof(device->folder), "%s", folder);
 	hvis_read_text(device->class_id, sizeof(device->class_id), DEVICES "/%s/class_id", folder);
 	hvis_read_text(device->device_id, sizeof(device->device_id), DEVICES "/%s/device_id",
@@ -177,7 +179,8 @@ static int read_device(struct hvis_device *device, const char *folder)
 	read_driver(device);
 	read_ring(&device->out, folder, "out");
 	read_ring(&device->in, folder, "in");
-	return read_channels(device);
+	err = hvis_nics_read(device);
+	return err ? err : read_channels(device);
 }
 
 const char *hvis_state_name(const struct hvis_device *device)
@@ -241,8 +244,10 @@ int hvis_bus_read(struct hvis_bus *bus)
 
 void hvis_bus_fini(struct hvis_bus *bus)
 {
-	for (size_t i = 0; i < bus->device_count; i++)
+	for (size_t i = 0; i < bus->device_count; i++) {
 		free(bus->devices[i].channels);
+		free(bus->devices[i].nics);
+	}
 	free(bus->devices);
 	*bus = (struct hvis_bus){ 0 };
 }

@@ -39,6 +39,18 @@ struct hvis_ring {
 	uint32_t bytes, waiting; /* its size; written and not yet read */
 };
 
+#define HVIS_OFFLOADS 5u
+
+/* A network device of the kernel's. */
+struct hvis_nic {
+	char name[HVIS_NAME_MAX];
+	char state[32]; /* "up" etc.; "": unknown */
+	uint32_t mtu; /* 0: unknown */
+	unsigned queues; /* 0: unknown */
+	bool offloads_known;
+	unsigned offloads; /* a bit for each */
+};
+
 struct hvis_device {
 	char folder[HVIS_NAME_MAX]; /* below /sys/bus/vmbus/devices */
 	char class_id[64], device_id[64]; /* as the kernel writes them: with braces */
@@ -53,6 +65,8 @@ struct hvis_device {
 	size_t channel_count;
 	bool is_service; /* an integration service: these are negotiated */
 	struct hvis_version service, framework;
+	struct hvis_nic *nics;
+	size_t nic_count;
 };
 
 struct hvis_bus {
@@ -73,6 +87,10 @@ bool hvis_bus_lacks_driver(void);
 
 /* "open" etc. */
 const char *hvis_state_name(const struct hvis_device *device);
+
+/* nics.c: those of that device. 0 or -ENOMEM. */
+int hvis_nics_read(struct hvis_device *device);
+const char *hvis_offload_name(unsigned offload);
 
 /* versions.c: devices of this class are integration services. */
 bool hvis_is_service(const struct hvp_guid *class_guid);

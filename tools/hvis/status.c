@@ -106,6 +106,38 @@ static void print_bus(const struct hvis_bus *bus)
 	printf(" (%s%s), Linux %s\n", module->name, module->built_in ? ", built in" : "", kernel);
 }
 
+/* Offloads are words for people here. */
+static void print_nic(const struct hvis_nic *nic)
+{
+	char name[CELL_BYTES], state[CELL_BYTES];
+	bool any = false;
+
+	set_cell(name, nic->name);
+	set_cell(state, nic->state);
+	printf("%s: %s, MTU %u, %u queue%s", name, state, nic->mtu, nic->queues,
+	       nic->queues == 1 ? "" : "s");
+	for (unsigned i = 0; nic->offloads_known && i < HVIS_OFFLOADS; i++) {
+		if (!(nic->offloads & 1u << i))
+			continue;
+		printf("%s%s", any ? ", " : "; offloads: ", hvis_offload_name(i));
+		any = true;
+	}
+	puts(nic->offloads_known && !any ? "; no offloads" : "");
+}
+
+static void print_nics(const struct hvis_bus *bus)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < bus->device_count; i++)
+		for (size_t j = 0; j < bus->devices[i].nic_count; j++) {
+			if (!any)
+				putchar('\n');
+			any = true;
+			print_nic(&bus->devices[i].nics[j]);
+		}
+}
+
 void hvis_status_print(const struct hvis_bus *bus)
 {
 	size_t widths[COLUMNS] = { 0 };
@@ -127,6 +159,7 @@ void hvis_status_print(const struct hvis_bus *bus)
 		make_row(&row, &bus->devices[i]);
 		print_row(widths, &row);
 	}
+	print_nics(bus);
 	if (hvis_versions_missing(bus))
 		printf("\n?: %s\n",
 		       bus->log_denied ? "only root may read where the kernel tells that" :
@@ -154,6 +187,24 @@ static void json_module(struct hvis_json *json, const char *key, const struct hv
 	hvis_json_close(json, '}');
 }
 
+static void json_nic(struct hvis_json *json, const struct hvis_nic *nic)
+{
+	hvis_json_open(json, NULL, '{');
+	hvis_json_text(json, "name", nic->name);
+	hvis_json_text(json, "state", nic->state[0] ? nic->state : NULL);
+	hvis_json_number(json, "mtu", nic->mtu);
+	hvis_json_number(json, "queues", nic->queues);
+	if (nic->offloads_known) {
+		hvis_json_open(json, "offloads", '{');
+		for (unsigned i = 0; i < HVIS_OFFLOADS; i++)
+			hvis_json_bool(json, hvis_offload_name(i), nic->offloads & 1u << i);
+		hvis_json_close(json, '}');
+	} else {
+		hvis_json_null(json, "offloads");
+	}
+	hvis_json_close(json, '}');
+}
+
 static void json_device(struct hvis_json *json, const struct hvis_device *device)
 {
 	char words[CELL_BYTES];
@@ -173,6 +224,10 @@ static void json_device(struct hvis_json *json, const struct hvis_device *device
 	}
 	json_version(json, "service_version", &device->service);
 	json_version(json, "framework_version", &device->framework);
+	hvis_json_open(json, "network", '[');
+	for (size_t i = 0; i < device->nic_count; i++)
+		json_nic(json, &device->nics[i]);
+	hvis_json_close(json, ']');
 	hvis_json_close(json, '}');
 }
 

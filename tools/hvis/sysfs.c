@@ -14,13 +14,20 @@
 #define READ_STEP 8192
 
 static int root = AT_FDCWD;
+static bool recorded;
 
 int hvis_root_open(void)
 {
 	const char *path = getenv("HVIS_ROOT");
 
-	root = open(path && *path ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	recorded = path && *path;
+	root = open(recorded ? path : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return root < 0 ? -errno : 0;
+}
+
+bool hvis_root_recorded(void)
+{
+	return recorded;
 }
 
 /* -ENAMETOOLONG: no such file can be meant. */

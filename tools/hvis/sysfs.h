@@ -16,6 +16,9 @@
 /* 0 or -errno. Everything below needs it first. */
 int hvis_root_open(void);
 
+/* The root is not the system's own. */
+bool hvis_root_recorded(void);
+
 /*
  * The file's text, without what follows its first zero byte and without newlines at its end; as much as fits. Returns its
  * length or -errno, then with "" in `text`.
