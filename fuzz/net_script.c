@@ -138,9 +138,8 @@ static int put(struct net_guest *n, unsigned channel, uint16_t type, uint16_t fl
 	       uint32_t header, const struct hvw_piece *pieces, unsigned count)
 {
 	struct guest_channel *ch = &n->g.channels[channel];
-	int err = ch->tx.control ?
-			  hvw_tx_put(&ch->tx, type, flags, id, header, pieces, count) :
-			  -EINVAL;
+	int err = ch->tx.control ? hvw_tx_put(&ch->tx, type, flags, id, header, pieces, count) :
+				   -EINVAL;
 
 	if (!err && hvw_tx_commit(&ch->tx))
 		embedder_doorbell(&n->e, ch->connection_id);

@@ -15,7 +15,7 @@
 
 #define NET_GUEST_CHANNEL   3u
 #define NET_GUEST_RING	    16u /* pages; half of them each way */
-#define NET_GUEST_RECV	    32u /* pages */
+#define NET_GUEST_RECV	    64u /* pages */
 #define NET_GUEST_SEND	    16u
 #define NET_GUEST_FRAME_MAX 10000u
 #define NET_GUEST_FRAMES    128u

@@ -205,8 +205,10 @@ int hvh_net_receive(struct hvh_device *device, unsigned queue, const struct iove
 	q = look_at(net, reader, &f, info);
 	if (!take_subs(net, q, subs, (unsigned)parts))
 		return -EAGAIN;
-	if (info && info->checksum_start)
+	if (info && info->checksum_start) {
 		store_checksum(iov, iovs, f.len, info);
+		f.head_len = hvh_net_copy(f.head, iov, iovs, 0, sizeof(f.head));
+	}
 	net_count(&reader->rx_frames, 1);
 	net_count(&reader->rx_bytes, f.len - (f.found.tagged ? HVW_VLAN_TAG : 0));
 	if (hvh_net_join(net, reader, q, &f, subs, (unsigned)parts))
