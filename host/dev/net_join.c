@@ -83,12 +83,8 @@ static void finish(struct net *net, struct net_queue *reader, struct net_run *ru
 
 	if (!run->q)
 		return;
-	/* The guest has taken the buffer back meanwhile. */
-	if (!reader->uses_recv) {
-		run->q = NULL;
-		return;
-	}
-	if (run->count > 1) {
+	/* The guest may have taken the buffer back meanwhile; then nobody will look at it. */
+	if (run->count > 1 && reader->uses_recv) {
 		net_count(&reader->rx_joined, 1);
 		write_headers(net, run);
 		run->meta.has |= HVW_META_PACKET_ID;
@@ -101,8 +97,10 @@ static void finish(struct net *net, struct net_queue *reader, struct net_run *ru
 
 		part.packet_id = HVP_PACKET_ID_VERSION | HVP_PACKET_ID_SUBALLOCATION |
 				 (last ? HVP_PACKET_ID_LAST : 0);
-		hvh_net_write_head(net, RX_FILLED_SUB(value), RX_FILLED_LEN(value) - RX_HEADROOM,
-				   i ? &part : &run->meta);
+		if (reader->uses_recv)
+			hvh_net_write_head(net, RX_FILLED_SUB(value),
+					   RX_FILLED_LEN(value) - RX_HEADROOM,
+					   i ? &part : &run->meta);
 		if (!last)
 			run->filled[i] |= RX_FILLED_FOLLOWS;
 	}

@@ -311,6 +311,17 @@ static void load_devices(struct hvh_server *server, struct hvh_state_reader *r)
 	}
 }
 
+/* Buffers that devices hold of channels which come to nothing: nobody will say that those are stopped. */
+static int give_up(struct hvh_server *server, int err)
+{
+	unsigned i;
+
+	for (i = 0; i < server->channel_count; i++)
+		if (!hvh_channel_owned(server->channels[i]))
+			hvh_share_end(server->channels[i]);
+	return err;
+}
+
 int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 {
 	uint32_t state;
@@ -336,12 +347,12 @@ int hvh_server_load(struct hvh_server *server, struct hvh_state_reader *r)
 	if (state == CONNECTION_NONE && server->gpadls)
 		hvh_state_refuse(r);
 	if (r->err)
-		return r->err;
+		return give_up(server, r->err);
 	server->state = state;
 	for (i = 0; i < server->channel_count; i++)
 		if (server->channels[i]->restored &&
 		    hvh_channel_begin_open(server->channels[i], &server->channels[i]->request))
-			return -EPROTO;
+			return give_up(server, -EPROTO);
 	hvh_server_flush(server);
 	return 0;
 }

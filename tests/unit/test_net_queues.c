@@ -208,6 +208,33 @@ TAP_TEST(a_nic_goes_on_where_its_saved_state_was)
 	end(n);
 }
 
+/* Whatever is wrong with it: it is refused, or taken, and then given up. */
+TAP_TEST(a_damaged_state_does_no_harm)
+{
+	unsigned refused = 0, taken = 0;
+	size_t len = 1;
+
+	for (size_t at = 0; at < len; at += 5) {
+		struct net_guest *n = world();
+		struct made frame;
+		uint8_t *state;
+
+		TAP_REQUIRE(open_queues(n) && set_rss(n));
+		made_udp(&frame, other_mac, own_mac, 64);
+		TAP_EQ(push(n, &frame), 0);
+		TAP_REQUIRE(embedder_save(&n->e, &state, &len) == 0);
+		state[at] ^= (uint8_t)(1u << at % 8);
+		if (embedder_load(&n->e, state, len))
+			refused++;
+		else
+			taken++;
+		free(state);
+		end(n);
+	}
+	TAP_CHECK(refused > 50);
+	TAP_CHECK(taken > 5);
+}
+
 /* --- faults on purpose ------------------------------------------------------------------------------- */
 
 TAP_TEST(faults_put_off_and_lose_nothing)
