@@ -332,4 +332,43 @@ TAP_TEST(config_survives_the_way_to_arguments_and_back)
 	}
 }
 
+TAP_TEST(adapters_are_described_by_kind_and_options)
+{
+	static const char *const wrong[] = {
+		"",	  "tap",  "tap=",	   "tap=sixteen-letters-", "tap=a/b",
+		"user=x", "none", "null,queues=0", "null,hostfwd=tcp:1:2", "tap=x,no-rsc=1"
+	};
+	struct vmm_nic_config nic;
+
+	TAP_CHECK(!vmm_nic_config_parse("tap=hvt0,no-rsc,queues=4", &nic));
+	TAP_EQ(nic.kind, VMM_NIC_TAP);
+	TAP_STR_EQ(nic.interface, "hvt0");
+	TAP_CHECK(nic.no_rsc);
+	TAP_EQ(nic.queues, 4);
+	TAP_CHECK(!vmm_nic_config_parse("tap=fifteen-letters", &nic));
+	TAP_CHECK(!vmm_nic_config_parse("user,hostfwd=udp:1:2", &nic));
+	TAP_CHECK(!nic.no_rsc);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		if (!TAP_CHECK(vmm_nic_config_parse(wrong[i], &nic) != NULL))
+			printf("# \"%s\"\n", wrong[i]);
+}
+
+TAP_TEST(adapters_come_and_go_by_command)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_NIC;
+	struct vmm_query q;
+
+	TAP_EQ(query("vm add echo,mac-change", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.nic_kind, "echo,mac-change");
+	TAP_EQ(query("vm remove 3", takes, &q), VMM_CMDLINE_OK);
+	TAP_EQ(q.nic, 3);
+	TAP_CHECK(!q.nic_kind);
+	TAP_EQ(query("vm disconnect", takes, &q), VMM_CMDLINE_OK);
+	TAP_EQ(q.nic, 0);
+	TAP_EQ(query("vm remove", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm add", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm add nothing", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm plug 1", takes, &q), VMM_CMDLINE_ERROR);
+}
+
 TAP_MAIN()
