@@ -130,6 +130,22 @@ TAP_TEST(set_up_messages_come_once_and_in_order)
 	check_untimely(HVP_NVSP_5, &m);
 }
 
+/* The NDIS version says what a guest takes; the parts of its buffer depend on what came before. */
+TAP_TEST(buffers_come_after_the_versions)
+{
+	struct net_guest *n = world(0);
+	struct hvw_nvsp m, answer;
+
+	hvw_nvsp_init(&m, HVP_NVSP_INIT);
+	m.u.INIT.version_min = m.u.INIT.version_max = HVP_NVSP_5;
+	TAP_CHECK(net_guest_ask(n, &m, &answer) > 0);
+	hvw_nvsp_init(&m, HVP_NVSP_SEND_RECV_BUF);
+	m.u.SEND_RECV_BUF.gpadl = 77;
+	TAP_EQ(net_guest_say(n, &m, 40), 0);
+	TAP_CHECK(broken(n, NET_GUEST_CHANNEL));
+	end(n);
+}
+
 TAP_TEST(a_buffer_that_is_not_shared_is_refused)
 {
 	struct net_guest *n = world(0);

@@ -142,6 +142,24 @@ TAP_TEST(each_queue_sends)
 	end(n);
 }
 
+TAP_TEST(a_packet_is_completed_on_the_queue_that_had_it)
+{
+	struct net_guest *n = world();
+	struct hvh_channel_info info;
+	struct made frame;
+
+	TAP_REQUIRE(open_queues(n));
+	made_udp(&frame, other_mac, own_mac, 64);
+	TAP_EQ(push(n, &frame), 0);
+	hvh_net_flush(net_guest_device(n), 0);
+	TAP_EQ(net_guest_take(n, NET_GUEST_CHANNEL, false), 0);
+	TAP_EQ(n->range_count, 1);
+	net_guest_complete(n, NET_GUEST_CHANNEL + 1, n->packet.h.transaction_id);
+	hvh_channel_info(embedder_channel(&n->e, NET_GUEST_CHANNEL + 1), &info);
+	TAP_CHECK(info.broken);
+	end(n);
+}
+
 TAP_TEST(a_buffer_goes_back_when_the_last_queue_has_let_go_of_it)
 {
 	struct net_guest *n = world();
