@@ -113,6 +113,14 @@ HVP_OFFSET(struct hvp_kvp_ip, addresses, 260);
 HVP_OFFSET(struct hvp_kvp_ip, gateways, 4356);
 HVP_OFFSET(struct hvp_kvp_ip, dns, 5380);
 
+/* Its texts. */
+#define HVP_KVP_IP_TEXT_LIST(X)                                                                    \
+	X(adapter)                                                                                 \
+	X(addresses)                                                                               \
+	X(masks)                                                                                   \
+	X(gateways)                                                                                \
+	X(dns)
+
 /* Hosts send so many bytes of body with SET, DELETE and ENUMERATE, whichever it is. */
 #define HVP_KVP_PAIR_BODY sizeof(struct hvp_kvp_enumerate)
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <stdbool.h>
 
+#include "hvw_shared.h"
 #include "hvw_utf16.h"
 
 #define SURROGATES_BEGIN 0xd800u
@@ -8,14 +9,29 @@
 #define SURROGATES_END	 0xe000u
 #define SUPPLEMENTARY	 0x10000u
 #define LAST_POINT	 0x10ffffu
-#define REPLACEMENT	 0xfffdu
+#define REPLACEMENT	 0xfffd
 
-/* The code point at *text, which moves behind it; negative: not UTF-8. */
-static int32_t next_point(const char **text)
+static void put_unit(void *units, size_t at, uint32_t unit)
+{
+	uint16_t value = (uint16_t)unit;
+
+	hvw_memcpy((uint8_t *)units + 2 * at, &value, sizeof(value));
+}
+
+static uint32_t get_unit(const void *units, size_t at)
+{
+	uint16_t value;
+
+	hvw_memcpy(&value, (const uint8_t *)units + 2 * at, sizeof(value));
+	return value;
+}
+
+/* The code point at *at, which moves behind it; -EILSEQ: not UTF-8. There is a byte. */
+static int32_t next_point(const uint8_t **at, const uint8_t *end)
 {
 	/* The smallest that needs so many bytes behind the first: what is below is an overlong form. */
 	static const uint32_t smallest[] = { 0, 0x80, 0x800, SUPPLEMENTARY };
-	const uint8_t *bytes = (const uint8_t *)*text;
+	const uint8_t *bytes = *at;
 	uint32_t point = bytes[0];
 	unsigned more, i;
 
@@ -29,9 +45,10 @@ static int32_t next_point(const char **text)
 		more = 3;
 	else
 		return -EILSEQ;
+	if (more >= (size_t)(end - bytes))
+		return -EILSEQ;
 	if (more)
 		point &= 0x3fu >> more;
-	/* A terminator is no continuation: nothing behind it is read. */
 	for (i = 1; i <= more; i++) {
 		if ((bytes[i] & 0xc0) != 0x80)
 			return -EILSEQ;
@@ -40,44 +57,67 @@ static int32_t next_point(const char **text)
 	if (point < smallest[more] || point > LAST_POINT ||
 	    (point >= SURROGATES_BEGIN && point < SURROGATES_END))
 		return -EILSEQ;
-	*text += more + 1;
+	*at = bytes + more + 1;
 	return (int32_t)point;
 }
 
-int hvw_utf16_from_utf8(uint16_t *units, size_t room, const char *text)
+/* `strict`: errors instead of replacing and cutting. */
+static int encode(void *units, size_t room, const char *text, size_t size, bool strict)
 {
-	size_t at = 0;
+	const uint8_t *at = (const uint8_t *)text, *end = at + size;
+	size_t written = 0;
 
-	while (*text) {
-		int32_t point = next_point(&text);
+	while (at < end && *at) {
+		int32_t point = next_point(&at, end);
 
-		if (point < 0)
-			return point;
-		if (at + 1 + ((uint32_t)point >= SUPPLEMENTARY) >= room)
-			return -EMSGSIZE;
-		if ((uint32_t)point >= SUPPLEMENTARY) {
+		if (point < 0) {
+			if (strict)
+				return point;
+			point = REPLACEMENT;
+			at++;
+		}
+		if (written + 1 + (point >= (int32_t)SUPPLEMENTARY) >= room) {
+			if (strict)
+				return -EMSGSIZE;
+			break;
+		}
+		if (point >= (int32_t)SUPPLEMENTARY) {
 			point -= SUPPLEMENTARY;
-			units[at++] = (uint16_t)(SURROGATES_BEGIN | point >> 10);
+			put_unit(units, written++, SURROGATES_BEGIN | (uint32_t)point >> 10);
 			point = SURROGATES_LOW | (point & 0x3ff);
 		}
-		units[at++] = (uint16_t)point;
+		put_unit(units, written++, (uint32_t)point);
 	}
-	if (at >= room)
+	if (written >= room)
 		return -EMSGSIZE;
-	units[at] = 0;
-	return (int)at;
+	put_unit(units, written, 0);
+	return (int)written;
 }
 
-/* The code point at units[*at], which moves behind it. */
-static uint32_t next_pair(const uint16_t *units, size_t count, size_t *at)
+int hvw_utf16_from_utf8(void *units, size_t room, const char *text)
 {
-	uint32_t unit = units[(*at)++], low;
+	size_t size = 0;
+
+	while (text[size])
+		size++;
+	return encode(units, room, text, size, true);
+}
+
+int hvw_utf16_from_any(void *units, size_t room, const char *text, size_t size)
+{
+	return encode(units, room, text, size, false);
+}
+
+/* The code point at *at, which moves behind it. */
+static uint32_t next_pair(const void *units, size_t count, size_t *at)
+{
+	uint32_t unit = get_unit(units, (*at)++), low;
 
 	if (unit < SURROGATES_BEGIN || unit >= SURROGATES_END)
 		return unit;
 	if (unit >= SURROGATES_LOW || *at == count)
 		return REPLACEMENT;
-	low = units[*at];
+	low = get_unit(units, *at);
 	if (low < SURROGATES_LOW || low >= SURROGATES_END)
 		return REPLACEMENT;
 	++*at;
@@ -95,15 +135,15 @@ static unsigned put_point(uint8_t bytes[4], uint32_t point)
 	return more + 1;
 }
 
-int hvw_utf16_to_utf8(char *text, size_t room, const uint16_t *units, size_t count)
+int hvw_utf16_to_utf8(char *text, size_t room, const void *units, size_t count)
 {
 	size_t at = 0, written = 0;
 
-	while (at < count && units[at]) {
+	while (at < count && get_unit(units, at)) {
 		uint8_t bytes[4];
 		unsigned len = put_point(bytes, next_pair(units, count, &at)), i;
 
-		if (len >= room - written || written >= room)
+		if (written >= room || len >= room - written)
 			return -EMSGSIZE;
 		for (i = 0; i < len; i++)
 			text[written++] = (char)bytes[i];

@@ -66,18 +66,44 @@ static void negotiate(struct hvg_ic *ic, const struct hvw_ic *request)
 						    err ? NULL : &message);
 }
 
-static void answer(struct hvg_ic *ic, const struct hvw_ic *request)
+/* The answer lies in the request's place. */
+static void answer(struct hvg_ic *ic, uint32_t status)
 {
-	struct hvp_ic_header header = request->h;
-	bool ours = request->h.type == ic->service->type;
+	struct hvp_ic_header header = ic->request;
 
-	/* `request->body` lies in the buffer: the answer is made in its place. */
-	header.status = ours ? ic->service->request(ic, ic->buffer + HVW_IC_HEADERS, header.size) :
-			       HVP_IC_FAIL;
+	header.status = status;
 	header.flags = HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_RESPONSE;
 	ic->waiting = (uint32_t)hvw_ic_build(ic->buffer, &header);
-	ic->act = ours;
+	ic->act = header.type == ic->service->type;
 	count(&ic->requests);
+}
+
+static void serve(struct hvg_ic *ic)
+{
+	uint32_t status = HVP_IC_FAIL;
+
+	if (ic->request.type == ic->service->type)
+		status = ic->service->request(ic, ic->buffer + HVW_IC_HEADERS, ic->request.size);
+	ic->later = status == HVG_IC_LATER;
+	if (!ic->later)
+		answer(ic, status);
+}
+
+static void finish(struct hvg_ic *ic)
+{
+	uint32_t status = ic->service->finish(ic, ic->buffer + HVW_IC_HEADERS, ic->request.size);
+
+	if (status == HVG_IC_LATER)
+		return;
+	ic->later = false;
+	answer(ic, status);
+}
+
+static void give_up(struct hvg_ic *ic)
+{
+	if (ic->later)
+		ic->service->give_up(ic);
+	ic->later = false;
 }
 
 static void take(struct hvg_ic *ic, const struct hvw_rx_packet *packet)
@@ -85,22 +111,30 @@ static void take(struct hvg_ic *ic, const struct hvw_rx_packet *packet)
 	uint32_t len = packet->payload_len;
 	struct hvw_ic request;
 
-	if (packet->h.type != HVP_PACKET_INBAND || len > sizeof(ic->buffer) ||
+	/* A host asks one thing at a time: it does not wait for that answer any more. */
+	give_up(ic);
+	if (packet->h.type != HVP_PACKET_INBAND || len > ic->buffer_bytes ||
 	    hvg_chan_copy(ic->chan, packet, packet->header_len, ic->buffer, len) ||
 	    hvw_ic_parse(&request, ic->buffer, len) || !(request.h.flags & HVP_IC_FLAG_REQUEST)) {
 		count(&ic->violations);
 		return;
 	}
 	ic->transaction_id = packet->h.transaction_id;
+	ic->request = request.h;
 	if (request.h.type == HVP_IC_NEGOTIATE)
 		negotiate(ic, &request);
 	else if (__atomic_load_n(&ic->ready, __ATOMIC_RELAXED))
-		answer(ic, &request);
+		serve(ic);
 	else
 		count(&ic->violations);
 }
 
 /* --- the work ------------------------------------------------------------------------------------------- */
+
+static bool listens(struct hvg_ic *ic)
+{
+	return !ic->service->listens || ic->service->listens(ic);
+}
 
 /* True: there may be more, and nothing but our own patience keeps us from it. */
 static bool drain(struct hvg_ic *ic)
@@ -109,9 +143,11 @@ static bool drain(struct hvg_ic *ic)
 	unsigned left;
 
 	for (left = BUDGET; left; left--) {
+		if (ic->later)
+			finish(ic);
 		if (ic->waiting && !send_answer(ic))
 			return false;
-		if (hvg_chan_next(ic->chan, &packet))
+		if (!listens(ic) || hvg_chan_next(ic->chan, &packet))
 			return false;
 		take(ic, &packet);
 		hvg_chan_release(ic->chan);
@@ -127,7 +163,7 @@ static void service_work(void *ctx)
 	hvg_chan_mask(ic->chan);
 	more = drain(ic);
 	/* Without room for the answer the next packets wait too: signals for room come masked as well. */
-	if (!more && !ic->waiting)
+	if (!more && !ic->waiting && listens(ic))
 		more = hvg_chan_unmask(ic->chan);
 	if (more)
 		hvos_work_queue(&ic->work);
@@ -150,11 +186,27 @@ static int open_chan(struct hvg_ic *ic)
 		.signalled = signalled,
 		.ctx = ic,
 	};
+	int err;
 
 	ic->waiting = 0;
 	ic->act = false;
+	ic->later = false;
 	__atomic_store_n(&ic->ready, 0, __ATOMIC_RELAXED);
-	return hvg_chan_open(ic->chan, &config);
+	hvos_work_init(&ic->work, service_work, ic);
+	err = hvg_chan_open(ic->chan, &config);
+	ic->awake = !err;
+	if (err)
+		hvos_work_fini(&ic->work);
+	return err;
+}
+
+/* First the work, which uses the rings: whoever queues it then, as a daemon that is not asleep yet, does so in vain. */
+static void close_chan(struct hvg_ic *ic)
+{
+	hvos_work_fini(&ic->work);
+	give_up(ic);
+	hvg_chan_close(ic->chan);
+	ic->awake = false;
 }
 
 int hvg_ic_attach(struct hvg_device *device, const struct hvg_ic_service *service)
@@ -167,8 +219,13 @@ int hvg_ic_attach(struct hvg_device *device, const struct hvg_ic_service *servic
 	ic->service = service;
 	ic->device = device;
 	ic->chan = hvg_device_chan(device);
+	ic->buffer_bytes = service->message_max ? service->message_max : HVG_IC_MESSAGE_MAX;
+	ic->buffer = hvos_alloc(ic->buffer_bytes);
+	if (!ic->buffer) {
+		hvos_free(ic);
+		return -ENOMEM;
+	}
 	hvg_device_set_data(device, ic);
-	hvos_work_init(&ic->work, service_work, ic);
 	if (service->init)
 		service->init(ic);
 	err = open_chan(ic);
@@ -181,10 +238,7 @@ int hvg_ic_suspend(struct hvg_device *device)
 {
 	struct hvg_ic *ic = hvg_device_data(device);
 
-	/* First the work, which uses the rings; interrupts then queue it in vain. */
-	hvos_work_fini(&ic->work);
-	hvg_chan_close(ic->chan);
-	hvos_work_init(&ic->work, service_work, ic);
+	close_chan(ic);
 	return 0;
 }
 
@@ -197,10 +251,11 @@ void hvg_ic_detach(struct hvg_device *device)
 {
 	struct hvg_ic *ic = hvg_device_data(device);
 
-	hvos_work_fini(&ic->work);
-	hvg_chan_close(ic->chan);
+	if (ic->awake)
+		close_chan(ic);
 	if (ic->service->fini)
 		ic->service->fini(ic);
+	hvos_free(ic->buffer);
 	hvos_free(ic);
 }
 

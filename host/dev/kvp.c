@@ -62,23 +62,11 @@ static int build_pair(const struct hvh_kvp_request *request, uint8_t body[BODY_M
 
 #define UNITS(field) (sizeof(((struct hvp_kvp_ip *)NULL)->field) / sizeof(uint16_t))
 
-/* The texts of IP settings: field of both structures. */
-#define IP_TEXT_LIST(X)                                                                            \
-	X(adapter)                                                                                 \
-	X(addresses)                                                                               \
-	X(masks)                                                                                   \
-	X(gateways)                                                                                \
-	X(dns)
-
 static int put_text(void *field, size_t units, const char *text)
 {
-	uint16_t copy[1024] = { 0 };
-	int len = hvw_utf16_from_utf8(copy, units, text);
+	int len = hvw_utf16_from_utf8(field, units, text);
 
-	if (len < 0)
-		return len;
-	memcpy(field, copy, units * sizeof(copy[0]));
-	return 0;
+	return len < 0 ? len : 0;
 }
 
 static int build_ip(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
@@ -94,7 +82,7 @@ static int build_ip(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX
 #define PUT_TEXT(field)                                                                            \
 	if (!err)                                                                                  \
 		err = put_text(ip.field, UNITS(field), request->ip->field);
-		IP_TEXT_LIST(PUT_TEXT)
+		HVP_KVP_IP_TEXT_LIST(PUT_TEXT)
 #undef PUT_TEXT
 	}
 	memcpy(body, &ip, sizeof(ip));
@@ -128,17 +116,17 @@ static int parse_pair(const struct hvw_ic *message, struct hvh_kvp_request *requ
 	struct hvp_kvp_enumerate body;
 	int err = hvw_ic_read(message, 0, &body, sizeof(body));
 
-	if (!err)
-		err = hvw_kvp_get_key(&body.pair, request->key);
-	return err ? err : hvw_kvp_get_value(&body.pair, request->value);
+	if (err)
+		return err;
+	if (hvw_kvp_get_key(&body.pair, request->key, sizeof(request->key)) < 0 ||
+	    hvw_kvp_get_value(&body.pair, request->value, sizeof(request->value)) < 0)
+		return -EPROTO;
+	return 0;
 }
 
 static int get_text(char *text, size_t room, const void *field, size_t units)
 {
-	uint16_t copy[1024];
-
-	memcpy(copy, field, units * sizeof(copy[0]));
-	return hvw_utf16_to_utf8(text, room, copy, units) < 0 ? -EPROTO : 0;
+	return hvw_utf16_to_utf8(text, room, field, units) < 0 ? -EPROTO : 0;
 }
 
 static int parse_ip(const struct hvw_ic *message, struct hvh_kvp_ip *ip)
@@ -153,7 +141,7 @@ static int parse_ip(const struct hvw_ic *message, struct hvh_kvp_ip *ip)
 #define GET_TEXT(field)                                                                            \
 	if (!err)                                                                                  \
 		err = get_text(ip->field, sizeof(ip->field), body.field, UNITS(field));
-	IP_TEXT_LIST(GET_TEXT)
+	HVP_KVP_IP_TEXT_LIST(GET_TEXT)
 #undef GET_TEXT
 	return err;
 }

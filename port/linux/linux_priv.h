@@ -17,6 +17,7 @@ struct hvg_device {
 	struct hvg_chan primary;
 	void *data; /* the driver's */
 	struct hvg_linux_ptp *ptp; /* probe and removal; NULL: none */
+	struct hvg_linux_daemon *daemon; /* likewise */
 	struct dentry *debug; /* probe and removal */
 };
 
@@ -39,6 +40,10 @@ void hvg_linux_power_device(struct hvg_device *device, bool there);
  */
 void hvg_linux_ptp_start(struct hvg_device *device);
 void hvg_linux_ptp_stop(struct hvg_device *device);
+
+/* daemon.c: /dev/vmbus/NODE for a device of hvg/hvg_daemon.h, while that is attached. */
+int hvg_linux_daemon_start(struct hvg_device *device, const char *node) HVW_MUST_CHECK;
+void hvg_linux_daemon_stop(struct hvg_device *device);
 
 /* debug.c: the module's folder in debugfs; in it a file for each device, while that is attached. */
 void hvg_linux_debug_start(void);

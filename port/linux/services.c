@@ -6,6 +6,7 @@
 #include <linux/module.h>
 
 #include "compat.h"
+#include "hvg/hvg_daemon.h"
 #include "hvg/hvg_ic.h"
 #include "hvg/hvg_log.h"
 #include "linux_priv.h"
@@ -29,16 +30,25 @@ static int utils_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id
 	if (driver == &hvg_shutdown_driver)
 		hvg_linux_power_device(device, true);
 	err = driver->attach(device);
-	if (err) {
-		hvg_linux_power_device(device, false);
-		hvg_linux_device_destroy(device);
-		return err;
+	if (err)
+		goto fail;
+	if (driver == &hvg_kvp_driver) {
+		err = hvg_linux_daemon_start(device, "hv_kvp");
+		if (err) {
+			driver->detach(device);
+			goto fail;
+		}
 	}
 	if (driver == &hvg_timesync_driver)
 		hvg_linux_ptp_start(device);
 	hvg_linux_debug_add(device);
 	hv_set_drvdata(hv, device);
 	return 0;
+
+fail:
+	hvg_linux_power_device(device, false);
+	hvg_linux_device_destroy(device);
+	return err;
 }
 
 static COMPAT_REMOVE_TYPE utils_remove(struct hv_device *hv)
@@ -47,6 +57,7 @@ static COMPAT_REMOVE_TYPE utils_remove(struct hv_device *hv)
 
 	hvg_linux_debug_remove(device);
 	hvg_linux_ptp_stop(device);
+	hvg_linux_daemon_stop(device);
 	device->driver->detach(device);
 	hvg_linux_power_device(device, false);
 	hvg_linux_device_destroy(device);
@@ -70,6 +81,7 @@ static int utils_resume(struct hv_device *hv)
 static const struct hv_vmbus_device_id utils_ids[] = {
 	{ HV_SHUTDOWN_GUID, .driver_data = (kernel_ulong_t)&hvg_shutdown_driver },
 	{ HV_TS_GUID, .driver_data = (kernel_ulong_t)&hvg_timesync_driver },
+	{ HV_KVP_GUID, .driver_data = (kernel_ulong_t)&hvg_kvp_driver },
 	{ HV_HEART_BEAT_GUID, .driver_data = (kernel_ulong_t)&hvg_heartbeat_driver },
 	{},
 };
@@ -115,7 +127,8 @@ module_exit(utils_exit);
 module_param_named(timesync_implicit, hvg_timesync_implicit, bool, 0644);
 MODULE_PARM_DESC(timesync_implicit,
 		 "Set a clock that is seconds behind also when the host does not ask for it");
-MODULE_DESCRIPTION("Hyper-V integration services: heartbeat, shutdown, time synchronisation");
+MODULE_DESCRIPTION(
+	"Hyper-V integration services: heartbeat, shutdown, time synchronisation, key-value pairs");
 /* By the prefix administrators, and `hvis status`, tell it from others. */
 MODULE_VERSION("hvis-" HVIS_VERSION);
 MODULE_LICENSE("Dual BSD/GPL");

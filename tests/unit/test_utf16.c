@@ -97,6 +97,22 @@ TAP_TEST(half_a_pair_becomes_a_replacement_and_what_follows_stays)
 	}
 }
 
+TAP_TEST(texts_that_are_not_well_made_are_mended_and_cut)
+{
+	uint16_t units[4] = { 7, 7, 7, 7 };
+
+	TAP_EQ(hvw_utf16_from_any(units, 4, "a\xff\xc3", 3), 3);
+	TAP_MEM_EQ(units, "a\0\xfd\xff\xfd\xff\0\0", 8);
+	TAP_EQ(hvw_utf16_from_any(units, 4, "\xe2\x82\xac\xe2\x82", 4), 2); /* ends in the middle */
+	TAP_MEM_EQ(units, "\xac\x20\xfd\xff\0\0", 6);
+	TAP_EQ(hvw_utf16_from_any(units, 2, "abc", 3), 1);
+	TAP_MEM_EQ(units, "a\0\0\0", 4);
+	TAP_EQ(hvw_utf16_from_any(units, 3, "a\xf0\x9f\x92\xbe", 5), 1); /* no half of a pair */
+	TAP_EQ(hvw_utf16_from_any(units, 4, "ab\0cd", 5), 2);
+	TAP_EQ(hvw_utf16_from_any(units, 1, "", 0), 0);
+	TAP_EQ(units[0], 0);
+}
+
 /* --- keys and values --------------------------------------------------------------------------------- */
 
 TAP_TEST(keys_and_values_up_to_the_last_unit)
@@ -108,7 +124,7 @@ TAP_TEST(keys_and_values_up_to_the_last_unit)
 	text[HVP_KVP_KEY_UNITS - 1] = '\0';
 	TAP_EQ(hvw_kvp_put_key(&pair, text), 0);
 	TAP_EQ(pair.key_size, 512);
-	TAP_EQ(hvw_kvp_get_key(&pair, key), 0);
+	TAP_CHECK(hvw_kvp_get_key(&pair, key, sizeof(key)) == (int)strlen(key) + 1);
 	TAP_CHECK(!strcmp(key, text));
 	text[HVP_KVP_KEY_UNITS - 1] = 'k';
 	text[HVP_KVP_KEY_UNITS] = '\0';
@@ -118,7 +134,7 @@ TAP_TEST(keys_and_values_up_to_the_last_unit)
 	TAP_EQ(hvw_kvp_put_value(&pair, text), 0);
 	TAP_EQ(pair.value_size, 2048);
 	TAP_EQ(pair.type, HVP_KVP_STRING);
-	TAP_EQ(hvw_kvp_get_value(&pair, value), 0);
+	TAP_CHECK(hvw_kvp_get_value(&pair, value, sizeof(value)) == (int)strlen(value) + 1);
 	TAP_CHECK(!strcmp(value, text));
 	text[HVP_KVP_VALUE_UNITS - 1] = 'k';
 	text[HVP_KVP_VALUE_UNITS] = '\0';
@@ -135,18 +151,18 @@ TAP_TEST(the_longest_texts_of_three_bytes_a_unit_fit)
 		pair.key[i] = 0x20ac;
 	for (unsigned i = 0; i < HVP_KVP_VALUE_UNITS - 1; i++)
 		pair.value[i] = 0xd800;
-	TAP_EQ(hvw_kvp_get_key(&pair, key), 0);
+	TAP_CHECK(hvw_kvp_get_key(&pair, key, sizeof(key)) == (int)strlen(key) + 1);
 	TAP_EQ(strlen(key), sizeof(key) - 1);
-	TAP_EQ(hvw_kvp_get_value(&pair, value), 0);
+	TAP_CHECK(hvw_kvp_get_value(&pair, value, sizeof(value)) == (int)strlen(value) + 1);
 	TAP_EQ(strlen(value), sizeof(value) - 1);
 	/* Not ended by anything but the size. */
 	pair.key[HVP_KVP_KEY_UNITS - 1] = 0x20ac;
-	TAP_EQ(hvw_kvp_get_key(&pair, key), -EPROTO);
+	TAP_EQ(hvw_kvp_get_key(&pair, key, sizeof(key)), -EMSGSIZE);
 	memset(pair.key, 0, sizeof(pair.key));
 	pair.key[0] = 'a';
 	pair.key[1] = 'b';
 	pair.key_size = 2;
-	TAP_EQ(hvw_kvp_get_key(&pair, key), 0);
+	TAP_CHECK(hvw_kvp_get_key(&pair, key, sizeof(key)) == (int)strlen(key) + 1);
 	TAP_CHECK(!strcmp(key, "a"));
 }
 
@@ -158,12 +174,12 @@ TAP_TEST(sizes_that_are_refused)
 
 	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		pair.key_size = sizes[i];
-		TAP_EQ(hvw_kvp_get_key(&pair, key), -EPROTO);
+		TAP_EQ(hvw_kvp_get_key(&pair, key, sizeof(key)), -EPROTO);
 	}
 	pair.value_size = 2050;
-	TAP_EQ(hvw_kvp_get_value(&pair, value), -EPROTO);
+	TAP_EQ(hvw_kvp_get_value(&pair, value, sizeof(value)), -EPROTO);
 	pair.value_size = 0;
-	TAP_EQ(hvw_kvp_get_value(&pair, value), 0);
+	TAP_CHECK(hvw_kvp_get_value(&pair, value, sizeof(value)) == (int)strlen(value) + 1);
 	TAP_EQ(value[0], 0);
 }
 
@@ -189,7 +205,7 @@ TAP_TEST(integers_become_decimal)
 		char value[HVW_KVP_VALUE] = "";
 
 		memcpy(pair.value, &cases[i].number, sizeof(cases[i].number));
-		TAP_EQ(hvw_kvp_get_value(&pair, value), cases[i].text ? 0 : -EPROTO);
+		TAP_EQ(hvw_kvp_get_value(&pair, value, sizeof(value)), cases[i].text ? (int)strlen(cases[i].text) + 1 : -EPROTO);
 		if (cases[i].text)
 			TAP_CHECK(!strcmp(value, cases[i].text));
 	}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * An integration service whose requests a daemon answers, one at a time.
+ *
+ * Keys: (c) const after attach, (w) the service's work, (l) under the lock, (a) atomic.
+ */
+#ifndef GUEST_DEV_IC_DAEMON_PRIV_H
+#define GUEST_DEV_IC_DAEMON_PRIV_H
+
+#include "hvg/hvg_daemon.h"
+#include "ic_priv.h"
+
+/* Where the host's request is. */
+enum hvg_daemon_request {
+	HVG_DAEMON_NONE, /* there is none, or its end was told to the host */
+	HVG_DAEMON_UNREAD, /* the message is for the daemon to read */
+	HVG_DAEMON_READ, /* it works on it */
+	HVG_DAEMON_ANSWERED, /* the message is its answer */
+	HVG_DAEMON_LOST, /* the daemon has gone */
+};
+
+struct hvg_daemon {
+	struct hvg_ic ic;
+	struct hvos_mutex lock;
+	struct hvos_timer timer; /* armed while the daemon is asked */
+	uint32_t expired; /* (a) */
+	bool open; /* (l) */
+	bool registered; /* (l) it has said what it is */
+	bool greeting; /* (l) it has not read the answer to that yet */
+	bool stale; /* (l) it works on a request that was given up: its next message is nobody's */
+	uint32_t listens; /* (a) some daemon was there since the channel was opened */
+	enum hvg_daemon_request request; /* (l) */
+	uint32_t message_len; /* (l) */
+	hvos_fn wake; /* (l) of who has it open */
+	void *wake_ctx; /* (l) */
+	uint8_t message[]; /* (l) */
+};
+
+/* What the services differ in; all with the lock held. */
+struct hvg_daemon_service {
+	struct hvg_ic_service ic; /* begins with HVG_DAEMON_IC */
+	uint32_t message_max; /* bytes of the longest message */
+	uint32_t timeout_ms; /* the daemon's, then the host is told that it failed */
+
+	/* Make the daemon's message of the host's request. Its bytes, or 0: nothing for the daemon, *status is the answer. */
+	uint32_t (*ask)(const uint8_t *body, size_t size, uint8_t *message, uint32_t *status);
+
+	/* Put the daemon's answer, of the bytes that `ask` returned, into the request's place; the status. */
+	uint32_t (*answer)(const uint8_t *message, uint8_t *body, size_t size);
+
+	/* Is it the first message of a daemon? And the answer to that, which it reads first: its bytes, 0: none. */
+	bool (*hello)(const uint8_t *message, size_t size);
+	uint32_t (*greet)(uint8_t *message);
+};
+
+/* The part of struct hvg_ic_service that is the same for all; `messages`: bytes of the longest one of the daemon's. */
+#define HVG_DAEMON_IC(messages)                                                                    \
+	.bytes = sizeof(struct hvg_daemon) + (messages), .init = hvg_daemon_init,                  \
+	.fini = hvg_daemon_fini, .request = hvg_daemon_ask, .finish = hvg_daemon_finish,           \
+	.give_up = hvg_daemon_give_up, .listens = hvg_daemon_listens
+
+void hvg_daemon_init(struct hvg_ic *ic);
+void hvg_daemon_fini(struct hvg_ic *ic);
+uint32_t hvg_daemon_ask(struct hvg_ic *ic, uint8_t *body, size_t size);
+uint32_t hvg_daemon_finish(struct hvg_ic *ic, uint8_t *body, size_t size);
+void hvg_daemon_give_up(struct hvg_ic *ic);
+bool hvg_daemon_listens(struct hvg_ic *ic);
+
+#endif
