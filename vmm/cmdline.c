@@ -415,8 +415,48 @@ static const char *set_pool(void *target, const char *value)
 	return "must be external, guest, auto or auto-external";
 }
 
+static const char *set_dhcp(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->dhcp = true;
+	return NULL;
+}
+
+static const char *add_to_list(const char *list[VMM_QUERY_LIST_MAX], const char *value)
+{
+	for (unsigned i = 0; i < VMM_QUERY_LIST_MAX; i++)
+		if (!list[i]) {
+			list[i] = value;
+			return NULL;
+		}
+	return "there are at most " TEXT_OF(VMM_QUERY_LIST_MAX);
+}
+
+static const char *add_address(void *target, const char *value)
+{
+	return add_to_list(((struct vmm_query *)target)->addresses, value);
+}
+
+static const char *add_gateway(void *target, const char *value)
+{
+	return add_to_list(((struct vmm_query *)target)->gateways, value);
+}
+
+static const char *add_dns(void *target, const char *value)
+{
+	return add_to_list(((struct vmm_query *)target)->dns, value);
+}
+
 static const struct option json_option = { "--json", false, set_json };
 static const struct option pool_option = { "--pool", true, set_pool };
+static const struct option ip_options[] = {
+	/* clang-format off */
+	{ "--dhcp", false, set_dhcp },
+	{ "--address", true, add_address },
+	{ "--gateway", true, add_gateway },
+	{ "--dns", true, add_dns },
+	/* clang-format on */
+};
 static const struct option offset_option = { "--offset", true, set_offset };
 static const struct option shutdown_options[] = {
 	/* clang-format off */
@@ -614,6 +654,27 @@ static enum vmm_cmdline_result parse_kvp(struct parser *p, struct vmm_query *que
 	return VMM_CMDLINE_OK;
 }
 
+/* "get" or "set", and a number, 0 if there is none. */
+static enum vmm_cmdline_result parse_ip(struct parser *p, struct vmm_query *query)
+{
+	const char *order = p->operand_count > 1 ? p->operands[1] : "get";
+	const char *number = p->operand_count > 2 ? p->operands[2] : "0";
+	bool settings = query->dhcp || query->addresses[0] || query->gateways[0] || query->dns[0];
+	uint64_t nic;
+
+	query->ip_set = strcmp(order, "set") == 0;
+	if (!query->ip_set && strcmp(order, "get") != 0)
+		return fail(p, "'%.64s': must be get or set", order);
+	if (!parse_number(number, strlen(number), VMM_NICS_MAX - 1, &nic))
+		return fail(p, "'%.64s': must be the number of a network adapter, from 0", number);
+	query->nic = (unsigned)nic;
+	if (settings && !query->ip_set)
+		return fail(p, "settings go with set");
+	if (query->ip_set && !query->dhcp && !query->addresses[0])
+		return fail(p, "set needs --dhcp or --address");
+	return VMM_CMDLINE_OK;
+}
+
 static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *query)
 {
 	if (!p->operands[0])
@@ -628,16 +689,16 @@ static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *q
 
 static unsigned operands_max(unsigned takes)
 {
-	return takes & VMM_TAKES_KVP			  ? 4 :
-	       takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC) ? 3 :
-	       takes & VMM_TAKES_TRACE			  ? 2 :
-							    (takes & VMM_TAKES_NAME) != 0;
+	return takes & VMM_TAKES_KVP					 ? 4 :
+	       takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC | VMM_TAKES_IP) ? 3 :
+	       takes & VMM_TAKES_TRACE					 ? 2 :
+					 (takes & VMM_TAKES_NAME) != 0;
 }
 
 enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
 					  struct vmm_query *query, char *error, size_t error_size)
 {
-	struct option options[COUNT_OF(shutdown_options) + 3] = { 0 };
+	struct option options[COUNT_OF(shutdown_options) + COUNT_OF(ip_options) + 4] = { 0 };
 	struct parser p = {
 		.options = options, .target = query, .error = error, .error_size = error_size
 	};
@@ -648,6 +709,10 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		options[count++] = json_option;
 	if (takes & VMM_TAKES_KVP)
 		options[count++] = pool_option;
+	if (takes & VMM_TAKES_IP) {
+		memcpy(&options[count], ip_options, sizeof(ip_options));
+		count += COUNT_OF(ip_options);
+	}
 	if (takes & VMM_TAKES_OFFSET)
 		options[count++] = offset_option;
 	if (takes & VMM_TAKES_SHUTDOWN)
@@ -669,6 +734,8 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 			"only one of --force, --reboot, --hibernate and --power-button can be had");
 	if (takes & VMM_TAKES_KVP)
 		return parse_kvp(&p, query);
+	if (takes & VMM_TAKES_IP)
+		return parse_ip(&p, query);
 	if (p.operand_count < 2)
 		return VMM_CMDLINE_OK;
 	return takes & VMM_TAKES_NIC ? parse_nic(&p, query) : parse_switch(&p, query);

@@ -17,6 +17,9 @@ enum vmm_cmdline_result {
 	VMM_CMDLINE_ERROR, /* `error` holds one line: which argument, and what is right */
 };
 
+/* How often an option may be given that makes a list. */
+#define VMM_QUERY_LIST_MAX 16
+
 /* The options that all the subcommands which talk to a running VM may have. */
 struct vmm_query {
 	const char *name; /* of the VM; NULL where the subcommand takes none */
@@ -36,6 +39,11 @@ struct vmm_query {
 	const char *key; /* of those but the first */
 	const char *value; /* of "set" */
 	const char *pool; /* NULL: not told */
+	bool ip_set; /* or get */
+	bool dhcp;
+	const char *addresses[VMM_QUERY_LIST_MAX]; /* NULL ends each of these, but for a full one */
+	const char *gateways[VMM_QUERY_LIST_MAX];
+	const char *dns[VMM_QUERY_LIST_MAX];
 	const char *trace_path; /* to be normalised */
 };
 
@@ -49,6 +57,8 @@ enum vmm_query_takes {
 	VMM_TAKES_NIC =
 		1 << 6, /* behind the name: nothing, or what to do and the number of a network adapter */
 	VMM_TAKES_KVP = 1 << 7, /* behind the name: what to do, key, value; --pool */
+	VMM_TAKES_IP =
+		1 << 8, /* behind the name: get or set, and the number of a network adapter; --dhcp and so on */
 	VMM_TAKES_TRACE = 1 << 5, /* "normalise" and a file, instead of a name */
 };
 

@@ -15,6 +15,7 @@ enum vmm_exit vmm_command_nmi(const struct vmm_query *query);
 enum vmm_exit vmm_command_pause(const struct vmm_query *query);
 enum vmm_exit vmm_command_resume(const struct vmm_query *query);
 enum vmm_exit vmm_command_nic(const struct vmm_query *query);
+enum vmm_exit vmm_command_ip(const struct vmm_query *query);
 enum vmm_exit vmm_command_kvp(const struct vmm_query *query);
 enum vmm_exit vmm_command_service(const struct vmm_query *query);
 enum vmm_exit vmm_command_trace(const struct vmm_query *query);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * `hvhost kvp`.
+ * `hvhost kvp` and `hvhost ip`: what the guest's daemon for key-value pairs does.
  */
 #include <string.h>
 
@@ -139,4 +139,58 @@ enum vmm_exit vmm_command_kvp(const struct vmm_query *query)
 	if (!strcmp(query->kvp_order, "list"))
 		return list(query);
 	return strcmp(query->kvp_order, "get") ? change(query) : get(query);
+}
+
+/* --- IP settings -------------------------------------------------------------------------------- */
+
+static json_t *list_json(const char *const list[VMM_QUERY_LIST_MAX])
+{
+	json_t *array = json_array();
+
+	for (unsigned i = 0; i < VMM_QUERY_LIST_MAX && list[i]; i++)
+		json_array_append_new(array, json_string(list[i]));
+	return array;
+}
+
+static void print_list(const char *title, const json_t *list)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach(list, i, text)
+		vmm_print("%-10s %s\n", i ? "" : title, json_string_value(text));
+}
+
+enum vmm_exit vmm_command_ip(const struct vmm_query *query)
+{
+	json_t *request = json_pack("{s:s, s:s, s:i, s:b, s:o, s:o, s:o}", "command", "ip", "order",
+				    query->ip_set ? "set" : "get", "nic", (int)query->nic, "dhcp",
+				    (int)query->dhcp, "addresses", list_json(query->addresses),
+				    "gateways", list_json(query->gateways), "dns",
+				    list_json(query->dns));
+	json_t *result;
+
+	if (!request) {
+		vmm_log(HVH_LOG_ERROR, "addresses must be plain text");
+		return VMM_EXIT_FAILED;
+	}
+	result = vmm_ask(query->name, request, ANSWER_TIMEOUT_S);
+	if (!result)
+		return VMM_EXIT_FAILED;
+	if (query->json) {
+		vmm_print_json(result);
+		return VMM_EXIT_DONE;
+	}
+	if (query->ip_set) {
+		vmm_print("%s: network adapter %u: the guest has these settings\n", query->name,
+			  query->nic);
+	} else {
+		vmm_print("%-10s %s\n", "DHCP",
+			  json_is_true(json_object_get(result, "dhcp")) ? "yes" : "no");
+		print_list("Addresses", json_object_get(result, "addresses"));
+		print_list("Gateways", json_object_get(result, "gateways"));
+		print_list("DNS", json_object_get(result, "dns"));
+	}
+	json_decref(result);
+	return VMM_EXIT_DONE;
 }

@@ -2,12 +2,16 @@
 #include "vmm/kvp.h"
 
 #include <errno.h>
+#include <hvh/hvh_channel.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "hvw_guid.h"
 #include "vmm/control.h"
+#include "vmm/ip_settings.h"
+#include "vmm/net/nic.h"
 #include "vmm/vm_priv.h"
 
 /* Pairs in one reply: with every character escaped they are a quarter of what a client's output may be. */
@@ -49,6 +53,7 @@ struct job {
 	struct vmm_request *request;
 	struct hvh_device *device; /* on its loop, until the errand goes on */
 	struct hvh_kvp_request ask;
+	struct hvh_kvp_ip ip;
 	json_t *pairs; /* LIST: those so far */
 	enum hvh_ic_state state; /* of the service when it refused */
 	bool refused; /* `result` is what hvh_kvp_request() said */
@@ -114,6 +119,7 @@ static struct job *create_job(struct vmm_vm *vm, struct vmm_request *request, en
 	job->ask.op = op;
 	job->ask.done = on_answer;
 	job->ask.ctx = job;
+	job->ask.ip = &job->ip;
 	return job;
 }
 
@@ -159,10 +165,14 @@ static bool succeeded(const struct job *job, const char *no_more)
 				strerror(-job->result));
 	else if (job->status == HVP_IC_NO_MORE_ITEMS)
 		vmm_reply_error(job->request, "%s", no_more);
+	else if (job->status == HVP_IC_NOT_FOUND)
+		vmm_reply_error(job->request, "the guest does not have this network adapter");
+	else if (job->status == HVP_IC_INVALID)
+		vmm_reply_error(job->request, "the guest takes an argument for invalid");
 	else if (job->status == HVP_IC_FAIL)
 		vmm_reply_error(
 			job->request,
-			"the guest failed: its daemon (hvis-kvpd, hv_kvp_daemon) may have ended");
+			"the guest failed: its daemon (hvis-kvpd, hv_kvp_daemon) could not do it, or has ended");
 	else if (job->status)
 		vmm_reply_error(job->request, "the guest refused (status 0x%08x)", job->status);
 	else
@@ -285,5 +295,73 @@ void vmm_kvp_command(struct vmm_vm *vm, struct vmm_request *request, const json_
 		free(job);
 		return;
 	}
+	vmm_errand_start(&job->errand, VMM_SERVICE_kvp);
+}
+
+/* --- IP settings ------------------------------------------------------------------------------------- */
+
+static void reply_get_ip(struct vmm_errand *errand)
+{
+	struct job *job = (struct job *)errand;
+
+	if (succeeded(job, "the guest has no settings for this network adapter"))
+		vmm_reply(job->request, vmm_ip_settings_json(&job->ip));
+	free(job);
+}
+
+static void reply_set_ip(struct vmm_errand *errand)
+{
+	struct job *job = (struct job *)errand;
+
+	if (succeeded(job, "the guest's daemon does not take these settings"))
+		vmm_reply(job->request, json_object());
+	free(job);
+}
+
+/* As guests want it: by its address to be asked, by its device to be changed. */
+static void name_adapter(struct job *job, unsigned nic, bool set)
+{
+	const struct vmm_vm *vm = job->errand.vm;
+	char guid[HVW_GUID_TEXT];
+
+	if (set) {
+		hvw_guid_format(&vmm_nic_device(vm, nic)->instance_id, guid);
+		snprintf(job->ip.adapter, sizeof(job->ip.adapter), "{%s}", guid);
+		return;
+	}
+	vmm_mac_format(vmm_nic_config_of(vm, nic)->mac, job->ip.adapter);
+	for (char *c = job->ip.adapter; *c; c++)
+		if (*c >= 'a' && *c <= 'f')
+			*c = (char)(*c - 'a' + 'A');
+}
+
+void vmm_ip_command(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
+{
+	const char *order = json_string_value(json_object_get(arguments, "order")), *wrong = NULL;
+	const json_t *number = json_object_get(arguments, "nic");
+	json_int_t nic = json_integer_value(number);
+	bool set = order && !strcmp(order, "set");
+	struct job *job;
+
+	if (!order || (!set && strcmp(order, "get")) || (number && !json_is_integer(number))) {
+		vmm_reply_error(request, "\"order\" must be get or set, \"nic\" a number");
+		return;
+	}
+	if (nic < 0 || nic >= VMM_NICS_MAX || !vmm_nic_device(vm, (unsigned)nic)) {
+		vmm_reply_error(request, "there is no network adapter %lld", (long long)nic);
+		return;
+	}
+	job = create_job(vm, request, set ? HVP_KVP_SET_IP : HVP_KVP_GET_IP,
+			 set ? reply_set_ip : reply_get_ip);
+	if (!job)
+		return;
+	if (set)
+		wrong = vmm_ip_settings_parse(arguments, &job->ip);
+	if (wrong) {
+		vmm_reply_error(request, "%s", wrong);
+		free(job);
+		return;
+	}
+	name_adapter(job, (unsigned)nic, set);
 	vmm_errand_start(&job->errand, VMM_SERVICE_kvp);
 }

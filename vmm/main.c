@@ -118,6 +118,20 @@ static const struct command commands[] = {
 			"  --json           as an object for programs\n",
 	},
 	{
+		.name = "ip",
+		.query = vmm_command_ip,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_IP,
+		.arguments = "NAME [get | set] [NUMBER] [OPTION]...",
+		.summary = "show or change the guest's IP settings of a network adapter",
+		.help = "  get [NUMBER]               of adapter NUMBER (0)\n"
+			"  set [NUMBER]               to all that is given here:\n"
+			"  --dhcp                     IPv4 addresses come from a server\n"
+			"  --address ADDRESS/PREFIX   as 10.0.0.2/24 or 2001:db8::2/64; may be repeated, as those that follow\n"
+			"  --gateway ADDRESS          of the default route\n"
+			"  --dns ADDRESS              of a name server\n"
+			"  --json                     as an object for programs\n",
+	},
+	{
 		.name = "nic",
 		.query = vmm_command_nic,
 		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_NIC,

@@ -464,6 +464,7 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		{ "power-button", command_power_button, true },
 		{ "timesync", command_timesync, true },
 		{ "kvp", vmm_kvp_command, true },
+		{ "ip", vmm_ip_command, true },
 		{ "service", command_service, false },
 		{ "nic", command_nic, false },
 		{ "nmi", command_nmi, true },

@@ -21,7 +21,7 @@ vm() {
 	rm "$work/ready"
 }
 
-for command in status heartbeat timesync service kvp nic nmi pause resume shutdown; do
+for command in status heartbeat timesync service kvp ip nic nmi pause resume shutdown; do
 	fails "$command of a VM that is not there" 1 "no VM named 'fake' is running; .hvhost list. shows those" \
 	    "$hvhost" "$command" fake
 done
@@ -76,6 +76,10 @@ result $? "kvp set says nothing"
 works "kvp delete --json" '"order": "delete"' "$hvhost" kvp fake delete colour --json
 fails "kvp delete that is refused" 1 "no such key in this pool" "$hvhost" kvp fake delete colour --pool guest
 fails "kvp set of what is no UTF-8" 1 "must be UTF-8" "$hvhost" kvp fake set colour "$(printf '\377')"
+works "ip" '^Addresses  *10.0.0.2/24$' "$hvhost" ip fake
+works "ip get --json" '"dhcp": true' "$hvhost" ip fake get 1 --json
+works "ip set" '^fake: network adapter 0: the guest has these settings' "$hvhost" ip fake set --address 10.0.0.3/24
+fails "ip set that is refused" 1 "must be like 10.0.0.2/24" "$hvhost" ip fake set --address 10.0.0.3
 works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
 vm good

@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync service kvp nic nmi pause resume shutdown trace; do
+for command in run list status heartbeat timesync service kvp ip nic nmi pause resume shutdown trace; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -62,6 +62,8 @@ fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" se
 fails "kvp: unknown order" 2 "'show': must be list, get, set or delete" "$hvhost" kvp a show
 fails "kvp: a key without a value" 2 "name the value behind set" "$hvhost" kvp a set b
 fails "kvp: unknown pool" 2 "--pool '1': must be external, guest, auto or auto-external" "$hvhost" kvp a --pool 1
+fails "ip: settings without set" 2 "settings go with set" "$hvhost" ip a --dhcp
+fails "ip: set without settings" 2 "set needs --dhcp or --address" "$hvhost" ip a set
 fails "shutdown: bad time" 2 "--timeout 'soon'" "$hvhost" shutdown a --timeout soon
 
 run sh -c "'$hvhost' --help > /dev/full"

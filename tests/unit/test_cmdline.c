@@ -261,6 +261,36 @@ TAP_TEST(pairs)
 	TAP_EQ(query("vm --pool auto", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
 }
 
+TAP_TEST(ip_settings)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_IP;
+	static const char *const wrong[] = {
+		"vm show",
+		"vm get x",
+		"vm get 0 1",
+		"vm set",
+		"vm --dhcp",
+		"vm get --dns 1.1.1.1",
+		"vm set --gateway 10.0.0.1",
+	};
+	struct vmm_query q;
+
+	TAP_EQ(query("vm", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(!q.ip_set && !q.nic);
+	TAP_EQ(query("vm get 2", takes, &q), VMM_CMDLINE_OK);
+	TAP_EQ(q.nic, 2);
+	TAP_EQ(query("vm set --dhcp", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.ip_set && q.dhcp);
+	TAP_EQ(query("vm set 1 --address 10.0.0.2/24 --address ::2/64 --dns 9.9.9.9", takes, &q),
+	       VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.addresses[0], "10.0.0.2/24");
+	TAP_STR_EQ(q.addresses[1], "::2/64");
+	TAP_CHECK(!q.addresses[2] && !q.gateways[0]);
+	TAP_STR_EQ(q.dns[0], "9.9.9.9");
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		TAP_EQ(query(wrong[i], takes, &q), VMM_CMDLINE_ERROR);
+}
+
 TAP_TEST(query_takes_what_its_command_has)
 {
 	const unsigned all = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SHUTDOWN;
