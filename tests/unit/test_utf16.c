@@ -89,8 +89,12 @@ TAP_TEST(half_a_pair_becomes_a_replacement_and_what_follows_stays)
 		{ { 0xd83d, 0xd83d, 0xdcbe }, "\xef\xbf\xbd\xf0\x9f\x92\xbe" },
 		{ { 'a', 'b', 'c', 0xd83d }, "abc\xef\xbf\xbd" },
 	};
+	static const uint16_t cut[] = { 'a', 0xd83d, 0xdcbe };
 	char text[HVW_UTF16_ROOM(4)];
 
+	/* The other half lies behind the end. */
+	TAP_EQ(hvw_utf16_to_utf8(text, sizeof(text), cut, 2), 4);
+	TAP_CHECK(!strcmp(text, "a\xef\xbf\xbd"));
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		TAP_CHECK(hvw_utf16_to_utf8(text, sizeof(text), cases[i].units, 4) > 0);
 		TAP_CHECK(!strcmp(text, cases[i].text));
@@ -103,7 +107,8 @@ TAP_TEST(texts_that_are_not_well_made_are_mended_and_cut)
 
 	TAP_EQ(hvw_utf16_from_any(units, 4, "a\xff\xc3", 3), 3);
 	TAP_MEM_EQ(units, "a\0\xfd\xff\xfd\xff\0\0", 8);
-	TAP_EQ(hvw_utf16_from_any(units, 4, "\xe2\x82\xac\xe2\x82", 4), 2); /* ends in the middle */
+	TAP_EQ(hvw_utf16_from_any(units, 4, "\xe2\x82\xac\xe2\x82\xac", 4),
+	       2); /* ends in the middle */
 	TAP_MEM_EQ(units, "\xac\x20\xfd\xff\0\0", 6);
 	TAP_EQ(hvw_utf16_from_any(units, 2, "abc", 3), 1);
 	TAP_MEM_EQ(units, "a\0\0\0", 4);
@@ -205,7 +210,8 @@ TAP_TEST(integers_become_decimal)
 		char value[HVW_KVP_VALUE] = "";
 
 		memcpy(pair.value, &cases[i].number, sizeof(cases[i].number));
-		TAP_EQ(hvw_kvp_get_value(&pair, value, sizeof(value)), cases[i].text ? (int)strlen(cases[i].text) + 1 : -EPROTO);
+		TAP_EQ(hvw_kvp_get_value(&pair, value, sizeof(value)),
+		       cases[i].text ? (int)strlen(cases[i].text) + 1 : -EPROTO);
 		if (cases[i].text)
 			TAP_CHECK(!strcmp(value, cases[i].text));
 	}
