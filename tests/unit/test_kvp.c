@@ -465,7 +465,8 @@ TAP_TEST(facts_are_given_first)
 	TAP_REQUIRE(take(&b) && !hvw_ic_read(&b.ic, 0, &set, sizeof(set)));
 	TAP_EQ(set.h.op, HVP_KVP_SET);
 	TAP_EQ(set.h.pool, HVP_KVP_POOL_AUTO_EXTERNAL);
-	TAP_CHECK(hvw_kvp_get_value(&set.pair, text, sizeof(text)) > 0 && !strcmp(text, facts[0].value));
+	TAP_CHECK(hvw_kvp_get_value(&set.pair, text, sizeof(text)) > 0 &&
+		  !strcmp(text, facts[0].value));
 	reply(&b, HVP_IC_SUCCESS, NULL, 0);
 	TAP_EQ(status(&b).facts, 1);
 	TAP_REQUIRE(take(&b) && !hvw_ic_read(&b.ic, 0, &set, sizeof(set)));
