@@ -14,7 +14,6 @@
 #include "hvg/hvg_netif.h"
 #include "hvp_ndis.h"
 #include "hvp_nvsp.h"
-#include "hvw_frame.h"
 #include "port/sim/sim.h"
 #include "tap.h"
 
@@ -45,8 +44,6 @@ static struct {
 	struct hvos_shared memory; /* of the packets' bytes */
 	bool out[PACKETS];
 	struct tcp_flow sent[FLOWS]; /* made by the guest, checked by the back end */
-	uint32_t first[FLOWS][PACKETS]; /* where frames of the guest began in their stream */
-	unsigned firsts[FLOWS];
 	uint32_t returned[FLOWS]; /* bytes that the guest has seen again */
 	unsigned joined, refused, returns, segmented;
 
@@ -93,21 +90,6 @@ static void check_sent(const uint8_t *frame, uint32_t len, const struct hvh_net_
 		tap_note(false, __FILE__, __LINE__, "flow %d, %u bytes out: %s", flow, len, wrong);
 }
 
-/* Not in the midst of one that the device cuts up: it has no place for the rest. */
-static bool may_refuse(const struct iovec *iov)
-{
-	const uint8_t *frame = iov->iov_base;
-	const uint32_t tag = tag_bytes(frame);
-	const uint8_t *ip = frame + HVW_ETHERNET_HEADER + tag;
-	const uint8_t *tcp = ip + (ip[0] >> 4 == 6 ? HVW_IPV6_HEADER : HVW_IPV4_HEADER);
-	const unsigned flow = hvw_be16(tcp) - TCP_FLOW_PORT;
-
-	for (unsigned i = 0; flow < FLOWS && i < PACKETS && i < w.firsts[flow]; i++)
-		if (w.first[flow][i] == hvw_be32(tcp + 4))
-			return true;
-	return false;
-}
-
 static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned iovs,
 		   const struct hvh_net_meta *meta)
 {
@@ -120,7 +102,7 @@ static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned 
 	 * would wait for itself.
 	 */
 	EMBEDDER_REQUIRE(w.fifo_tail - w.fifo_head < FIFO);
-	if (may_refuse(iov) && !sim_random(6)) {
+	if (!sim_random(6)) {
 		w.waiting |= 1u << queue;
 		w.refused++;
 		return -EAGAIN;
@@ -342,7 +324,6 @@ static void send_one(bool more)
 	};
 	/* A flow keeps its queue, or its segments would overtake each other. */
 	queue = flow->number % hvg_net_queue_count(w.nic->net);
-	w.first[flow->number][w.firsts[flow->number]++ % PACKETS] = before.made;
 	w.out[n] = true;
 	if (hvg_netif_send(w.nic, queue, packet, more)) {
 		w.out[n] = false;

@@ -16,7 +16,6 @@
 #include "hvg/hvg_netif.h"
 #include "hvp_ndis.h"
 #include "hvp_nvsp.h"
-#include "hvw_frame.h"
 #include "tap.h"
 
 #define SENDERS	     4u /* and flows, and queues */
@@ -40,8 +39,6 @@ struct sender {
 	struct hvg_netif_piece pieces[PACKETS];
 	bool out[PACKETS]; /* (a) */
 	struct hvos_shared memory;
-	uint32_t first[PACKETS]; /* (a) where the last frames began */
-	unsigned firsts; /* (s) */
 	uint64_t bytes; /* (s) */
 	unsigned cut; /* (s) */
 	struct tcp_flow out_check; /* (h) the host's loop's */
@@ -117,18 +114,6 @@ static void nap(long us)
 
 /* --- the back end: the host's loop --------------------------------------------------------------------------- */
 
-/* Not in the midst of one that the device cuts up: it has no place for the rest. */
-static bool may_refuse(const struct sender *sender, const uint8_t *frame)
-{
-	const uint8_t *ip = frame + HVW_ETHERNET_HEADER;
-	const uint8_t *tcp = ip + (ip[0] >> 4 == 6 ? HVW_IPV6_HEADER : HVW_IPV4_HEADER);
-
-	for (unsigned i = 0; i < PACKETS; i++)
-		if (__atomic_load_n(&sender->first[i], __ATOMIC_RELAXED) == hvw_be32(tcp + 4))
-			return true;
-	return false;
-}
-
 static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned iovs,
 		   const struct hvh_net_meta *meta)
 {
@@ -150,7 +135,7 @@ static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned 
 		return -EINVAL;
 	}
 	sender = &w.senders[flow];
-	if (may_refuse(sender, frame) && !below(&w.random, 50)) {
+	if (!below(&w.random, 50)) {
 		w.waiting |= 1u << queue;
 		w.refused++;
 		return -EAGAIN;
@@ -332,7 +317,6 @@ static void send_one(struct sender *s, unsigned n, bool more)
 			at % HVP_PAGE_SIZE,
 		headers + payload,
 	};
-	__atomic_store_n(&s->first[s->firsts % PACKETS], before.made, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->out[n], true, __ATOMIC_RELEASE);
 	if (hvg_netif_send(w.nic, s->made.number, &s->packets[n], more)) {
 		__atomic_store_n(&s->out[n], false, __ATOMIC_RELAXED);
@@ -340,7 +324,6 @@ static void send_one(struct sender *s, unsigned n, bool more)
 		nap(50);
 		return;
 	}
-	s->firsts++;
 	s->bytes += payload;
 	s->cut += sums == TCP_FLOW_LARGE;
 }
