@@ -309,6 +309,13 @@ unsigned hvg_net_tx_queue(const struct hvg_net *net, uint32_t hash)
 	return hash % HVP_NVSP_INDIRECTION_ENTRIES % count;
 }
 
+uint32_t hvg_net_tx_entry(const struct hvg_net *net, unsigned entry)
+{
+	return __atomic_load_n(&net->tx_table_set, __ATOMIC_ACQUIRE) ?
+		       __atomic_load_n(&net->tx_table[entry], __ATOMIC_RELAXED) :
+		       0;
+}
+
 /* --- the work ------------------------------------------------------------------------------------------------ */
 
 void hvg_net_todo(struct hvg_net *net, uint32_t what, uint32_t delay_ms)

@@ -916,6 +916,7 @@ static void table(struct world *w)
 		return;
 	hvos_sleep_ms(200);
 	net = stack.nic->net;
+	W_EQ(w, hvg_net_tx_entry(net, 5), 0);
 	for (uint32_t hash = 0; hash < 64; hash++)
 		W_EQ(w, hvg_net_tx_queue(net, hash), hash % 16 % hvg_net_queue_count(net));
 	for (unsigned i = 0; i < HVP_NVSP_INDIRECTION_ENTRIES; i++)
@@ -925,6 +926,7 @@ static void table(struct world *w)
 	net_host_say(&host, 0, HVP_PACKET_INBAND, 0, 0, msg.u.bytes, msg.len);
 	settle();
 	W_EQ(w, hvg_net_tx_queue(net, 18), 2);
+	W_EQ(w, hvg_net_tx_entry(net, 5), 2);
 	/* It is wrapped, not believed. */
 	W_EQ(w, hvg_net_tx_queue(net, 19), 3);
 	msg.u.SEND_INDIRECTION_TABLE.count = 15;

@@ -165,6 +165,9 @@ bool hvg_net_poll_end(struct hvg_net_queue *queue) HVW_MUST_CHECK;
 /* A. Which queue a hash is to go to, by the host's table. */
 unsigned hvg_net_tx_queue(const struct hvg_net *net, uint32_t hash);
 
+/* A. That table, as the host gave it: HVP_NVSP_INDIRECTION_ENTRIES; 0 until it has. */
+uint32_t hvg_net_tx_entry(const struct hvg_net *net, unsigned entry);
+
 /* A. */
 struct hvg_net_queue *hvg_net_queue(struct hvg_net *net, unsigned index);
 struct hvg_net_port_queue *hvg_net_queue_port(struct hvg_net_queue *queue);
