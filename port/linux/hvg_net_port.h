@@ -15,8 +15,14 @@
 /* In 32-bit kernels 64 bits are read in two parts, so readers look at `sync`. */
 struct nic_stats {
 	u64 packets, bytes;
-	u64 xdp[3]; /* receive: drop, redirect, tx; transmit: those that came by ndo_xdp_xmit */
+	u64 xdp[3]; /* receive: by enum nic_xdp; transmit: the first, those that came by ndo_xdp_xmit */
 	struct u64_stats_sync sync;
+};
+
+enum nic_xdp {
+	NIC_XDP_DROPPED,
+	NIC_XDP_REDIRECTED,
+	NIC_XDP_SENT,
 };
 
 /* Keys: (c) const while it is open, (p) NAPI's, (x) the transmit queue's lock, (a) atomic. */
@@ -27,10 +33,10 @@ struct hvg_net_port_queue {
 	unsigned index; /* (c) */
 	bool open; /* (x) sends may go to the core */
 	bool wake; /* (p) a wake that could not take the lock */
-	bool flush_redirects; /* (p) */
+	bool flush_redirects, flush_sends; /* (p) by programs */
 	int budget; /* (p) of the poll under way */
-	struct bpf_prog __rcu *program;
 	struct xdp_rxq_info rxq;
+	struct page *page; /* (p) left by a frame that was dropped; NULL: none */
 	struct nic_stats rx; /* (p) */
 	struct nic_stats tx; /* (x) */
 };

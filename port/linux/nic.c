@@ -3,6 +3,7 @@
  * The module hv_netvsc: the synthetic NIC on the kernel's VMBus, in place of the stock module of this name.
  */
 #include <linux/etherdevice.h>
+#include <linux/if_arp.h>
 #include <linux/module.h>
 #include <linux/nls.h>
 #include <linux/rtnetlink.h>
@@ -26,7 +27,7 @@ MODULE_PARM_DESC(debug, "Message level, as ethtool -s msglvl sets it later");
 
 #define MESSAGES_DEFAULT                                                                           \
 	(NETIF_MSG_DRV | NETIF_MSG_PROBE | NETIF_MSG_LINK | NETIF_MSG_IFUP | NETIF_MSG_IFDOWN |    \
-	 NETIF_MSG_TX_ERR)
+	 NETIF_MSG_RX_ERR | NETIF_MSG_TX_ERR)
 
 static struct workqueue_struct *nic_works;
 
@@ -92,8 +93,10 @@ void hvg_net_port_changed(struct hvg_net_port *nic, enum hvg_net_change change)
 	case HVG_NET_PEERS:
 		netdev_notify_peers(nic->ndev);
 		break;
-	case HVG_NET_SPEED: /* who wants to know asks */
 	case HVG_NET_VF:
+		nic_vf_changed(nic);
+		break;
+	case HVG_NET_SPEED: /* who wants to know asks */
 		break;
 	}
 }
@@ -187,6 +190,9 @@ static int nic_open(struct net_device *ndev)
 	}
 	netif_tx_start_all_queues(ndev);
 	show_link(nic);
+	err = nic_vf_open(nic);
+	if (err)
+		netdev_warn(ndev, "without its virtual function: error %d\n", -err);
 	return 0;
 }
 
@@ -197,6 +203,7 @@ static int nic_stop(struct net_device *ndev)
 	netif_tx_disable(ndev);
 	/* Closed it is, whatever a host that is gone says. */
 	(void)!hvg_net_set_filter(nic->net, 0);
+	nic_vf_close(nic);
 	return 0;
 }
 
@@ -205,6 +212,7 @@ static void nic_set_rx_mode(struct net_device *ndev)
 {
 	struct hvg_net_port *nic = nic_of(ndev);
 
+	nic_vf_set_rx_mode(nic);
 	WRITE_ONCE(nic->filter_wanted, true);
 	hvg_net_port_work(nic, 0);
 }
@@ -215,22 +223,38 @@ static int nic_change_mtu(struct net_device *ndev, int mtu)
 	struct hvg_net_config config = nic->config;
 	int err;
 
+	if (rtnl_dereference(nic->program) && mtu > nic_xdp_mtu_max())
+		return -EINVAL;
+	/* First the one that may refuse. */
+	err = nic_vf_set_mtu(nic, mtu);
+	if (err)
+		return err;
 	config.mtu = mtu;
 	err = nic_reconfigure(nic, &config);
 	if (!err)
 		ndev->mtu = min_t(u32, mtu, hvg_net_info(nic->net)->mtu_max);
+	else if (nic_vf_set_mtu(nic, ndev->mtu))
+		netdev_warn(ndev, "its virtual function has another MTU\n");
 	return err;
 }
 
 static int nic_set_mac(struct net_device *ndev, void *address)
 {
+	struct hvg_net_port *nic = nic_of(ndev);
 	const struct sockaddr *wanted = address;
+	struct sockaddr before = { .sa_family = ARPHRD_ETHER };
 	int err = eth_prepare_mac_addr_change(ndev, address);
 
+	ether_addr_copy(before.sa_data, ndev->dev_addr);
 	if (!err)
-		err = hvg_net_set_mac(nic_of(ndev)->net, wanted->sa_data);
+		err = nic_vf_set_mac(nic, address);
+	if (err)
+		return err;
+	err = hvg_net_set_mac(nic->net, wanted->sa_data);
 	if (!err)
 		eth_commit_mac_addr_change(ndev, address);
+	else if (nic_vf_set_mac(nic, &before))
+		netdev_warn(ndev, "its virtual function has another address\n");
 	return err;
 }
 
@@ -247,7 +271,14 @@ static const struct net_device_ops nic_ops = {
 	.ndo_fix_features = nic_fix_features,
 	.ndo_set_features = nic_set_features,
 	.ndo_features_check = nic_features_check,
+	.ndo_bpf = nic_bpf,
+	.ndo_xdp_xmit = nic_xdp_xmit,
 };
+
+bool nic_is_ours(const struct net_device *ndev)
+{
+	return ndev->netdev_ops == &nic_ops;
+}
 
 /* The name that the host's administrator gave it, unless it is the one that all have. */
 static void take_name(struct hvg_net_port *nic)
@@ -279,12 +310,14 @@ static int register_nic(struct hvg_net_port *nic)
 	ndev->mtu = min_t(u32, ETH_DATA_LEN, info->mtu_max);
 	nic_features_init(nic);
 	show_queues(nic);
-	show_link(nic);
+	/* Only a change behind the registration is seen: it comes when the device is opened. */
+	netif_carrier_off(ndev);
 	err = register_netdevice(ndev);
 	if (err)
 		return err;
 	nic->ready = true;
 	take_name(nic);
+	nic_vf_add(nic);
 	/* For what was asked of it before. */
 	hvg_net_port_work(nic, 0);
 	return 0;
@@ -325,6 +358,7 @@ static void free_nic(struct hvg_net_port *nic)
 	cancel_delayed_work_sync(&nic->work);
 	if (nic->net)
 		hvg_net_destroy(nic->net);
+	nic_xdp_fini(nic);
 	hvos_free(nic->subs);
 	free_percpu(nic->vf_stats);
 	free_netdev(nic->ndev);
@@ -345,6 +379,7 @@ static struct hvg_net_port *make_nic(struct hv_device *hv)
 	nic->ndev = ndev;
 	nic->msg_enable = netif_msg_init(debug, MESSAGES_DEFAULT);
 	INIT_DELAYED_WORK(&nic->work, run_work);
+	nic_vf_init(nic);
 	init_config(&nic->config);
 	nic->device = hvg_linux_device_create(hv, &nic_driver);
 	nic->subs = hvos_alloc(HVG_NET_QUEUES_MAX * sizeof(*nic->subs));
@@ -394,6 +429,7 @@ static COMPAT_REMOVE_TYPE nic_remove(struct hv_device *hv)
 
 	rtnl_lock();
 	nic->ready = false;
+	nic_vf_remove(nic);
 	unregister_netdevice(nic->ndev);
 	hvg_net_detach(nic->net);
 	rtnl_unlock();
@@ -451,14 +487,22 @@ static int __init nic_init(void)
 	if (err)
 		return err;
 	nic_works = alloc_workqueue("%s-control", WQ_UNBOUND, 0, KBUILD_MODNAME);
-	if (nic_works) {
-		err = vmbus_driver_register(&nic_hv_driver);
-		if (!err)
-			return 0;
-		destroy_workqueue(nic_works);
-	} else {
-		err = -ENOMEM;
-	}
+	err = nic_works ? 0 : -ENOMEM;
+	if (err)
+		goto err_stop;
+	err = nic_vf_start();
+	if (err)
+		goto err_works;
+	err = vmbus_driver_register(&nic_hv_driver);
+	if (err)
+		goto err_functions;
+	return 0;
+
+err_functions:
+	nic_vf_stop();
+err_works:
+	destroy_workqueue(nic_works);
+err_stop:
 	hvos_linux_stop();
 	return err;
 }
@@ -466,6 +510,7 @@ static int __init nic_init(void)
 static void __exit nic_exit(void)
 {
 	vmbus_driver_unregister(&nic_hv_driver);
+	nic_vf_stop();
 	destroy_workqueue(nic_works);
 	hvos_linux_stop();
 }

@@ -40,9 +40,11 @@ struct hvg_net_port {
 	bool ready; /* (r) it is registered */
 	bool filter_wanted; /* (a) */
 	u32 msg_enable; /* (r) */
-	struct bpf_prog *program; /* (r) */
+	struct bpf_prog __rcu *program; /* written with the rtnl */
 	struct nic_counters counters;
+	struct list_head others; /* (r) nic_vf.c's */
 	struct net_device __rcu *vf; /* written with the rtnl */
+	struct delayed_work takeover;
 	struct nic_vf_stats __percpu *vf_stats; /* (c) */
 };
 
@@ -67,7 +69,8 @@ static inline void nic_count(unsigned long *counter)
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-/* nic.c: both with the rtnl. quiet: nobody sends; resume: as before, with what changed meanwhile. */
+/* nic.c. quiet, resume: with the rtnl; nobody sends; as before, with what changed meanwhile. */
+bool nic_is_ours(const struct net_device *ndev);
 void nic_quiet(struct hvg_net_port *nic);
 void nic_resume(struct hvg_net_port *nic);
 int nic_reconfigure(struct hvg_net_port *nic, const struct hvg_net_config *config) HVW_MUST_CHECK;
@@ -79,6 +82,49 @@ u16 nic_select_queue(struct net_device *ndev, struct sk_buff *skb, struct net_de
 
 /* nic_rx.c */
 int nic_poll(struct napi_struct *napi, int budget);
+
+void nic_copy_pieces(u8 *dst, const struct hvg_net_rx *rx);
+
+/* nic_xdp.c. start, stop: with the queue. setting a program: with the rtnl; fini: when nobody else is left. */
+int nic_xdp_queue_start(struct hvg_net_port_queue *queue) HVW_MUST_CHECK;
+void nic_xdp_queue_stop(struct hvg_net_port_queue *queue);
+unsigned nic_xdp_mtu_max(void); /* with a program */
+int nic_bpf(struct net_device *ndev, struct netdev_bpf *bpf);
+void nic_xdp_fini(struct hvg_net_port *nic);
+int nic_xdp_xmit(struct net_device *ndev, int count, struct xdp_frame **frames, u32 flags);
+
+/* P, in an RCU section. What is left for the kernel, or NULL; then, whether the program has taken it. */
+struct sk_buff *nic_xdp_receive(struct hvg_net_port_queue *queue, const struct hvg_net_rx *rx,
+				struct bpf_prog *program, bool *taken);
+void nic_xdp_flush(struct hvg_net_port_queue *queue);
+
+/* nic_vf.c. start, stop: the module's. add, remove: of a NIC that is registered, with the rtnl, as the others. */
+int nic_vf_start(void) HVW_MUST_CHECK;
+void nic_vf_stop(void);
+void nic_vf_init(struct hvg_net_port *nic);
+void nic_vf_add(struct hvg_net_port *nic);
+void nic_vf_remove(struct hvg_net_port *nic);
+void nic_vf_look(struct hvg_net_port *nic);
+void nic_vf_changed(struct hvg_net_port *nic); /* what the host says of it */
+int nic_vf_open(struct hvg_net_port *nic);
+void nic_vf_close(struct hvg_net_port *nic);
+int nic_vf_set_mtu(struct hvg_net_port *nic, unsigned int mtu) HVW_MUST_CHECK;
+int nic_vf_set_mac(struct hvg_net_port *nic, void *address) HVW_MUST_CHECK;
+int nic_vf_set_program(struct hvg_net_port *nic, struct bpf_prog *program,
+		       struct netlink_ext_ack *extack);
+
+/* Without the rtnl. */
+void nic_vf_set_rx_mode(struct hvg_net_port *nic);
+struct net_device *nic_vf_active(const struct hvg_net_port *nic);
+u16 nic_vf_select_queue(struct net_device *vf, struct sk_buff *skb);
+netdev_tx_t nic_vf_xmit(struct hvg_net_port *nic, struct net_device *vf, struct sk_buff *skb);
+
+static inline bool nic_vf_path(const struct hvg_net_port *nic)
+{
+	u32 serial;
+
+	return hvg_net_vf(nic->net, &serial) == HVG_NET_VF_ACTIVE;
+}
 
 /* nic_features.c */
 void nic_features_init(struct hvg_net_port *nic);

@@ -38,6 +38,22 @@ static int nic_link_settings(struct net_device *ndev, struct ethtool_link_ksetti
 	return 0;
 }
 
+/* As registers: the host's table. */
+static int nic_regs_len(struct net_device *ndev)
+{
+	return HVP_NVSP_INDIRECTION_ENTRIES * sizeof(u32);
+}
+
+static void nic_regs(struct net_device *ndev, struct ethtool_regs *regs, void *values)
+{
+	u32 *value = values;
+	unsigned i;
+
+	regs->version = 1;
+	for (i = 0; i < HVP_NVSP_INDIRECTION_ENTRIES; i++)
+		value[i] = hvg_net_tx_entry(nic_of(ndev)->net, i);
+}
+
 /* --- statistics ------------------------------------------------------------------------------------------- */
 
 static int nic_sset_count(struct net_device *ndev, int set)
@@ -193,6 +209,8 @@ static int nic_get_rxnfc(struct net_device *ndev, struct ethtool_rxnfc *info, u3
 
 const struct ethtool_ops nic_ethtool_ops = {
 	.get_drvinfo = nic_drvinfo,
+	.get_regs_len = nic_regs_len,
+	.get_regs = nic_regs,
 	.get_msglevel = nic_get_msglevel,
 	.set_msglevel = nic_set_msglevel,
 	.get_link = ethtool_op_get_link,

@@ -36,6 +36,7 @@ void nic_features_init(struct hvg_net_port *nic)
 	ndev->features = (ndev->hw_features & ~NETIF_F_LRO) | NETIF_F_HIGHDMA |
 			 NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_CTAG_RX;
 	ndev->vlan_features = ndev->hw_features & ~NETIF_F_LRO;
+	compat_xdp_features(ndev);
 	if (info->lso_max)
 		compat_tso_max_size(ndev, min_t(u32, info->lso_max, GSO_MAX_SIZE));
 }
@@ -43,7 +44,7 @@ void nic_features_init(struct hvg_net_port *nic)
 /* Programs see frames one by one. */
 netdev_features_t nic_fix_features(struct net_device *ndev, netdev_features_t features)
 {
-	if (nic_of(ndev)->program)
+	if (rcu_access_pointer(nic_of(ndev)->program))
 		features &= ~NETIF_F_LRO;
 	return features;
 }

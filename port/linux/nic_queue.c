@@ -14,6 +14,7 @@ int hvg_net_port_queue_start(struct hvg_net_port_queue *queue, struct hvg_net_po
 			     struct hvg_net_queue *core, unsigned index)
 {
 	struct netdev_queue *txq;
+	int err;
 
 	queue->nic = nic;
 	queue->core = core;
@@ -24,6 +25,11 @@ int hvg_net_port_queue_start(struct hvg_net_port_queue *queue, struct hvg_net_po
 	txq = tx_queue(queue);
 	netdev_tx_reset_queue(txq);
 	compat_napi_add(nic->ndev, &queue->napi, nic_poll);
+	err = nic_xdp_queue_start(queue);
+	if (err) {
+		netif_napi_del(&queue->napi);
+		return err;
+	}
 	napi_enable(&queue->napi);
 	__netif_tx_lock_bh(txq);
 	queue->open = true;
@@ -39,6 +45,7 @@ void hvg_net_port_queue_stop(struct hvg_net_port_queue *queue)
 	queue->open = false;
 	__netif_tx_unlock_bh(txq);
 	napi_disable(&queue->napi);
+	nic_xdp_queue_stop(queue);
 	netif_napi_del(&queue->napi);
 }
 
@@ -90,6 +97,8 @@ int nic_poll(struct napi_struct *napi, int budget)
 	if (unlikely(queue->wake))
 		hvg_net_port_wake(queue);
 	done = hvg_net_poll(queue->core, budget);
+	if (unlikely(queue->flush_redirects || queue->flush_sends))
+		nic_xdp_flush(queue);
 	if (done < budget && napi_complete_done(napi, done) && hvg_net_poll_end(queue->core))
 		napi_schedule(napi);
 	return done;

@@ -3,6 +3,7 @@
  * Receiving: frames become socket buffers, copied once.
  */
 #include <linux/etherdevice.h>
+#include <linux/filter.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
@@ -19,7 +20,7 @@ static void count_received(struct hvg_net_port_queue *queue, u32 bytes)
 	u64_stats_update_end(&queue->rx.sync);
 }
 
-static void copy_pieces(u8 *dst, const struct hvg_net_rx *rx)
+void nic_copy_pieces(u8 *dst, const struct hvg_net_rx *rx)
 {
 	unsigned i;
 
@@ -112,16 +113,39 @@ static void describe(struct hvg_net_port_queue *queue, struct sk_buff *skb,
 		mark_joined(skb, rx);
 }
 
-void hvg_net_port_receive(struct hvg_net_port_queue *queue, const struct hvg_net_rx *rx)
+static struct sk_buff *copy_frame(struct hvg_net_port_queue *queue, const struct hvg_net_rx *rx)
 {
 	struct sk_buff *skb = napi_alloc_skb(&queue->napi, rx->len);
 
-	if (unlikely(!skb)) {
+	if (likely(skb))
+		nic_copy_pieces(skb_put(skb, rx->len), rx);
+	return skb;
+}
+
+/* NULL: there is none, and what that means has been counted. */
+static struct sk_buff *take_frame(struct hvg_net_port_queue *queue, const struct hvg_net_rx *rx)
+{
+	struct bpf_prog *program;
+	struct sk_buff *skb;
+	bool taken = false;
+
+	rcu_read_lock();
+	program = rcu_dereference(queue->nic->program);
+	skb = unlikely(program) ? nic_xdp_receive(queue, rx, program, &taken) :
+				  copy_frame(queue, rx);
+	rcu_read_unlock();
+	if (unlikely(!skb && !taken))
 		nic_count(&queue->nic->counters.rx_no_memory);
+	return skb;
+}
+
+void hvg_net_port_receive(struct hvg_net_port_queue *queue, const struct hvg_net_rx *rx)
+{
+	struct sk_buff *skb = take_frame(queue, rx);
+
+	if (unlikely(!skb))
 		return;
-	}
-	copy_pieces(skb_put(skb, rx->len), rx);
-	count_received(queue, rx->len);
+	count_received(queue, skb->len);
 	describe(queue, skb, rx);
 	skb_record_rx_queue(skb, queue->index);
 	napi_gro_receive(&queue->napi, skb);

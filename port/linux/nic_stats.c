@@ -6,8 +6,6 @@
 
 #include "nic.h"
 
-enum { XDP_DROPPED, XDP_REDIRECTED, XDP_SENT };
-
 struct sums {
 	u64 packets, bytes, xdp[3];
 };
@@ -208,9 +206,9 @@ void nic_stats_values(struct hvg_net_port *nic, u64 *values)
 		*values++ = tx.xdp[0];
 		*values++ = rx.packets;
 		*values++ = rx.bytes;
-		*values++ = rx.xdp[XDP_DROPPED];
-		*values++ = rx.xdp[XDP_REDIRECTED];
-		*values++ = rx.xdp[XDP_SENT];
+		*values++ = rx.xdp[NIC_XDP_DROPPED];
+		*values++ = rx.xdp[NIC_XDP_REDIRECTED];
+		*values++ = rx.xdp[NIC_XDP_SENT];
 	}
 	for_each_present_cpu(cpu)
 	{

@@ -4,6 +4,7 @@
  */
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netpoll.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <net/ip6_checksum.h>
@@ -96,9 +97,17 @@ u16 nic_select_queue(struct net_device *ndev, struct sk_buff *skb, struct net_de
 {
 	struct hvg_net_port *nic = nic_of(ndev);
 	const unsigned count = ndev->real_num_tx_queues;
+	struct net_device *vf;
 	struct sock *sk = skb->sk;
 	int before = sk_tx_queue_get(sk), queue;
 
+	rcu_read_lock();
+	vf = nic_vf_active(nic);
+	if (unlikely(vf))
+		queue = nic_vf_select_queue(vf, skb) % count;
+	rcu_read_unlock();
+	if (unlikely(vf))
+		return queue;
 	if (count < 2)
 		return 0;
 	if (before >= 0 && before < count && !skb->ooo_okay)
@@ -237,10 +246,14 @@ netdev_tx_t nic_start_xmit(struct sk_buff *skb, struct net_device *ndev)
 	struct hvg_net_port *nic = nic_of(ndev);
 	struct hvg_net_port_queue *queue = nic_queue(nic, skb_get_queue_mapping(skb));
 	struct netdev_queue *txq = skb_get_tx_queue(ndev, skb);
+	struct net_device *vf = nic_vf_active(nic);
 	struct hvg_net_frame frame;
 	unsigned frames, bytes;
 	bool last;
 
+	/* Not for who prints from anywhere: the function's driver may be where that came up. */
+	if (unlikely(vf) && !netpoll_tx_running(ndev))
+		return nic_vf_xmit(nic, vf, skb);
 	if (unlikely(!queue->open))
 		goto drop;
 	if (unlikely(!hvg_net_sendable(queue->core)))
