@@ -25,6 +25,14 @@ def fetch_kernel(suite, flavour):
     return pathlib.Path(fetched.stdout.strip().splitlines()[-1])
 
 
+def fetch_package(*arguments):
+    """The folder of an unpacked Debian package, as scripts/fetch-package prints it; downloads it the first time."""
+    fetched = subprocess.run([TOP / "scripts/fetch-package", *arguments], stdout=subprocess.PIPE, text=True)
+    if fetched.returncode:
+        raise VmError(f"no package {arguments[-1]}; see the lines above")
+    return pathlib.Path(fetched.stdout.splitlines()[-1])
+
+
 def kernel_image(folder):
     return next((folder / "boot").glob("vmlinuz-*"))
 

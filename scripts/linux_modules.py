@@ -30,7 +30,7 @@ KERNELS = {"5.10": Kernel("bullseye", sparse=False), "6.1": Kernel("bookworm"), 
            "7.2": Kernel("sid", sparse=False), "6.1-686": Kernel("bookworm", "686"), "6.1-686-pae": Kernel("bookworm", "686-pae")}
 
 # What the tests load, by the target of port/linux/Makefile that makes it.
-TARGETS = {"modules": "hv_utils", "hvis": "hvis/hvis_utils", "conformance": "conformance/hvis_conformance"}
+TARGETS = {"modules": "hv_utils", "hvis": "hvis/hvis_utils", "netvsc": "netvsc/hv_netvsc", "conformance": "conformance/hvis_conformance"}
 
 
 def release_of(kernel):
@@ -54,6 +54,12 @@ class Build:
                 self.make(kernel, "clean")
             self.log = self.make(kernel, *arguments, *targets)
         self.modules = {path.stem: path for path in (self.folder / f"{TARGETS[target]}.ko" for target in targets)}
+
+    def stripped(self, name):
+        """The module without what only a debugger wants, most of its bytes."""
+        path = self.modules[name].with_suffix(".stripped")
+        subprocess.run(["strip", "-g", "-o", path, self.modules[name]], check=True)
+        return path
 
     def make(self, kernel, *arguments):
         made = subprocess.run([TOP / "scripts/kernel-root", kernel.suite, kernel.flavour, "make", "-C", "port/linux",

@@ -24,10 +24,10 @@ def parse(text):
     return {re.sub("//+", "/", path): (mode, values.get(path)) for path, mode in modes.items()}
 
 
-def allowed(kernel):
-    """By pattern of paths: why it may differ on this kernel."""
+def allowed(kernel, file=ALLOWED):
+    """By pattern: why it may differ on this kernel."""
     rules = {}
-    for line in ALLOWED.read_text(encoding="utf-8").splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
             kernels, pattern, reason = line.split(None, 2)
             if fnmatch.fnmatch(kernel, kernels):
