@@ -138,7 +138,8 @@ static struct net_queue *look_at(struct net *net, struct net_queue *reader, stru
 
 	f->verified = info && (info->verified || info->checksum_start);
 	describe(&f->meta, &f->found, f->verified);
-	if (net->rss_types) {
+	/* Key and types are queue 0's, and change while other readers are at work. */
+	if (net->rss_types && !(net->backend->can & HVH_NET_READS_QUEUES)) {
 		uint32_t type = hvw_rss_hash(&net->toeplitz, net->rss_types, &f->found, f->head,
 					     &f->meta.hash);
 
@@ -146,8 +147,7 @@ static struct net_queue *look_at(struct net *net, struct net_queue *reader, stru
 			f->meta.has |= HVW_META_HASH | HVW_META_HASH_INFO;
 			f->meta.hash_info = HVP_RSS_FUNCTION_TOEPLITZ | type;
 		}
-		if (!(net->backend->can & HVH_NET_READS_QUEUES))
-			q = choose(net, f->meta.hash, type != 0);
+		q = choose(net, f->meta.hash, type != 0);
 	}
 	return q;
 }
