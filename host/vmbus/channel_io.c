@@ -352,6 +352,29 @@ int hvh_channel_pin(struct hvh_channel *channel, const struct hvw_rx_packet *pac
 	return (int)iovs;
 }
 
+/* Page by page: what is one piece of ours may be several regions of the guest's. */
+void hvh_channel_written(struct hvh_channel *channel, const struct iovec *iov, unsigned iovs)
+{
+	struct hvh_mem *mem = channel->server->mem;
+	unsigned i;
+
+	if (!hvh_mem_logging(mem))
+		return;
+	for (i = 0; i < iovs; i++) {
+		const uint8_t *at = iov[i].iov_base;
+		size_t left = iov[i].iov_len;
+
+		while (left) {
+			size_t step = HVP_PAGE_SIZE - (uintptr_t)at % HVP_PAGE_SIZE;
+
+			step = step < left ? step : left;
+			hvh_mem_written(mem, at, step);
+			at += step;
+			left -= step;
+		}
+	}
+}
+
 void hvh_device_arm(struct hvh_device *device, uint64_t deadline_ns)
 {
 	device->deadline_ns = deadline_ns;

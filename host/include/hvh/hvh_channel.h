@@ -107,12 +107,13 @@ void hvh_channel_flush(struct hvh_channel *channel);
 void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet *packet);
 
 /*
- * The guest memory that a GPA-direct packet names, as pieces of ours: returns how many; valid until the packet is. The guest
- * changes what is there at any time. `bytes` gets their sum. -EPROTO: malformed, or not RAM; -EMSGSIZE: more than
- * `iovs_max` pieces, or more pages than any known guest names.
+ * The guest memory that a GPA-direct packet names, as pieces of ours: returns how many; they stay until the device says
+ * hvh_channel_stopped(). The guest changes what is there at any time. `bytes` gets their sum. -EPROTO: malformed, or not RAM;
+ * -EMSGSIZE: more than `iovs_max` pieces, or more pages than any known guest names. Who writes there says so afterwards.
  */
 int hvh_channel_pin(struct hvh_channel *channel, const struct hvw_rx_packet *packet,
 		    struct iovec *iov, unsigned iovs_max, uint32_t *bytes) HVW_MUST_CHECK;
+void hvh_channel_written(struct hvh_channel *channel, const struct iovec *iov, unsigned iovs);
 
 /*
  * Have it in a trace, if there is one: what the packet of that transaction names in memory, or the beginning of it. Whose
