@@ -78,4 +78,4 @@ JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 CPP_vmm = $(INC_vmm) -D_GNU_SOURCE -DVMM_VERSION='"$(VERSION)"' -DVMM_NESTED_DIR='"$(nesteddir)"' $(JANSSON_CFLAGS)
 # libslirp is named without pkg-config, which would ask for the development files of glib, which slirp.h does not need
-LIBS_vmm = $(JANSSON_LIBS) -lslirp -pthread
+LIBS_vmm = $(JANSSON_LIBS) -lslirp -luring -pthread

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "vmm/disk/disk.h"
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
 #include "vmm/net/nic.h"
@@ -161,8 +162,10 @@ static struct vmm_loop *choose_owner(struct vmm_vm *vm, const struct hvh_channel
 {
 	unsigned device = vmm_service_index(vm, info->device);
 
-	/* Of NICs nic.c counts the same. */
-	if (device == VMM_SERVICES)
+	/* Of NICs nic.c counts the same, and disk.c of the SCSI controller. */
+	if (info->device == vmm_scsi_device(vm))
+		device = VMM_STOP_SCSI;
+	else if (device == VMM_SERVICES)
 		device += vmm_nic_index(vm, info->device);
 	return vmm_io_loops_get(vm->hyperv.io, device + info->subchannel_index);
 }

@@ -306,6 +306,17 @@ static const char *add_nic(void *target, const char *value)
 	return vmm_nic_config_parse(value, &nic);
 }
 
+static const char *add_disk(void *target, const char *value)
+{
+	struct vmm_config *config = target;
+	struct vmm_disk_config disk;
+
+	if (config->disks == VMM_DISKS_MAX)
+		return "there are at most " TEXT_OF(VMM_DISKS_MAX) " disks";
+	config->disk[config->disks++] = value;
+	return vmm_disk_config_parse(value, &disk);
+}
+
 static const char *set_inject(void *target, const char *value)
 {
 	static char error[256];
@@ -346,6 +357,7 @@ static const struct option run_options[] = {
 	{ "--no-service", true, set_no_service },
 	{ "--no-enlightenment", true, set_no_enlightenment },
 	{ "--nic", true, add_nic },
+	{ "--disk", true, add_disk },
 	{ "--inject", true, set_inject },
 	{ "--timeout", true, set_timeout },
 	{ "--daemonize", false, set_daemonize },
@@ -675,6 +687,35 @@ static enum vmm_cmdline_result parse_ip(struct parser *p, struct vmm_query *quer
 	return VMM_CMDLINE_OK;
 }
 
+/* "add DISK", "remove LUN" or "resize LUN [SIZE]". */
+static enum vmm_cmdline_result parse_disk(struct parser *p, struct vmm_query *query)
+{
+	const char *what = p->operands[2], *size = p->operands[3];
+	struct vmm_disk_config disk;
+	uint64_t lun;
+
+	query->disk_order = p->operands[1];
+	if (strcmp(query->disk_order, "add") && strcmp(query->disk_order, "remove") &&
+	    strcmp(query->disk_order, "resize"))
+		return fail(p, "'%.64s': must be add, remove or resize", query->disk_order);
+	if (!what)
+		return fail(p, "say which disk to %s", query->disk_order);
+	if (size && strcmp(query->disk_order, "resize"))
+		return fail(p, "'%.64s' is one argument too many", size);
+	if (!strcmp(query->disk_order, "add")) {
+		const char *right = vmm_disk_config_parse(what, &disk);
+
+		query->disk = what;
+		return right ? fail(p, "'%.64s': %s", what, right) : VMM_CMDLINE_OK;
+	}
+	if (!parse_number(what, strlen(what), VMM_DISKS_MAX - 1, &lun))
+		return fail(p, "'%.64s': must be the number (LUN) of a disk, from 0", what);
+	query->lun = (unsigned)lun;
+	if (size && !vmm_disk_size_parse(size, &query->disk_bytes))
+		return fail(p, "'%.64s': must be a size with its unit, as 512M or 20G", size);
+	return VMM_CMDLINE_OK;
+}
+
 static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *query)
 {
 	if (!p->operands[0])
@@ -689,7 +730,7 @@ static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *q
 
 static unsigned operands_max(unsigned takes)
 {
-	return takes & VMM_TAKES_KVP					 ? 4 :
+	return takes & (VMM_TAKES_KVP | VMM_TAKES_DISK)			 ? 4 :
 	       takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC | VMM_TAKES_IP) ? 3 :
 	       takes & VMM_TAKES_TRACE					 ? 2 :
 					 (takes & VMM_TAKES_NAME) != 0;
@@ -738,6 +779,8 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return parse_ip(&p, query);
 	if (p.operand_count < 2)
 		return VMM_CMDLINE_OK;
+	if (takes & VMM_TAKES_DISK)
+		return parse_disk(&p, query);
 	return takes & VMM_TAKES_NIC ? parse_nic(&p, query) : parse_switch(&p, query);
 }
 
@@ -798,6 +841,8 @@ static void put_config(struct argv_writer *w, const struct vmm_config *config)
 			put(w, "--no-enlightenment=%s", enlightenments[i].name);
 	for (unsigned i = 0; i < config->nics; i++)
 		put(w, "--nic=%s", config->nic[i]);
+	for (unsigned i = 0; i < config->disks; i++)
+		put(w, "--disk=%s", config->disk[i]);
 	if (config->inject)
 		put(w, "--inject=%s", config->inject);
 	if (config->timeout_seconds)

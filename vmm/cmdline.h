@@ -44,6 +44,10 @@ struct vmm_query {
 	const char *addresses[VMM_QUERY_LIST_MAX]; /* NULL ends each of these, but for a full one */
 	const char *gateways[VMM_QUERY_LIST_MAX];
 	const char *dns[VMM_QUERY_LIST_MAX];
+	const char *disk_order; /* "add", "remove" or "resize"; NULL: none */
+	const char *disk; /* to be added: as --disk has it */
+	unsigned lun;
+	uint64_t disk_bytes; /* 0: what the file has now */
 	const char *trace_path; /* to be normalised */
 };
 
@@ -59,6 +63,7 @@ enum vmm_query_takes {
 	VMM_TAKES_KVP = 1 << 7, /* behind the name: what to do, key, value; --pool */
 	VMM_TAKES_IP =
 		1 << 8, /* behind the name: get or set, and the number of a network adapter; --dhcp and so on */
+	VMM_TAKES_DISK = 1 << 9, /* behind the name: nothing, or what to do to a disk */
 	VMM_TAKES_TRACE = 1 << 5, /* "normalise" and a file, instead of a name */
 };
 

@@ -178,6 +178,10 @@ static void print_status(const json_t *status)
 		vmm_print("\n");
 		print_nics(json_object_get(status, "nics"));
 	}
+	if (json_is_object(json_object_get(status, "storage"))) {
+		vmm_print("\n");
+		vmm_print_disks(json_object_get(status, "storage"));
+	}
 }
 
 enum vmm_exit vmm_command_status(const struct vmm_query *query)

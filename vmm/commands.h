@@ -5,6 +5,8 @@
 #ifndef VMM_COMMANDS_H
 #define VMM_COMMANDS_H
 
+#include <jansson.h>
+
 #include "vmm/cmdline.h"
 
 enum vmm_exit vmm_command_list(const struct vmm_query *query);
@@ -17,8 +19,12 @@ enum vmm_exit vmm_command_resume(const struct vmm_query *query);
 enum vmm_exit vmm_command_nic(const struct vmm_query *query);
 enum vmm_exit vmm_command_ip(const struct vmm_query *query);
 enum vmm_exit vmm_command_kvp(const struct vmm_query *query);
+enum vmm_exit vmm_command_disk(const struct vmm_query *query);
 enum vmm_exit vmm_command_service(const struct vmm_query *query);
 enum vmm_exit vmm_command_trace(const struct vmm_query *query);
 enum vmm_exit vmm_command_shutdown(const struct vmm_query *query);
+
+/* The disks of `status`; `storage`: an object. */
+void vmm_print_disks(const json_t *storage);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/disk/disk_config.h"
 #include "vmm/net/nic_config.h"
 
 enum vmm_accel { VMM_ACCEL_AUTO, VMM_ACCEL_KVM, VMM_ACCEL_NESTED };
@@ -81,6 +82,8 @@ struct vmm_config {
 	unsigned enlightenments_off; /* VMM_ENLIGHTENMENT_* */
 	const char *nic[VMM_NICS_MAX]; /* texts that vmm_nic_config_parse() accepts */
 	unsigned nics;
+	const char *disk[VMM_DISKS_MAX]; /* texts that vmm_disk_config_parse() accepts */
+	unsigned disks;
 	const char *inject; /* faults on purpose: a text that hvh_inject_parse() accepts, or NULL */
 	unsigned timeout_seconds; /* 0: none */
 	bool daemonize;

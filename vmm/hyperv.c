@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "vmm/disk/disk.h"
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
 #include "vmm/log.h"
@@ -208,6 +209,8 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 		err = vmm_services_create(vm);
 	if (!err)
 		err = vmm_nics_create(vm);
+	if (!err)
+		err = vmm_disks_create(vm);
 	if (err)
 		vmm_log(HVH_LOG_ERROR, "cannot create the VMBus server: %s", strerror(-err));
 	return err;
@@ -230,6 +233,7 @@ bool vmm_hyperv_destroy(struct vmm_vm *vm)
 	vmm_timer_set(&hv->mail_timer, 0);
 	vmm_services_destroy(vm);
 	vmm_nics_destroy(vm);
+	vmm_disks_destroy(vm);
 	return true;
 }
 

@@ -19,6 +19,7 @@
 #include "vmm/services.h"
 
 struct vmm_io_loops;
+struct vmm_scsi;
 struct vmm_trace;
 struct vmm_vcpu;
 struct vmm_vm;
@@ -34,6 +35,7 @@ struct vmm_hyperv {
 	struct vmm_ic services[VMM_SERVICES];
 	struct hvh_kvp_fact facts[VMM_KVP_FACTS_MAX]; /* (c) which the kvp service reads */
 	struct vmm_nic *nics[VMM_NICS_MAX]; /* (o) NULL: not there */
+	struct vmm_scsi *scsi; /* (o) NULL: no disk has been named yet */
 	unsigned channels_started; /* that have an owner loop */
 	unsigned errands; /* under way */
 	atomic_uint timers; /* (a) channels that have armed theirs */

@@ -42,6 +42,8 @@ static const struct command commands[] = {
 			"  --accel HOW            kvm, nested (in QEMU's emulation), or auto (default): kvm if usable\n"
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
 			"  --nic KIND[,OPTION]... user, tap=INTERFACE, null, loop or echo; may be repeated: see hvhost-run(1)\n"
+			"  --disk FILE[,OPTION]...\n"
+			"                         image or block device, or memory:SIZE; may be repeated: see hvhost-run(1)\n"
 			"  --no-service NAME      leave out heartbeat, shutdown, timesync or kvp; may be repeated\n"
 			"  --no-enlightenment NAME\n"
 			"                         do not offer that part of the hypervisor's interface; may be repeated:\n"
@@ -144,6 +146,17 @@ static const struct command commands[] = {
 			"  disconnect    it is down\n"
 			"  changed       it leads to another network: the guest asks for its addresses anew\n"
 			"  --json        as an object for programs\n",
+	},
+	{
+		.name = "disk",
+		.query = vmm_command_disk,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_DISK,
+		.arguments = "NAME [add DISK|remove LUN|resize LUN [SIZE]] [--json]",
+		.summary = "show the disks, or add, remove or resize one",
+		.help = "  add DISK             FILE[,OPTION]... as with --disk of hvhost run\n"
+			"  remove LUN           take it away from the guest, and wait until nothing uses it\n"
+			"  resize LUN [SIZE]    make its file that large; without SIZE: tell what it has become\n"
+			"  --json               as an object for programs\n",
 	},
 	{
 		.name = "nmi",

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "vmm/disk/disk.h"
 #include "vmm/hyperv_priv.h"
 #include "vmm/io_loops.h"
 #include "vmm/net/nic.h"
@@ -246,6 +247,8 @@ void vmm_errand_start(struct vmm_errand *errand, unsigned stops)
 	for (unsigned i = 0; i < VMM_STOPS; i++) {
 		if (i < VMM_SERVICES)
 			errand->devices[i] = vm->hyperv.services[i].device;
+		else if (i == VMM_STOP_SCSI)
+			errand->devices[i] = vmm_scsi_device(vm);
 		else if (stops & 1u << i)
 			errand->devices[i] = hold_nic(errand, i - VMM_SERVICES);
 		if (errand->devices[i])

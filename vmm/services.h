@@ -47,9 +47,10 @@ void vmm_services_destroy(struct vmm_vm *vm);
 int vmm_service_on(struct vmm_vm *vm, unsigned index);
 int vmm_service_off(struct vmm_vm *vm, unsigned index, void (*off)(void *ctx), void *ctx);
 
-/* What an errand can visit: services by their index, then the NICs. */
+/* What an errand can visit: services by their index, then the NICs, then the SCSI controller. */
 #define VMM_STOP_NIC(nic) (VMM_SERVICES + (nic))
-#define VMM_STOPS	  VMM_STOP_NIC(VMM_NICS_MAX)
+#define VMM_STOP_SCSI	  VMM_STOP_NIC(VMM_NICS_MAX)
+#define VMM_STOPS	  (VMM_STOP_SCSI + 1)
 
 /*
  * An errand: visit the loops of some services one after the other, then come back to the control loop.
@@ -72,7 +73,7 @@ struct vmm_errand {
 };
 
 /*
- * `vm`, visit and back are set by the caller; `stops`: bits VMM_SERVICE_*, and 1 << VMM_STOP_NIC(). Those that are not
+ * `vm`, visit and back are set by the caller; `stops`: bits VMM_SERVICE_*, and 1 << VMM_STOP_NIC() or _SCSI. Those that are not
  * there are not visited. Control loop.
  */
 void vmm_errand_start(struct vmm_errand *errand, unsigned stops);

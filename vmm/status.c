@@ -12,6 +12,7 @@
 
 #include "hvw_guid.h"
 #include "hvw_nvsp.h"
+#include "vmm/disk/disk.h"
 #include "vmm/net/nic.h"
 #include "vmm/vm_priv.h"
 
@@ -173,6 +174,10 @@ void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		       const struct hvh_device *device)
 {
 	snapshot->taken |= 1u << stop;
+	if (stop == VMM_STOP_SCSI) {
+		hvh_scsi_status(device, &snapshot->scsi);
+		return;
+	}
 	if (stop >= VMM_SERVICES) {
 		hvh_net_status(device, &snapshot->nics[stop - VMM_SERVICES]);
 		return;
@@ -334,9 +339,14 @@ static json_t *exits_json(struct vmm_vm *vm)
 
 json_t *vmm_status_json(struct vmm_vm *vm, const struct vmm_snapshot *snapshot)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vm", vm_json(vm),
+	json_t *storage = snapshot->taken & 1u << VMM_STOP_SCSI ?
+				  vmm_disks_json(vm, &snapshot->scsi) :
+				  json_null();
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "vm", vm_json(vm),
 			 "guest", guest_json(vm), "vmbus", vmbus_json(vm), "channels",
 			 channels_json(vm), "services", services_json(snapshot), "nics",
-			 nics_json(vm, snapshot), "resources", resources_json(vm), "exits",
-			 exits_json(vm), "crash", vmm_crash_json(&vm->crash));
+			 nics_json(vm, snapshot), "storage", storage, "resources",
+			 resources_json(vm), "exits", exits_json(vm), "crash",
+			 vmm_crash_json(&vm->crash));
 }

@@ -9,6 +9,7 @@
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_kvp.h>
 #include <hvh/hvh_net.h>
+#include <hvh/hvh_scsi.h>
 #include <jansson.h>
 
 #include "vmm/net/nic_config.h"
@@ -19,15 +20,16 @@ struct vmm_vm;
 struct vmm_snapshot {
 	bool paused; /* the guest was when it began */
 	uint64_t now_ns; /* vmm_vm_clock_ns() then */
-	unsigned taken; /* VMM_SERVICE_* and 1 << VMM_STOP_NIC() */
+	unsigned taken; /* VMM_SERVICE_* and 1 << VMM_STOP_NIC() or _SCSI */
 	struct hvh_heartbeat_status heartbeat;
 	struct hvh_ic_status shutdown;
 	struct hvh_timesync_status timesync;
 	struct hvh_kvp_status kvp;
 	struct hvh_net_status nics[VMM_NICS_MAX];
+	struct hvh_scsi_status scsi;
 };
 
-/* Add the service or NIC with this index (VMM_STOP_*). On its loop. */
+/* Add the service, NIC or controller with this index (VMM_STOP_*). On its loop. */
 void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		       const struct hvh_device *device);
 

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "vmm/control.h"
+#include "vmm/disk/disk.h"
 #include "vmm/net/nic.h"
 #include "vmm/pm.h"
 #include "vmm/status.h"
@@ -467,6 +468,7 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		{ "ip", vmm_ip_command, true },
 		{ "service", command_service, false },
 		{ "nic", command_nic, false },
+		{ "disk", vmm_disk_command, false },
 		{ "nmi", command_nmi, true },
 		{ "pause", command_pause, false },
 		{ "resume", command_resume, false },

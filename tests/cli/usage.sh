@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync service kvp ip nic nmi pause resume shutdown trace; do
+for command in run list status heartbeat timesync service kvp ip nic disk nmi pause resume shutdown trace; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -33,6 +33,8 @@ fails "run: unknown enlightenment" 2 "--no-enlightenment 'synic': .*reference-ts
     "$hvhost" run --no-enlightenment synic
 fails "run: unknown fault" 2 "--inject 'open-result:slow': .*short long bad-id" \
     "$hvhost" run --inject open-result:slow
+fails "run: bad disk option" 2 "--disk 'a,lun=64': lun= takes a number from 0 to 63" "$hvhost" run --disk a,lun=64
+fails "run: disk in memory without a size" 2 "--disk 'memory:': .*memory:64M" "$hvhost" run --disk memory:
 fails "run: argument too many" 2 "'vmlinuz' is one argument too many" "$hvhost" run vmlinuz
 
 fails "status without a name" 2 'name the VM' "$hvhost" status
@@ -59,6 +61,12 @@ fails "service: neither on nor off" 2 "'heartbeat': must be on or off" "$hvhost"
 fails "service: which" 2 "name the service behind 'off'" "$hvhost" service a off
 fails "service: unknown one" 2 "'vss': must be one of heartbeat shutdown timesync kvp" "$hvhost" service a off vss
 fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" service a off heartbeat b
+fails "disk: unknown order" 2 "'eject': must be add, remove or resize" "$hvhost" disk a eject 0
+fails "disk: which" 2 'say which disk to remove' "$hvhost" disk a remove
+fails "disk: no number" 2 "'64': must be the number (LUN) of a disk" "$hvhost" disk a remove 64
+fails "disk: a size without unit" 2 "'100': must be a size with its unit" "$hvhost" disk a resize 0 100
+fails "disk: argument too many" 2 "'1G' is one argument too many" "$hvhost" disk a remove 0 1G
+fails "disk: bad option" 2 "'a,size=1': an option must be" "$hvhost" disk a add a,size=1
 fails "kvp: unknown order" 2 "'show': must be list, get, set or delete" "$hvhost" kvp a show
 fails "kvp: a key without a value" 2 "name the value behind set" "$hvhost" kvp a set b
 fails "kvp: unknown pool" 2 "--pool '1': must be external, guest, auto or auto-external" "$hvhost" kvp a --pool 1

@@ -156,9 +156,30 @@ static int share_nic(struct vmm_nested *nested, const char **text, char *buffer,
 	return 0;
 }
 
+/* A disk's text with its file as the inner side names it; what is not in a file stays as it is. */
+static int share_disk(struct vmm_nested *nested, const char **text, char *buffer, size_t size)
+{
+	struct vmm_disk_config disk;
+	const char *path = disk.path;
+	char shared[64];
+	int err;
+
+	if (vmm_disk_config_parse(*text, &disk))
+		return -EINVAL;
+	if (!*path)
+		return 0;
+	err = share_path(nested, &path, !disk.read_only, shared, sizeof(shared));
+	if (err)
+		return err;
+	snprintf(buffer, size, "%s%s", path, *text + strcspn(*text, ","));
+	*text = buffer;
+	return 0;
+}
+
 static int build_argv(struct vmm_nested *nested, const struct vmm_config *config)
 {
 	char nics[VMM_NICS_MAX][VMM_NIC_PATH_MAX + 1024];
+	char disks[VMM_DISKS_MAX][256];
 	struct vmm_config inner = *config;
 	char kernel[64], initrd[64], serial[64], trace[64], **argv;
 	int err, i;
@@ -181,6 +202,8 @@ static int build_argv(struct vmm_nested *nested, const struct vmm_config *config
 	}
 	for (unsigned n = 0; n < inner.nics && !err; n++)
 		err = share_nic(nested, &inner.nic[n], nics[n], sizeof(nics[n]));
+	for (unsigned n = 0; n < inner.disks && !err; n++)
+		err = share_disk(nested, &inner.disk[n], disks[n], sizeof(disks[n]));
 	if (err)
 		return err;
 	argv = vmm_config_to_argv(&inner);
@@ -492,6 +515,34 @@ static int send_line(struct vmm_nested *nested, const json_t *message)
 	return n == (ssize_t)len ? 0 : -EIO;
 }
 
+/*
+ * *message gets a copy of the command for the inner side, with a disk's file named as that sees it. The files it can
+ * see were chosen when it began: false: this is none of them.
+ */
+static bool names_shared_disk(const struct vmm_nested *nested, const char *command,
+			      const json_t *arguments, json_t **message)
+{
+	const char *text = json_string_value(json_object_get(arguments, "disk"));
+	struct vmm_disk_config disk;
+	char *path, inner[256] = "";
+
+	*message = json_copy((json_t *)arguments);
+	/* What is wrong with it the inner side says. */
+	if (strcmp(command, "disk") || !text || vmm_disk_config_parse(text, &disk) || !*disk.path)
+		return true;
+	path = realpath(disk.path, NULL);
+	for (unsigned i = 0; path && i < nested->share.count; i++)
+		if (!strcmp(path, nested->share.files[i].path))
+			snprintf(inner, sizeof(inner), NESTED_SHARE_PATH "/%s%s",
+				 nested->share.files[i].entry, text + strcspn(text, ","));
+	free(path);
+	if (*inner)
+		json_object_set_new(*message, "disk", json_string(inner));
+	else
+		json_decref(*message);
+	return *inner;
+}
+
 void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, const char *command,
 			const json_t *arguments)
 {
@@ -499,15 +550,19 @@ void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, 
 	json_t *message;
 	int err;
 
-	(void)command;
+	if (!names_shared_disk(nested, command, arguments, &message)) {
+		vmm_reply_error(request, "in nested mode a file can be added again that the VM was "
+					 "started with, or a disk in memory");
+		return;
+	}
 	while (slot < nested->pending + REQUESTS_MAX && slot->request)
 		slot++;
 	if (slot == nested->pending + REQUESTS_MAX) {
 		vmm_reply_error(request, "too many requests are waiting");
+		json_decref(message);
 		return;
 	}
 	slot->id = ++nested->last_id;
-	message = json_copy((json_t *)arguments);
 	json_object_set_new(message, "id", json_integer(slot->id));
 	err = send_line(nested, message);
 	json_decref(message);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SHARE_FILES_MAX 64
+#define SHARE_FILES_MAX 96
 
 /* Where the folder is, for the process that called vmm_share_enter(). */
 #define SHARE_FOLDER "/mnt"

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "vmm/disk/disk_config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MEMORY "memory:"
+
+static const char right_path[] =
+	"must begin with the path of an image or block device, or with memory:SIZE, as memory:64M";
+static const char right_lun[] = "lun= takes a number from 0 to 63";
+static const char right_block[] = "block= takes 512 or 4096";
+static const char right_serial[] =
+	"serial= takes 1 to 32 printable characters without blanks and commas";
+static const char right_format[] = "format= takes auto or raw";
+static const char right_option[] =
+	"an option must be readonly, lun=N, serial=TEXT, block=N or format=FORMAT";
+
+bool vmm_disk_size_parse(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "kmgt";
+	char *end;
+	const char *unit;
+	unsigned long long number;
+	unsigned shift;
+
+	if (*text < '0' || *text > '9' || strlen(text) > 12)
+		return false;
+	number = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end | 0x20) : NULL;
+	if (!number || !unit || end[1])
+		return false;
+	shift = 10 * (unsigned)(unit - units + 1);
+	if (number > (uint64_t)INT64_MAX >> shift)
+		return false;
+	*bytes = number << shift;
+	return true;
+}
+
+static const char *set_serial(struct vmm_disk_config *config, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (!len || len > VMM_DISK_SERIAL_MAX)
+		return right_serial;
+	for (size_t i = 0; i < len; i++)
+		if (value[i] <= ' ' || value[i] > '~')
+			return right_serial;
+	memcpy(config->serial, value, len + 1);
+	return NULL;
+}
+
+static const char *set_lun(struct vmm_disk_config *config, const char *value)
+{
+	char *end;
+
+	if (*value < '0' || *value > '9' || strlen(value) > 2)
+		return right_lun;
+	config->lun = (unsigned)strtoul(value, &end, 10);
+	return *end || config->lun >= VMM_DISKS_MAX ? right_lun : NULL;
+}
+
+static const char *set_option(struct vmm_disk_config *config, const char *option)
+{
+	if (!strcmp(option, "readonly")) {
+		config->read_only = true;
+		return NULL;
+	}
+	if (!strncmp(option, "lun=", 4))
+		return set_lun(config, option + 4);
+	if (!strncmp(option, "serial=", 7))
+		return set_serial(config, option + 7);
+	if (!strncmp(option, "block=", 6)) {
+		config->block_bytes = !strcmp(option + 6, "4096") ? 4096 : 512;
+		return strcmp(option + 6, "4096") && strcmp(option + 6, "512") ? right_block : NULL;
+	}
+	if (!strncmp(option, "format=", 7)) {
+		config->raw = !strcmp(option + 7, "raw");
+		return config->raw || !strcmp(option + 7, "auto") ? NULL : right_format;
+	}
+	return right_option;
+}
+
+static const char *set_path(struct vmm_disk_config *config, const char *text, size_t len)
+{
+	if (!len || len >= sizeof(config->path))
+		return right_path;
+	memcpy(config->path, text, len);
+	config->path[len] = '\0';
+	if (strncmp(config->path, MEMORY, sizeof(MEMORY) - 1))
+		return NULL;
+	if (!vmm_disk_size_parse(config->path + sizeof(MEMORY) - 1, &config->memory_bytes))
+		return right_path;
+	config->path[0] = '\0';
+	return NULL;
+}
+
+const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *config)
+{
+	size_t len = strcspn(text, ",");
+	const char *right;
+
+	*config = (struct vmm_disk_config){ .lun = VMM_DISK_LUN_ANY, .block_bytes = 512 };
+	right = set_path(config, text, len);
+	while (!right && text[len]) {
+		char option[64];
+
+		text += len + 1;
+		len = strcspn(text, ",");
+		if (len >= sizeof(option))
+			return right_option;
+		memcpy(option, text, len);
+		option[len] = '\0';
+		right = set_option(config, option);
+	}
+	return right;
+}

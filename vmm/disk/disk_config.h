@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What --disk says: FILE[,OPTION]... or memory:SIZE[,OPTION]...
+ */
+#ifndef VMM_DISK_DISK_CONFIG_H
+#define VMM_DISK_DISK_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define VMM_DISKS_MAX	    64
+#define VMM_DISK_PATH_MAX   1024
+#define VMM_DISK_SERIAL_MAX 32
+#define VMM_DISK_LUN_ANY    VMM_DISKS_MAX
+
+struct vmm_disk_config {
+	char path[VMM_DISK_PATH_MAX]; /* "": in memory */
+	uint64_t memory_bytes;
+	bool read_only;
+	bool raw; /* whatever the file looks like */
+	unsigned lun; /* VMM_DISK_LUN_ANY: the first that is free */
+	unsigned block_bytes;
+	char serial[VMM_DISK_SERIAL_MAX + 1]; /* "": none */
+};
+
+/* NULL; or what would be right, in words for the user. */
+const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *config);
+
+/* "64M", "2G", … in bytes, a multiple of 512; false: not such a number. */
+bool vmm_disk_size_parse(const char *text, uint64_t *bytes);
+
+#endif

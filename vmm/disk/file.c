@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+#include "vmm/disk/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define UNMAP_BYTES 4096u
+
+/* Images that are more than the bytes of a disk: how they begin, or (VHD without a header) how their last 512 bytes do. */
+static const struct {
+	const char *name;
+	const char *magic;
+	bool at_end;
+} formats[] = {
+	{ "VHDX", "vhdxfile", false }, { "VHD", "conectix", false }, { "VHD", "conectix", true },
+	{ "qcow2", "QFI\xfb", false }, { "VMDK", "KDMV", false },
+};
+
+static int fail(char *why, size_t why_size, const char *what, int err)
+{
+	snprintf(why, why_size, "%s: %s", what, strerror(err));
+	return -err;
+}
+
+static bool begins_with(int fd, off_t at, const char *magic)
+{
+	char bytes[16];
+	size_t len = strlen(magic);
+
+	return at >= 0 && pread(fd, bytes, len, at) == (ssize_t)len && !memcmp(bytes, magic, len);
+}
+
+/* A guest that writes to such an image as if it were raw would destroy it. */
+static const char *foreign_format(const struct vmm_disk_file *file)
+{
+	for (unsigned i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+		if (begins_with(file->fd, formats[i].at_end ? (off_t)file->bytes - 512 : 0,
+				formats[i].magic))
+			return formats[i].name;
+	return NULL;
+}
+
+/* A number from a block device's folder in /sys; 0: there is none. A partition's is in that of its disk. */
+static unsigned long long device_number(dev_t device, const char *name)
+{
+	static const char *const folders[] = { "queue", "../queue" };
+	unsigned long long number = 0;
+
+	for (unsigned i = 0; i < 2 && !number; i++) {
+		char path[128];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/%s", major(device),
+			 minor(device), folders[i], name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%llu", &number) != 1)
+			number = 0;
+		fclose(file);
+	}
+	return number;
+}
+
+/* Whether holes can be made: behind the end of a file there is nothing that the attempt could change. */
+static bool can_unmap(const struct vmm_disk_file *file, const struct stat *st)
+{
+	if (file->read_only)
+		return false;
+	if (file->device)
+		return device_number(st->st_rdev, "discard_max_bytes") &&
+		       device_number(st->st_rdev, "write_zeroes_max_bytes");
+	return fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(file->bytes + 2 * UNMAP_BYTES) & -(off_t)UNMAP_BYTES,
+			 UNMAP_BYTES) == 0;
+}
+
+static int find_size(struct vmm_disk_file *file, const struct stat *st, uint32_t block_bytes)
+{
+	uint64_t bytes = (uint64_t)st->st_size;
+
+	if (file->device && ioctl(file->fd, BLKGETSIZE64, &bytes) < 0)
+		return -errno;
+	file->bytes = bytes - bytes % block_bytes;
+	return 0;
+}
+
+/* Two machines on one image would destroy it. A file system that has no such locks goes without. */
+static int lock(const struct vmm_disk_file *file)
+{
+	struct flock whole = { .l_type = file->read_only ? F_RDLCK : F_WRLCK,
+			       .l_whence = SEEK_SET };
+
+	if (fcntl(file->fd, F_OFD_SETLK, &whole) < 0 && (errno == EAGAIN || errno == EACCES))
+		return -EBUSY;
+	return 0;
+}
+
+static int open_memory(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
+		       size_t why_size)
+{
+	file->fd = memfd_create("disk", MFD_CLOEXEC);
+	if (file->fd < 0 || ftruncate(file->fd, (off_t)config->memory_bytes) < 0) {
+		int err = errno;
+
+		vmm_disk_file_close(file);
+		return fail(why, why_size, "memory for the disk", err);
+	}
+	file->bytes = config->memory_bytes;
+	file->unmap_bytes = UNMAP_BYTES;
+	return 0;
+}
+
+static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
+		   size_t why_size)
+{
+	const char *format;
+	struct stat st;
+	int err;
+
+	if (fstat(file->fd, &st) < 0)
+		return fail(why, why_size, config->path, errno);
+	file->device = S_ISBLK(st.st_mode);
+	if (!file->device && !S_ISREG(st.st_mode)) {
+		snprintf(why, why_size, "%s: neither a file nor a block device", config->path);
+		return -EINVAL;
+	}
+	err = find_size(file, &st, config->block_bytes);
+	if (err)
+		return fail(why, why_size, config->path, -err);
+	if (!file->bytes) {
+		snprintf(why, why_size, "%s: it is empty; truncate -s 10G would make a disk of it",
+			 config->path);
+		return -EINVAL;
+	}
+	format = config->raw ? NULL : foreign_format(file);
+	if (format) {
+		snprintf(
+			why, why_size,
+			"%s: a %s image, which is not supported; format=raw takes its bytes as they are",
+			config->path, format);
+		return -EINVAL;
+	}
+	if (lock(file)) {
+		snprintf(why, why_size, "%s: another program uses it", config->path);
+		return -EBUSY;
+	}
+	if (can_unmap(file, &st))
+		file->unmap_bytes = UNMAP_BYTES;
+	return 0;
+}
+
+int vmm_disk_file_open(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
+		       size_t why_size)
+{
+	int err;
+
+	*file = (struct vmm_disk_file){ .fd = -1, .read_only = config->read_only };
+	if (!config->path[0])
+		return open_memory(config, file, why, why_size);
+	file->fd = open(config->path, (config->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (file->fd < 0)
+		return fail(why, why_size, config->path, errno);
+	err = look_at(config, file, why, why_size);
+	if (err)
+		vmm_disk_file_close(file);
+	return err;
+}
+
+void vmm_disk_file_close(struct vmm_disk_file *file)
+{
+	if (file->fd >= 0)
+		close(file->fd);
+	file->fd = -1;
+}
+
+int vmm_disk_file_resize(struct vmm_disk_file *file, uint64_t bytes, uint32_t block_bytes,
+			 char *why, size_t why_size)
+{
+	struct vmm_disk_file now = *file;
+	struct stat st;
+	int err;
+
+	if (bytes && bytes < file->bytes) {
+		snprintf(why, why_size, "it has %llu bytes already, and does not shrink",
+			 (unsigned long long)file->bytes);
+		return -EINVAL;
+	}
+	if (bytes && (file->device || file->read_only)) {
+		snprintf(why, why_size, "%s: only without a size, to tell what it has become",
+			 file->device ? "a block device" : "a read-only disk");
+		return -EINVAL;
+	}
+	if (bytes && ftruncate(file->fd, (off_t)bytes) < 0)
+		return fail(why, why_size, "the file cannot grow", errno);
+	err = fstat(file->fd, &st) < 0 ? -errno : find_size(&now, &st, block_bytes);
+	if (err)
+		return fail(why, why_size, "its size is unknown", -err);
+	if (now.bytes < file->bytes) {
+		snprintf(why, why_size, "it has become smaller, which no guest expects");
+		return -EINVAL;
+	}
+	file->bytes = now.bytes;
+	return 0;
+}
+
+uint64_t vmm_disk_file_allocated(const struct vmm_disk_file *file)
+{
+	struct stat st;
+
+	return file->device || fstat(file->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
