@@ -72,10 +72,10 @@ CPP_wire := $(INC_wire)
 CPP_guest := $(INC_guest) -ffreestanding
 CPP_host := $(INC_host) -D_GNU_SOURCE
 CPP_host_pure := $(INC_host)
-CPP_tools = $(INC_tools) -D_GNU_SOURCE -DHVIS_VERSION='"$(VERSION)"'
 CPP_test := $(INC_test) -D_GNU_SOURCE
 JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
+CPP_tools = $(INC_tools) -D_GNU_SOURCE -DHVIS_VERSION='"$(VERSION)"' $(JANSSON_CFLAGS)
 CPP_vmm = $(INC_vmm) -D_GNU_SOURCE -DVMM_VERSION='"$(VERSION)"' -DVMM_NESTED_DIR='"$(nesteddir)"' $(JANSSON_CFLAGS)
 # libslirp is named without pkg-config, which would ask for the development files of glib, which slirp.h does not need
 LIBS_vmm = $(JANSSON_LIBS) -lslirp -luring -pthread

@@ -83,11 +83,11 @@ $(HVHOST): $(call objs,$(VMM_SRCS)) $(BUILD)/libhvis-host.a
 	$(call link,$(LIBS_vmm))
 
 $(HVIS): $(call objs,$(TOOLS_HVIS_SRCS))
-	$(call link)
+	$(call link,$(JANSSON_LIBS))
 
 # For guests with nothing else in them
 $(HVIS)-static: $(call objs,$(TOOLS_HVIS_SRCS))
-	$(call link,-no-pie -static)
+	$(call link,-no-pie -static $(JANSSON_LIBS))
 
 # What a program needs besides its own file and the library stands in SRCS_<file.c> and LIBS_<file.c>.
 .SECONDEXPANSION:

@@ -57,62 +57,57 @@ void hvis_devices_print(const struct hvis_bus *bus)
 
 /* --- for programs ----------------------------------------------------------------------------- */
 
-static void json_ring(struct hvis_json *json, const char *key, const struct hvis_ring *ring)
+static json_t *json_ring(const struct hvis_ring *ring)
 {
-	if (!ring->open) {
-		hvis_json_null(json, key);
-		return;
-	}
-	hvis_json_open(json, key, '{');
-	hvis_json_number(json, "bytes", ring->bytes);
-	hvis_json_number(json, "waiting", ring->waiting);
-	hvis_json_close(json, '}');
+	return ring->open ? json_pack("{s:I, s:I}", "bytes", (json_int_t)ring->bytes, "waiting",
+				      (json_int_t)ring->waiting) :
+			    json_null();
 }
 
-static void json_channel(struct hvis_json *json, const struct hvis_channel *channel)
+static json_t *json_channel(const struct hvis_channel *channel)
 {
-	hvis_json_open(json, NULL, '{');
-	hvis_json_number(json, "relid", channel->relid);
-	hvis_json_number(json, "target_cpu", channel->cpu);
-	if (channel->counted) {
-		hvis_json_number(json, "subchannel", channel->subchannel);
-		hvis_json_number(json, "interrupts", channel->interrupts);
-		hvis_json_number(json, "events", channel->events);
+	json_t *json = json_pack("{s:I, s:I}", "relid", (json_int_t)channel->relid, "target_cpu",
+				 (json_int_t)channel->cpu);
+
+	if (channel->counted &&
+	    json_object_update_new(json, json_pack("{s:I, s:I, s:I}", "subchannel",
+						   (json_int_t)channel->subchannel, "interrupts",
+						   (json_int_t)channel->interrupts, "events",
+						   (json_int_t)channel->events))) {
+		json_decref(json);
+		return NULL;
 	}
-	hvis_json_close(json, '}');
+	return json;
 }
 
-static void json_device(struct hvis_json *json, const struct hvis_device *device)
+static json_t *json_device(const struct hvis_device *device)
 {
 	char path[sizeof(SYSFS_FOLDER) + HVIS_NAME_MAX];
+	json_t *channels = json_array();
 
 	snprintf(path, sizeof(path), "%s%s", SYSFS_FOLDER, device->folder);
-	hvis_json_open(json, NULL, '{');
-	if (device->id_known)
-		hvis_json_number(json, "id", device->id);
-	else
-		hvis_json_null(json, "id");
-	hvis_json_text(json, "name", device->words);
-	hvis_json_text(json, "class_id", device->class_id);
-	hvis_json_text(json, "device_id", device->device_id);
-	hvis_json_text(json, "sysfs", path);
-	hvis_json_text(json, "driver", device->driver[0] ? device->driver : NULL);
-	hvis_json_text(json, "state", hvis_state_name(device));
-	json_ring(json, "out", &device->out);
-	json_ring(json, "in", &device->in);
-	hvis_json_open(json, "channels", '[');
 	for (size_t i = 0; i < device->channel_count; i++)
-		json_channel(json, &device->channels[i]);
-	hvis_json_close(json, ']');
-	hvis_json_close(json, '}');
+		if (json_array_append_new(channels, json_channel(&device->channels[i]))) {
+			json_decref(channels);
+			return NULL;
+		}
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o}", "id",
+			 device->id_known ? json_integer(device->id) : json_null(), "name",
+			 device->words, "class_id", hvis_json_text(device->class_id), "device_id",
+			 hvis_json_text(device->device_id), "sysfs", hvis_json_text(path), "driver",
+			 hvis_json_text(device->driver[0] ? device->driver : NULL), "state",
+			 hvis_state_name(device), "out", json_ring(&device->out), "in",
+			 json_ring(&device->in), "channels", channels);
 }
 
-void hvis_devices_json(const struct hvis_bus *bus)
+json_t *hvis_devices_json(const struct hvis_bus *bus)
 {
-	struct hvis_json json = { 0 };
+	json_t *devices = json_array();
 
-	hvis_json_open(&json, NULL, '[');
 	for (size_t i = 0; i < bus->device_count; i++)
-		json_device(&json, &bus->devices[i]);
-	hvis_json_close(&json, ']');
+		if (json_array_append_new(devices, json_device(&bus->devices[i]))) {
+			json_decref(devices);
+			return NULL;
+		}
+	return devices;
 }

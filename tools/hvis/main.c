@@ -21,7 +21,7 @@ struct command {
 	const char *name;
 	const char *summary;
 	void (*print)(const struct hvis_bus *bus);
-	void (*json)(const struct hvis_bus *bus);
+	json_t *(*json)(const struct hvis_bus *bus);
 	bool versions; /* it shows them */
 	const char *help;
 };
@@ -95,8 +95,21 @@ static enum status no_bus(int err)
 	return err == -ENODEV ? NO_VMBUS : FAILED;
 }
 
+static enum status print_json(json_t *json)
+{
+	if (!json) {
+		fputs("hvis: out of memory\n", stderr);
+		return FAILED;
+	}
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(json);
+	return DONE;
+}
+
 static enum status report(const struct command *command, bool json)
 {
+	enum status status = DONE;
 	struct hvis_bus bus;
 	int err;
 
@@ -108,12 +121,14 @@ static enum status report(const struct command *command, bool json)
 	err = hvis_bus_read(&bus);
 	if (!err && command->versions)
 		hvis_versions_read(&bus);
-	if (!err && json)
-		command->json(&bus);
-	else if (!err)
+	if (err)
+		status = no_bus(err);
+	else if (json)
+		status = print_json(command->json(&bus));
+	else
 		command->print(&bus);
 	hvis_bus_fini(&bus);
-	return err ? no_bus(err) : DONE;
+	return status;
 }
 
 static enum status do_command(const struct command *command, int argc, char **argv)

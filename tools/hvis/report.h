@@ -5,11 +5,13 @@
 #ifndef TOOLS_HVIS_REPORT_H
 #define TOOLS_HVIS_REPORT_H
 
+#include <jansson.h>
+
 struct hvis_bus;
 
 void hvis_status_print(const struct hvis_bus *bus);
-void hvis_status_json(const struct hvis_bus *bus);
+json_t *hvis_status_json(const struct hvis_bus *bus); /* NULL: no memory */
 void hvis_devices_print(const struct hvis_bus *bus);
-void hvis_devices_json(const struct hvis_bus *bus);
+json_t *hvis_devices_json(const struct hvis_bus *bus); /* likewise */
 
 #endif

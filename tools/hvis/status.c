@@ -168,82 +168,80 @@ void hvis_status_print(const struct hvis_bus *bus)
 
 /* --- for programs ----------------------------------------------------------------------------- */
 
-static void json_version(struct hvis_json *json, const char *key,
-			 const struct hvis_version *version)
+static json_t *json_version(const struct hvis_version *version)
 {
-	char text[CELL_BYTES];
-
-	set_version(text, version);
-	hvis_json_text(json, key, version->known ? text : NULL);
+	return version->known ? json_sprintf("%u.%u", version->major, version->minor) : json_null();
 }
 
-static void json_module(struct hvis_json *json, const char *key, const struct hvis_module *module)
+static json_t *json_module(const struct hvis_module *module)
 {
-	hvis_json_open(json, key, '{');
-	hvis_json_text(json, "name", module->name);
-	hvis_json_text(json, "from", origin_name(module));
-	hvis_json_bool(json, "built_in", module->built_in);
-	hvis_json_text(json, "version", module->version[0] ? module->version : NULL);
-	hvis_json_close(json, '}');
+	return json_pack("{s:o, s:s, s:b, s:o}", "name", hvis_json_text(module->name), "from",
+			 origin_name(module), "built_in", module->built_in, "version",
+			 hvis_json_text(module->version[0] ? module->version : NULL));
 }
 
-static void json_nic(struct hvis_json *json, const struct hvis_nic *nic)
+static json_t *json_offloads(const struct hvis_nic *nic)
 {
-	hvis_json_open(json, NULL, '{');
-	hvis_json_text(json, "name", nic->name);
-	hvis_json_text(json, "state", nic->state[0] ? nic->state : NULL);
-	hvis_json_number(json, "mtu", nic->mtu);
-	hvis_json_number(json, "queues", nic->queues);
-	if (nic->offloads_known) {
-		hvis_json_open(json, "offloads", '{');
-		for (unsigned i = 0; i < HVIS_OFFLOADS; i++)
-			hvis_json_bool(json, hvis_offload_name(i), nic->offloads & 1u << i);
-		hvis_json_close(json, '}');
-	} else {
-		hvis_json_null(json, "offloads");
-	}
-	hvis_json_close(json, '}');
+	json_t *offloads;
+
+	if (!nic->offloads_known)
+		return json_null();
+	offloads = json_object();
+	for (unsigned i = 0; i < HVIS_OFFLOADS; i++)
+		if (json_object_set_new(offloads, hvis_offload_name(i),
+					json_boolean(nic->offloads & 1u << i))) {
+			json_decref(offloads);
+			return NULL;
+		}
+	return offloads;
 }
 
-static void json_device(struct hvis_json *json, const struct hvis_device *device)
+static json_t *json_nic(const struct hvis_nic *nic)
 {
+	return json_pack("{s:o, s:o, s:I, s:I, s:o}", "name", hvis_json_text(nic->name), "state",
+			 hvis_json_text(nic->state[0] ? nic->state : NULL), "mtu",
+			 (json_int_t)nic->mtu, "queues", (json_int_t)nic->queues, "offloads",
+			 json_offloads(nic));
+}
+
+static json_t *json_nics(const struct hvis_device *device)
+{
+	json_t *nics = json_array();
+
+	for (size_t i = 0; i < device->nic_count; i++)
+		if (json_array_append_new(nics, json_nic(&device->nics[i]))) {
+			json_decref(nics);
+			return NULL;
+		}
+	return nics;
+}
+
+static json_t *json_device(const struct hvis_device *device)
+{
+	bool driven = device->driver[0];
 	char words[CELL_BYTES];
 
 	plain_words(words, device);
-	hvis_json_open(json, NULL, '{');
-	hvis_json_text(json, "name", words);
-	hvis_json_text(json, "class_id", device->class_id);
-	hvis_json_text(json, "device_id", device->device_id);
-	hvis_json_text(json, "state", hvis_state_name(device));
-	if (device->driver[0]) {
-		hvis_json_text(json, "driver", device->driver);
-		json_module(json, "module", &device->module);
-	} else {
-		hvis_json_null(json, "driver");
-		hvis_json_null(json, "module");
-	}
-	json_version(json, "service_version", &device->service);
-	json_version(json, "framework_version", &device->framework);
-	hvis_json_open(json, "network", '[');
-	for (size_t i = 0; i < device->nic_count; i++)
-		json_nic(json, &device->nics[i]);
-	hvis_json_close(json, ']');
-	hvis_json_close(json, '}');
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "name", words, "class_id",
+			 hvis_json_text(device->class_id), "device_id",
+			 hvis_json_text(device->device_id), "state", hvis_state_name(device),
+			 "driver", hvis_json_text(driven ? device->driver : NULL), "module",
+			 driven ? json_module(&device->module) : json_null(), "service_version",
+			 json_version(&device->service), "framework_version",
+			 json_version(&device->framework), "network", json_nics(device));
 }
 
-void hvis_status_json(const struct hvis_bus *bus)
+json_t *hvis_status_json(const struct hvis_bus *bus)
 {
-	struct hvis_json json = { 0 };
+	json_t *devices = json_array();
 
-	hvis_json_open(&json, NULL, '{');
-	hvis_json_text(&json, "kernel", bus->kernel[0] ? bus->kernel : NULL);
-	hvis_json_open(&json, "vmbus", '{');
-	json_version(&json, "version", &bus->version);
-	json_module(&json, "module", &bus->module);
-	hvis_json_close(&json, '}');
-	hvis_json_open(&json, "devices", '[');
 	for (size_t i = 0; i < bus->device_count; i++)
-		json_device(&json, &bus->devices[i]);
-	hvis_json_close(&json, ']');
-	hvis_json_close(&json, '}');
+		if (json_array_append_new(devices, json_device(&bus->devices[i]))) {
+			json_decref(devices);
+			return NULL;
+		}
+	return json_pack("{s:o, s:{s:o, s:o}, s:o}", "kernel",
+			 hvis_json_text(bus->kernel[0] ? bus->kernel : NULL), "vmbus", "version",
+			 json_version(&bus->version), "module", json_module(&bus->module),
+			 "devices", devices);
 }
