@@ -49,10 +49,11 @@ static void print_device(const struct hvis_device *device)
 	putchar('\n');
 }
 
-void hvis_devices_print(const struct hvis_bus *bus)
+bool hvis_devices_print(const struct hvis_bus *bus)
 {
 	for (size_t i = 0; i < bus->device_count; i++)
 		print_device(&bus->devices[i]);
+	return true;
 }
 
 /* --- for programs ----------------------------------------------------------------------------- */

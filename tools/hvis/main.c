@@ -20,7 +20,7 @@ enum status {
 struct command {
 	const char *name;
 	const char *summary;
-	void (*print)(const struct hvis_bus *bus);
+	bool (*print)(const struct hvis_bus *bus);
 	json_t *(*json)(const struct hvis_bus *bus);
 	bool versions; /* it shows them */
 	const char *help;
@@ -95,16 +95,14 @@ static enum status no_bus(int err)
 	return err == -ENODEV ? NO_VMBUS : FAILED;
 }
 
-static enum status print_json(json_t *json)
+static bool print_json(json_t *json)
 {
-	if (!json) {
-		fputs("hvis: out of memory\n", stderr);
-		return FAILED;
-	}
+	if (!json)
+		return false;
 	json_dumpf(json, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(json);
-	return DONE;
+	return true;
 }
 
 static enum status report(const struct command *command, bool json)
@@ -121,12 +119,12 @@ static enum status report(const struct command *command, bool json)
 	err = hvis_bus_read(&bus);
 	if (!err && command->versions)
 		hvis_versions_read(&bus);
-	if (err)
+	if (err) {
 		status = no_bus(err);
-	else if (json)
-		status = print_json(command->json(&bus));
-	else
-		command->print(&bus);
+	} else if (!(json ? print_json(command->json(&bus)) : command->print(&bus))) {
+		fputs("hvis: out of memory\n", stderr);
+		status = FAILED;
+	}
 	hvis_bus_fini(&bus);
 	return status;
 }

@@ -6,12 +6,14 @@
 #define TOOLS_HVIS_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 struct hvis_bus;
 
-void hvis_status_print(const struct hvis_bus *bus);
-json_t *hvis_status_json(const struct hvis_bus *bus); /* NULL: no memory */
-void hvis_devices_print(const struct hvis_bus *bus);
-json_t *hvis_devices_json(const struct hvis_bus *bus); /* likewise */
+/* False or NULL: no memory. */
+bool hvis_status_print(const struct hvis_bus *bus);
+json_t *hvis_status_json(const struct hvis_bus *bus);
+bool hvis_devices_print(const struct hvis_bus *bus);
+json_t *hvis_devices_json(const struct hvis_bus *bus);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tools/hvis/bus.h"
@@ -73,18 +74,20 @@ static void make_row(struct row *row, const struct hvis_device *device)
 static const struct row heading = { { "DEVICE", "DRIVER", "FROM", "MODULE", "SERVICE", "FRAMEWORK",
 				      "CHANNEL" } };
 
-static void widen(size_t widths[COLUMNS], const struct row *row)
+static void print_table(const struct row *rows, size_t count)
 {
-	for (unsigned i = 0; i < COLUMNS; i++)
-		if (strlen(row->cells[i]) > widths[i])
-			widths[i] = strlen(row->cells[i]);
-}
+	size_t widths[COLUMNS] = { 0 }, row;
+	unsigned i;
 
-static void print_row(const size_t widths[COLUMNS], const struct row *row)
-{
-	for (unsigned i = 0; i < COLUMNS - 1; i++)
-		printf("%-*s  ", (int)widths[i], row->cells[i]);
-	puts(row->cells[COLUMNS - 1]);
+	for (row = 0; row < count; row++)
+		for (i = 0; i < COLUMNS; i++)
+			if (strlen(rows[row].cells[i]) > widths[i])
+				widths[i] = strlen(rows[row].cells[i]);
+	for (row = 0; row < count; row++) {
+		for (i = 0; i < COLUMNS - 1; i++)
+			printf("%-*s  ", (int)widths[i], rows[row].cells[i]);
+		puts(rows[row].cells[i]);
+	}
 }
 
 static void print_bus(const struct hvis_bus *bus)
@@ -138,32 +141,29 @@ static void print_nics(const struct hvis_bus *bus)
 		}
 }
 
-void hvis_status_print(const struct hvis_bus *bus)
+bool hvis_status_print(const struct hvis_bus *bus)
 {
-	size_t widths[COLUMNS] = { 0 };
-	struct row row;
+	struct row *rows = calloc(1 + bus->device_count, sizeof(*rows));
 
+	if (!rows)
+		return false;
 	print_bus(bus);
-	if (!bus->device_count) {
+	rows[0] = heading;
+	for (size_t i = 0; i < bus->device_count; i++)
+		make_row(&rows[1 + i], &bus->devices[i]);
+	if (bus->device_count) {
+		putchar('\n');
+		print_table(rows, 1 + bus->device_count);
+	} else {
 		puts("The host offers no devices.");
-		return;
 	}
-	widen(widths, &heading);
-	for (size_t i = 0; i < bus->device_count; i++) {
-		make_row(&row, &bus->devices[i]);
-		widen(widths, &row);
-	}
-	putchar('\n');
-	print_row(widths, &heading);
-	for (size_t i = 0; i < bus->device_count; i++) {
-		make_row(&row, &bus->devices[i]);
-		print_row(widths, &row);
-	}
+	free(rows);
 	print_nics(bus);
 	if (hvis_versions_missing(bus))
 		printf("\n?: %s\n",
 		       bus->log_denied ? "only root may read where the kernel tells that" :
 					 "the kernel does not tell, or its log has forgotten it");
+	return true;
 }
 
 /* --- for programs ----------------------------------------------------------------------------- */
