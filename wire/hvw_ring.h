@@ -195,6 +195,12 @@ static inline bool HVW_MUST_CHECK hvw_tx_commit(struct hvw_tx *tx)
 	return hvw_load32(&tx->control->read_index) == before;
 }
 
+/* Whether the peer has read all that it was shown. Its index is not checked: whoever acts on this trusts nothing that is there. */
+static inline bool hvw_tx_drained(const struct hvw_tx *tx)
+{
+	return hvw_load32_acquire(&tx->control->read_index) == tx->published;
+}
+
 /* One in-band packet, published at once: the common case. As hvw_tx_put(); *signal as hvw_tx_commit(). */
 HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvw_tx_send(struct hvw_tx *tx, uint16_t flags,
 						 uint64_t transaction_id, const void *payload,
@@ -212,6 +218,12 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvw_tx_send(struct hvw_tx *tx, uint16_t fla
 static inline void hvw_rx_mask(struct hvw_rx *rx)
 {
 	hvw_store32_full(&rx->control->interrupt_mask, 1);
+}
+
+/* Whether all that the peer has shown was read. Its index is not checked. */
+static inline bool hvw_rx_drained(const struct hvw_rx *rx)
+{
+	return hvw_load32(&rx->control->write_index) == rx->read;
 }
 
 /* 0 and a packet, which the own cursor has passed; -EAGAIN (empty); -EPROTO (ring broken). */

@@ -323,6 +323,26 @@ void hvh_net_changed(struct hvh_device *device)
 	note((struct net *)device, NOTE_CHANGE);
 }
 
+/* Has the guest frames or messages of that queue that it has not completed? */
+static bool owed(const struct net *net, const struct net_queue *q)
+{
+	for (uint32_t i = 0; i < net->sub_count; i++)
+		if (net->sub[i].first && atomic_load(&net->sub[i].queue) == q->index)
+			return true;
+	return false;
+}
+
+bool hvh_net_quiet(struct hvh_device *device, unsigned queue)
+{
+	struct net *net = (struct net *)device;
+	struct net_queue *q = &net->queue[queue];
+
+	if (!q->channel)
+		return true;
+	return hvh_channel_idle(q->channel) && !q->due.waits && !hvh_net_fifo_count(&q->filled) &&
+	       (queue || (!net->notes && !net->answers_len)) && !owed(net, q);
+}
+
 void hvh_net_tx_ready(struct hvh_device *device, unsigned queue)
 {
 	struct net *net = (struct net *)device;

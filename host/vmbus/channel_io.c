@@ -277,6 +277,16 @@ void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet 
 	rx->read = packet->start;
 }
 
+bool hvh_channel_idle(struct hvh_channel *channel)
+{
+	uint64_t passed = channel->packets_in + channel->packets_out;
+	bool idle = passed == channel->idle_passed && hvw_rx_drained(&channel->rx) &&
+		    channel->tx.write == channel->tx.published && hvw_tx_drained(&channel->tx);
+
+	channel->idle_passed = passed;
+	return idle;
+}
+
 /* More page numbers than any guest puts into one packet. */
 #define PIN_HEADER_MAX 4096u
 

@@ -118,6 +118,7 @@ struct hvh_channel {
 	bool running; /* (o) between start and stop */
 	unsigned budget; /* (o) packets left in this notification */
 	uint64_t retry_ns; /* (o) when to notify the device again: a send is blocked, or the budget was used up; 0: never */
+	uint64_t idle_passed; /* (o) packets both ways when hvh_channel_idle() was asked last */
 	_Atomic bool announced; /* (a) the guest knows that it is open: devices may write */
 	_Atomic bool broken; /* (a) no more from this guest until it opens anew */
 	_Atomic uint64_t packets_in, packets_out, signals_in, signals_out; /* (a) */

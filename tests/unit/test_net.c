@@ -664,6 +664,87 @@ TAP_TEST(impossible_offloads_are_refused)
 
 /* --- the end --------------------------------------------------------------------------------- */
 
+/* At the second look at the latest, when nothing passes between the two. */
+static bool quiet(struct net_guest *n)
+{
+	struct hvh_device *device = net_guest_device(n);
+
+	embedder_run(&n->e);
+	return hvh_net_quiet(device, 0) || hvh_net_quiet(device, 0);
+}
+
+TAP_TEST(an_adapter_is_quiet_when_nobody_waits_for_anything)
+{
+	struct net_guest *n = world(HVP_NVSP_5);
+	struct hvh_device *device = net_guest_device(n);
+	uint8_t bytes[2000];
+	struct made frame;
+	uint32_t len;
+	uint64_t id;
+
+	TAP_CHECK(quiet(n));
+	TAP_CHECK(hvh_net_quiet(device, 0));
+	/* A frame that the guest has not taken, and then one that it has not completed. */
+	made_udp(&frame, other_mac, own_mac, 100);
+	TAP_EQ(push(n, &frame, true), 0);
+	hvh_net_flush(device, 0);
+	TAP_CHECK(!quiet(n));
+	TAP_EQ(net_guest_take(n, NET_GUEST_CHANNEL, false), 0);
+	TAP_CHECK(!quiet(n));
+	net_guest_complete(n, NET_GUEST_CHANNEL, n->packet.h.transaction_id);
+	TAP_CHECK(!hvh_net_quiet(device, 0));
+	TAP_CHECK(hvh_net_quiet(device, 0));
+	/* What it sends, while the back end has no room, and until it has taken the completion. */
+	made_udp(&frame, own_mac, other_mac, 600);
+	len = packet_of(bytes, NULL, &frame);
+	n->send_result = -EAGAIN;
+	id = net_guest_send_direct(n, NET_GUEST_CHANNEL, bytes, len, HVP_NVSP_CHANNEL_DATA);
+	TAP_CHECK(!quiet(n));
+	n->send_result = 0;
+	hvh_net_tx_ready(device, 0);
+	TAP_CHECK(!quiet(n));
+	TAP_EQ(completed(n, NET_GUEST_CHANNEL, id), HVP_NVSP_STATUS_SUCCESS);
+	TAP_CHECK(quiet(n));
+	end(n);
+}
+
+TAP_TEST(with_the_link_down_a_guest_is_served_on_until_it_is_quiet)
+{
+	struct net_guest *n = world(HVP_NVSP_5);
+	struct hvh_device *device = net_guest_device(n);
+	uint8_t bytes[2000];
+	struct made frame;
+	uint32_t len, filter = HVP_FILTER_DIRECTED;
+	unsigned before;
+	uint64_t id;
+
+	TAP_CHECK(quiet(n));
+	hvh_net_link(device, false);
+	TAP_CHECK(!quiet(n));
+	TAP_EQ(net_guest_take(n, NET_GUEST_CHANNEL, true), 0);
+	TAP_CHECK(quiet(n));
+	/* What it sends before it knows goes nowhere, and is completed as ever; and what it asks is answered. */
+	before = n->frames;
+	made_udp(&frame, own_mac, other_mac, 600);
+	len = packet_of(bytes, NULL, &frame);
+	id = net_guest_send_direct(n, NET_GUEST_CHANNEL, bytes, len, HVP_NVSP_CHANNEL_DATA);
+	TAP_CHECK(!quiet(n));
+	(void)completed(n, NET_GUEST_CHANNEL, id);
+	TAP_EQ(n->frames, before);
+	TAP_EQ(net_guest_set(n, HVP_OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter)),
+	       HVP_RNDIS_STATUS_SUCCESS);
+	/* And nothing comes for it. */
+	made_udp(&frame, other_mac, own_mac, 100);
+	(void)push(n, &frame, true);
+	hvh_net_flush(device, 0);
+	TAP_CHECK(quiet(n));
+	/* A guest that has closed waits for nothing. */
+	TAP_EQ(guest_post_close(&n->g, NET_GUEST_CHANNEL), 0);
+	embedder_run(&n->e);
+	TAP_CHECK(hvh_net_quiet(device, 0));
+	end(n);
+}
+
 TAP_TEST(a_buffer_that_the_guest_wants_back_is_let_go_before_it_hears_so)
 {
 	struct net_guest *n = world(HVP_NVSP_5);

@@ -501,6 +501,14 @@ TAP_TEST(parts_of_a_packet_stay_together)
 	end(n);
 }
 
+/* TCP whose checksum is the pseudo-header's sum. */
+static void make_unsummed(struct made *m)
+{
+	made_partial(m, other_mac, own_mac, false, false, 4000);
+	made_be16(m->bytes + 24, 0);
+	made_be16(m->bytes + 24, ~made_sum(0, m->bytes + 14, 20));
+}
+
 TAP_TEST(a_checksum_that_the_back_end_left_out_is_stored_once)
 {
 	struct net_guest *n = world(HVP_NVSP_6_1, true);
@@ -515,18 +523,20 @@ TAP_TEST(a_checksum_that_the_back_end_left_out_is_stored_once)
 	meta.segment_bytes = 1000;
 	while (!push_as(n, &m, &(struct hvh_net_meta){ .verified = true, .segment_bytes = 1000 }))
 		;
-	made_partial(&m, other_mac, own_mac, false, false, 4000);
-	made_be16(m.bytes + 24, 0);
-	made_be16(m.bytes + 24, ~made_sum(0, m.bytes + 14, 20));
+	make_unsummed(&m);
 	iov = (struct iovec){ m.bytes, m.len };
 	TAP_EQ(hvh_net_receive(net_guest_device(n), 0, &iov, 1, &meta), -EAGAIN);
 	look(n, s);
-	memset(s, 0, sizeof(*s));
-	TAP_EQ(hvh_net_receive(net_guest_device(n), 0, &iov, 1, &meta), 0);
-	look(n, s);
-	TAP_EQ(s->packets, 1);
-	TAP_EQ(s->len[0], m.len);
-	TAP_STR_EQ(made_wrong(s->bytes[0], s->len[0]), "");
+	/* And taken at once: what is stored twice is as it was, and three times right again. */
+	for (unsigned i = 0; i < 2; i++) {
+		memset(s, 0, sizeof(*s));
+		TAP_EQ(hvh_net_receive(net_guest_device(n), 0, &iov, 1, &meta), 0);
+		look(n, s);
+		TAP_EQ(s->packets, 1);
+		TAP_EQ(s->len[0], m.len);
+		TAP_STR_EQ(made_wrong(s->bytes[0], s->len[0]), "");
+		make_unsummed(&m);
+	}
 	/* One that cannot stand in the frame. */
 	meta.checksum_start = 0xfff0;
 	TAP_EQ(hvh_net_receive(net_guest_device(n), 0, &iov, 1, &meta), 0);

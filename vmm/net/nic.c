@@ -21,6 +21,14 @@
 #define RELAY_FRAMES 64u
 #define RELAY_BYTES  (HVH_NET_FRAME_MAX + 4u)
 
+/*
+ * An adapter goes when all of its queues were quiet so often in a row, looked at every so often; or after so many looks, whatever
+ * the guest does (hvh_net_quiet()).
+ */
+#define QUIET_LOOK_NS	50000000ull
+#define QUIET_LOOKS	6u
+#define QUIET_LOOKS_MAX 100u
+
 /* One producer, the loop of queue k, and one consumer, that of queue 0. */
 struct relay {
 	struct vmm_nic *nic; /* (c) */
@@ -55,13 +63,16 @@ struct vmm_nic {
 
 	/* (o) The end. */
 	bool leaving;
+	struct vmm_timer look_timer;
+	unsigned looks, quiet_looks; /* all, and those in a row that found it quiet */
+	bool quiet; /* (w) of the queue that is visited: so far in this look */
 	unsigned holds;
 	bool left; /* nothing of it is on any loop */
 	void (*gone)(void *ctx);
 	void *gone_ctx;
-	unsigned leave_at; /* the queue whose loop is visited */
-	struct vmm_call leave; /* to each loop in turn */
-	struct vmm_call all_left; /* and back to the control loop */
+	unsigned visit_at; /* (w) the queue whose loop is visited */
+	struct vmm_call visit; /* to each loop in turn */
+	struct vmm_call back; /* and to the control loop */
 };
 
 static const struct vmm_net_port_ops *const ports[] = {
@@ -276,6 +287,7 @@ static int create_relays(struct vmm_nic *nic)
 
 static void free_nic(struct vmm_nic *nic)
 {
+	vmm_timer_set(&nic->look_timer, 0);
 	if (nic->port)
 		nic->ops->destroy(nic->port);
 	if (nic->device)
@@ -286,31 +298,94 @@ static void free_nic(struct vmm_nic *nic)
 	free(nic);
 }
 
-static void set_up_loops(struct vmm_nic *nic)
-{
-	struct vmm_vm *vm = nic->vm;
+/* --- the end of one ---------------------------------------------------------------------------------- */
 
-	for (unsigned i = 0; i < nic->queues; i++)
-		nic->loop[i] = vmm_io_loops_get(vm->hyperv.io, VMM_SERVICES + nic->index + i);
-	vmm_call_init(&nic->start, nic->loop[0], on_start, nic);
-	vmm_call_init(&nic->take, nic->loop[0], on_take, nic);
+/*
+ * First the guest's network goes quiet: the link is down, and then all queues are looked at, again and again. Then the server takes
+ * the device away, and with the channels closed each loop is visited once more.
+ */
+
+/* Have `visit` called on the loop of each queue, that of queue 0 first because it is what others hand frames to; then `back`. */
+static void visit_all(struct vmm_nic *nic, vmm_loop_fn visit, vmm_loop_fn back)
+{
+	nic->visit_at = 0;
+	vmm_call_init(&nic->visit, nic->loop[0], visit, nic);
+	vmm_call_init(&nic->back, nic->vm->loop, back, nic);
+	vmm_call_post(&nic->visit);
 }
 
-/* --- the end of one ---------------------------------------------------------------------------------- */
+/* At the end of a visit. */
+static void visit_next(struct vmm_nic *nic)
+{
+	vmm_loop_fn visit = nic->visit.fn;
+
+	if (++nic->visit_at == nic->queues) {
+		vmm_call_post(&nic->back);
+		return;
+	}
+	vmm_call_init(&nic->visit, nic->loop[nic->visit_at], visit, nic);
+	vmm_call_post(&nic->visit);
+}
+
+static void on_look(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+
+	if (!nic->visit_at)
+		hvh_net_link(nic->device, false);
+	/* Each is asked: what it says is of the time since it was asked last. */
+	if (!hvh_net_quiet(nic->device, nic->visit_at))
+		nic->quiet = false;
+	visit_next(nic);
+}
+
+static void on_looked(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+	int err;
+
+	nic->quiet_looks = nic->quiet ? nic->quiet_looks + 1 : 0;
+	if (++nic->looks < QUIET_LOOKS_MAX && nic->quiet_looks < QUIET_LOOKS) {
+		vmm_timer_set(&nic->look_timer, vmm_now_ns() + QUIET_LOOK_NS);
+		return;
+	}
+	if (nic->quiet_looks < QUIET_LOOKS)
+		vmm_log(HVH_LOG_INFO, "%s is removed while the guest still uses it", nic->name);
+	err = hvh_server_remove(nic->vm->hyperv.server, nic->device);
+	if (err)
+		vmm_log(HVH_LOG_ERROR, "%s cannot be removed: %s", nic->name, strerror(-err));
+}
+
+static void on_look_timer(void *ctx)
+{
+	struct vmm_nic *nic = ctx;
+
+	nic->quiet = true;
+	visit_all(nic, on_look, on_looked);
+}
+
+int vmm_nic_remove(struct vmm_vm *vm, unsigned index, void (*gone)(void *ctx), void *ctx)
+{
+	struct vmm_nic *nic = vm->hyperv.nics[index];
+
+	if (!nic || nic->leaving)
+		return nic ? -EBUSY : -ENOENT;
+	nic->leaving = true;
+	nic->gone = gone;
+	nic->gone_ctx = ctx;
+	vm->hyperv.errands++;
+	on_look_timer(nic);
+	return 0;
+}
 
 /* What was posted to that loop before has run: of the queue nothing is left there. */
 static void on_leave(void *ctx)
 {
 	struct vmm_nic *nic = ctx;
 
-	if (!nic->leave_at && nic->ops->stop)
+	if (!nic->visit_at && nic->ops->stop)
 		nic->ops->stop(nic->port);
-	if (++nic->leave_at == nic->queues) {
-		vmm_call_post(&nic->all_left);
-		return;
-	}
-	vmm_call_init(&nic->leave, nic->loop[nic->leave_at], on_leave, nic);
-	vmm_call_post(&nic->leave);
+	visit_next(nic);
 }
 
 static void go(struct vmm_nic *nic)
@@ -328,7 +403,7 @@ static void go(struct vmm_nic *nic)
 		vmm_vm_wake(vm);
 }
 
-static void on_all_left(void *ctx)
+static void on_left(void *ctx)
 {
 	struct vmm_nic *nic = ctx;
 
@@ -336,39 +411,14 @@ static void on_all_left(void *ctx)
 	go(nic);
 }
 
-int vmm_nic_remove(struct vmm_vm *vm, unsigned index, void (*gone)(void *ctx), void *ctx)
-{
-	struct vmm_nic *nic = vm->hyperv.nics[index];
-	int err;
-
-	if (!nic || nic->leaving)
-		return nic ? -EBUSY : -ENOENT;
-	err = hvh_server_remove(vm->hyperv.server, nic->device);
-	if (err)
-		return err;
-	nic->leaving = true;
-	nic->gone = gone;
-	nic->gone_ctx = ctx;
-	vm->hyperv.errands++;
-	return 0;
-}
-
-/*
- * The channels are closed. Frames and calls that were on their way between the loops go first: each loop's before it is
- * visited, that of queue 0 first because it is what others hand frames to.
- */
+/* The channels are closed. Frames and calls that were on their way between the loops go first. */
 bool vmm_nic_removed(struct vmm_vm *vm, struct hvh_device *device)
 {
 	unsigned index = vmm_nic_index(vm, device);
-	struct vmm_nic *nic;
 
 	if (index == VMM_NICS_MAX)
 		return false;
-	nic = vm->hyperv.nics[index];
-	nic->leave_at = 0;
-	vmm_call_init(&nic->leave, nic->loop[0], on_leave, nic);
-	vmm_call_init(&nic->all_left, vm->loop, on_all_left, nic);
-	vmm_call_post(&nic->leave);
+	visit_all(vm->hyperv.nics[index], on_leave, on_left);
 	return true;
 }
 
@@ -389,6 +439,17 @@ void vmm_nic_release(struct vmm_nic *nic)
 }
 
 /* --- the beginning ----------------------------------------------------------------------------------- */
+
+static void set_up_loops(struct vmm_nic *nic)
+{
+	struct vmm_vm *vm = nic->vm;
+
+	for (unsigned i = 0; i < nic->queues; i++)
+		nic->loop[i] = vmm_io_loops_get(vm->hyperv.io, VMM_SERVICES + nic->index + i);
+	vmm_call_init(&nic->start, nic->loop[0], on_start, nic);
+	vmm_call_init(&nic->take, nic->loop[0], on_take, nic);
+	vmm_timer_init(&nic->look_timer, vm->loop, on_look_timer, nic);
+}
 
 static int create_nic(struct vmm_vm *vm, unsigned index, const char *text)
 {

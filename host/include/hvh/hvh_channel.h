@@ -107,6 +107,12 @@ void hvh_channel_flush(struct hvh_channel *channel);
 void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet *packet);
 
 /*
+ * Whether both ends have read all that the other has sent, and no packet has passed since the last call of this. What the
+ * guest can make true or false as it likes: for waits that have a limit.
+ */
+bool hvh_channel_idle(struct hvh_channel *channel);
+
+/*
  * The guest memory that a GPA-direct packet names, as pieces of ours: returns how many; they stay until the device says
  * hvh_channel_stopped(). The guest changes what is there at any time. `bytes` gets their sum. -EPROTO: malformed, or not RAM;
  * -EMSGSIZE: more than `iovs_max` pieces, or more pages than any known guest names. Who writes there says so afterwards.

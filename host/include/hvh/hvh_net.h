@@ -141,6 +141,16 @@ void hvh_net_destroy(struct hvh_device *device);
 void hvh_net_status(const struct hvh_device *device, struct hvh_net_status *status);
 void hvh_net_link(struct hvh_device *device, bool up);
 
+/*
+ * Whether nobody waits for anything on that queue: the guest has taken all frames, messages and completions and has given the
+ * frames' room back, and nothing has passed since the last call. Also when the queue is closed. Loop of the queue.
+ *
+ * What it is for: Linux' driver waits, without limit, for the completion of all that it has sent before its adapter goes, and looks
+ * at no ring any more from the RESCIND on. So an embedder takes the link down first (the guest stops sending, nothing comes for
+ * it) and calls hvh_server_remove() when all queues have been quiet for a while; or after a limit, whatever the guest does.
+ */
+bool hvh_net_quiet(struct hvh_device *device, unsigned queue);
+
 /* The network behind the link is another: guests ask for their addresses anew. */
 void hvh_net_changed(struct hvh_device *device);
 
