@@ -261,6 +261,7 @@ TESTS_UNIT += tests/unit/test_synic.c
 TESTS_UNIT += tests/unit/test_tap.c
 TESTS_UNIT += tests/unit/test_timesync.c
 TESTS_UNIT += tests/unit/test_trace.c
+TESTS_UNIT += tests/unit/test_trace_net.c
 TESTS_UNIT += tests/unit/test_user.c
 TESTS_UNIT += tests/unit/test_utf16.c
 
@@ -274,6 +275,7 @@ TESTS_NATIVE += tests/unit/test_console.c
 TESTS_NATIVE += tests/unit/test_control.c
 TESTS_NATIVE += tests/unit/test_ip_settings.c
 TESTS_NATIVE += tests/unit/test_trace.c
+TESTS_NATIVE += tests/unit/test_trace_net.c
 # liburing likewise
 TESTS_NATIVE += tests/unit/test_disk.c
 TESTS_NATIVE += tests/unit/test_crash.c
@@ -443,6 +445,9 @@ CFLAGS_tests/unit/test_ip_settings.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_trace.c := vmm/log.c vmm/loop.c vmm/trace.c vmm/trace_json.c vmm/trace_net.c vmm/trace_normalise.c
 LIBS_tests/unit/test_trace.c = $(JANSSON_LIBS)
 CFLAGS_tests/unit/test_trace.c = $(JANSSON_CFLAGS)
+SRCS_tests/unit/test_trace_net.c := $(SRCS_tests/unit/test_trace.c)
+LIBS_tests/unit/test_trace_net.c = $(JANSSON_LIBS)
+CFLAGS_tests/unit/test_trace_net.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_user.c = $(USER_SRCS) $(addprefix user/,$(SUITE_SRCS))
 SRCS_bench/boot_run.c := bench/bench.c
 SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
