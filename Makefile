@@ -36,7 +36,7 @@ help:
 	@echo 'make bench           measure, print a table, write build/bench.json'
 	@echo 'make bench-time      measure how well guests keep the time (half an hour), docs/time.md'
 	@echo 'make fuzz-NAME       run fuzz/NAME.c under libFuzzer for FUZZ_SECONDS (60)'
-	@echo 'make coverage        lines of wire/ and host/vmbus/ that the replayed fuzz corpora reach'
+	@echo 'make coverage        lines of wire/, host/vmbus/ and host/dev/ that the replayed fuzz corpora reach'
 	@echo 'make coverage-guest  lines of guest/ that its tests on the simulated system reach'
 	@echo 'make mutants         remove checks one by one; the tests must notice each (minutes)'
 	@echo 'make install         DESTDIR=, prefix=/usr/local'

@@ -321,6 +321,7 @@ FUZZ_TARGETS += fuzz/gpa.c
 FUZZ_TARGETS += fuzz/guest.c
 FUZZ_TARGETS += fuzz/guid.c
 FUZZ_TARGETS += fuzz/ic.c
+FUZZ_TARGETS += fuzz/kvp.c
 FUZZ_TARGETS += fuzz/msg.c
 FUZZ_TARGETS += fuzz/net.c
 FUZZ_TARGETS += fuzz/net_guest.c
