@@ -109,6 +109,23 @@ void nic_quiet(struct hvg_net_port *nic)
 	netif_tx_disable(nic->ndev);
 }
 
+static void take_subchannel(struct vmbus_channel *channel)
+{
+	struct hvg_net_port *nic = hv_get_drvdata(channel->primary_channel->device_obj);
+	const u16 index = channel->offermsg.offer.sub_channel_index;
+
+	if (!nic || index >= HVG_NET_QUEUES_MAX)
+		return;
+	hvg_linux_chan_init(&nic->subs[index], nic->device, channel);
+	hvg_net_subchannel(nic->net, &nic->subs[index]);
+}
+
+/* Before any are asked for: the kernel forgets it each time that the first channel is closed. */
+static void expect_subchannels(struct hvg_net_port *nic)
+{
+	vmbus_set_sc_create_callback(hvg_device_chan(nic->device)->channel, take_subchannel);
+}
+
 /* Until all queues are there, or it has taken too long: then they come by and by. */
 static void settle_queues(struct hvg_net_port *nic)
 {
@@ -124,6 +141,7 @@ static void settle_queues(struct hvg_net_port *nic)
 
 void nic_resume(struct hvg_net_port *nic)
 {
+	expect_subchannels(nic);
 	settle_queues(nic);
 	show_queues(nic);
 	show_link(nic);
@@ -325,17 +343,6 @@ static int register_nic(struct hvg_net_port *nic)
 
 /* --- life ---------------------------------------------------------------------------------------------------------- */
 
-static void take_subchannel(struct vmbus_channel *channel)
-{
-	struct hvg_net_port *nic = hv_get_drvdata(channel->primary_channel->device_obj);
-	const u16 index = channel->offermsg.offer.sub_channel_index;
-
-	if (!nic || index >= HVG_NET_QUEUES_MAX)
-		return;
-	hvg_linux_chan_init(&nic->subs[index], nic->device, channel);
-	hvg_net_subchannel(nic->net, &nic->subs[index]);
-}
-
 static void init_config(struct hvg_net_config *config)
 {
 	*config = (struct hvg_net_config){
@@ -405,7 +412,7 @@ static int nic_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id)
 	if (!nic)
 		return -ENOMEM;
 	hv_set_drvdata(hv, nic);
-	vmbus_set_sc_create_callback(hv->channel, take_subchannel);
+	expect_subchannels(nic);
 	/* With the rtnl, so that no virtual function of this NIC gets a name before it. */
 	rtnl_lock();
 	err = hvg_net_attach(nic->net, &nic->config);
