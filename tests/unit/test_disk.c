@@ -26,15 +26,21 @@ TAP_TEST(what_disk_says_is_understood)
 	TAP_CHECK(!vmm_disk_config_parse("/a/b.img", &config));
 	TAP_STR_EQ(config.path, "/a/b.img");
 	TAP_EQ(config.lun, VMM_DISK_LUN_ANY);
-	TAP_EQ(config.block_bytes, 512);
+	TAP_EQ(config.block_bytes, 0);
+	TAP_EQ(config.format, VMM_DISK_AUTO);
 	TAP_CHECK(!vmm_disk_config_parse(
 		"memory:3M,readonly,lun=63,serial=a-1,block=4096,format=raw", &config));
 	TAP_STR_EQ(config.path, "");
 	TAP_EQ(config.memory_bytes, 3 << 20);
-	TAP_CHECK(config.read_only && config.raw);
+	TAP_CHECK(config.read_only);
+	TAP_EQ(config.format, VMM_DISK_RAW);
 	TAP_EQ(config.lun, 63);
 	TAP_EQ(config.block_bytes, 4096);
 	TAP_STR_EQ(config.serial, "a-1");
+	TAP_CHECK(!vmm_disk_config_parse("a,format=vhdx", &config));
+	TAP_EQ(config.format, VMM_DISK_VHDX);
+	TAP_CHECK(!vmm_disk_config_parse("a,format=vhd", &config));
+	TAP_EQ(config.format, VMM_DISK_VHD);
 }
 
 TAP_TEST(what_makes_no_sense_is_refused_with_words)
@@ -152,16 +158,16 @@ TAP_TEST(files_grow_and_do_not_shrink)
 	char why[256];
 
 	TAP_EQ(open_file("", &file, why), 0);
-	TAP_EQ(vmm_disk_file_resize(&file, 2 * DISK_BYTES, 512, why, sizeof(why)), 0);
+	TAP_EQ(vmm_disk_file_resize(&file, 2 * DISK_BYTES, why, sizeof(why)), 0);
 	TAP_EQ(file.bytes, 2 * DISK_BYTES);
-	TAP_EQ(vmm_disk_file_resize(&file, DISK_BYTES, 512, why, sizeof(why)), -EINVAL);
+	TAP_EQ(vmm_disk_file_resize(&file, DISK_BYTES, why, sizeof(why)), -EINVAL);
 	TAP_EQ(file.bytes, 2 * DISK_BYTES);
 	/* Somebody else made it larger; smaller. */
 	TAP_EQ(ftruncate(fd, 3 * DISK_BYTES), 0);
-	TAP_EQ(vmm_disk_file_resize(&file, 0, 512, why, sizeof(why)), 0);
+	TAP_EQ(vmm_disk_file_resize(&file, 0, why, sizeof(why)), 0);
 	TAP_EQ(file.bytes, 3 * DISK_BYTES);
 	TAP_EQ(ftruncate(fd, DISK_BYTES), 0);
-	TAP_EQ(vmm_disk_file_resize(&file, 0, 512, why, sizeof(why)), -EINVAL);
+	TAP_EQ(vmm_disk_file_resize(&file, 0, why, sizeof(why)), -EINVAL);
 	TAP_EQ(file.bytes, 3 * DISK_BYTES);
 	vmm_disk_file_close(&file);
 	close(fd);
@@ -169,6 +175,14 @@ TAP_TEST(files_grow_and_do_not_shrink)
 }
 
 /* --- calls ------------------------------------------------------------------------------------------- */
+
+static void first(struct hvh_disk_io *io, struct vmm_disk_call *call)
+{
+	const struct vmm_disk_file file = { .fd = -1 };
+
+	vmm_disk_begin(io);
+	TAP_CHECK(vmm_disk_again(&file, io, call));
+}
 
 TAP_TEST(short_transfers_go_on_where_they_stopped)
 {
@@ -180,31 +194,32 @@ TAP_TEST(short_transfers_go_on_where_they_stopped)
 				  .iov = iov,
 				  .iovs = 3,
 				  .durable = true };
+	const struct vmm_disk_file file = { .fd = -1 };
 	struct vmm_disk_call call;
 
-	vmm_disk_first(&io, &call);
+	first(&io, &call);
 	TAP_EQ(call.kind, VMM_DISK_WRITEV);
 	TAP_EQ(call.flags, RWF_DSYNC);
 	TAP_EQ(call.iovs, 3);
-	TAP_CHECK(vmm_disk_next(&io, 150, &call));
+	TAP_CHECK(vmm_disk_next(&file, &io, 150, &call));
 	TAP_EQ(call.offset, 1150);
 	TAP_EQ(call.iovs, 2);
 	TAP_CHECK(call.iov[0].iov_base == bytes + 150);
 	TAP_EQ(call.iov[0].iov_len, 50);
 	TAP_EQ(call.flags, RWF_DSYNC);
-	TAP_CHECK(vmm_disk_next(&io, -EINTR, &call));
+	TAP_CHECK(vmm_disk_next(&file, &io, -EINTR, &call));
 	TAP_EQ(call.offset, 1150);
-	TAP_CHECK(!vmm_disk_next(&io, 150, &call));
+	TAP_CHECK(!vmm_disk_next(&file, &io, 150, &call));
 	TAP_EQ(io.result, 0);
 	/* Nothing more comes: the file has been cut. */
 	io.op = HVH_DISK_READ;
-	vmm_disk_first(&io, &call);
+	first(&io, &call);
 	TAP_EQ(call.flags, 0);
-	TAP_CHECK(vmm_disk_next(&io, 100, &call));
-	TAP_CHECK(!vmm_disk_next(&io, 0, &call));
+	TAP_CHECK(vmm_disk_next(&file, &io, 100, &call));
+	TAP_CHECK(!vmm_disk_next(&file, &io, 0, &call));
 	TAP_EQ(io.result, -EIO);
-	vmm_disk_first(&io, &call);
-	TAP_CHECK(!vmm_disk_next(&io, -ENOSPC, &call));
+	first(&io, &call);
+	TAP_CHECK(!vmm_disk_next(&file, &io, -ENOSPC, &call));
 	TAP_EQ(io.result, -ENOSPC);
 }
 
@@ -213,25 +228,26 @@ TAP_TEST(ranges_are_zeroed_by_the_file_system_or_else_written)
 	struct hvh_disk_io io = {
 		.op = HVH_DISK_ZERO, .offset = 4096, .bytes = 6u << 20, .unmap = true
 	};
+	const struct vmm_disk_file file = { .fd = -1 };
 	struct vmm_disk_call call;
 
-	vmm_disk_first(&io, &call);
+	first(&io, &call);
 	TAP_EQ(call.kind, VMM_DISK_FALLOCATE);
 	TAP_EQ(call.flags, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
-	TAP_CHECK(!vmm_disk_next(&io, 0, &call));
+	TAP_CHECK(!vmm_disk_next(&file, &io, 0, &call));
 	io.unmap = false;
 	io.durable = true;
-	vmm_disk_first(&io, &call);
+	first(&io, &call);
 	TAP_EQ(call.flags, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE);
-	TAP_CHECK(vmm_disk_next(&io, -EOPNOTSUPP, &call));
+	TAP_CHECK(vmm_disk_next(&file, &io, -EOPNOTSUPP, &call));
 	TAP_EQ(call.kind, VMM_DISK_WRITEV);
 	TAP_EQ(call.offset, 4096);
 	TAP_EQ(call.bytes, HVH_SCSI_IOVS * 65536);
-	TAP_CHECK(vmm_disk_next(&io, HVH_SCSI_IOVS * 65536, &call));
+	TAP_CHECK(vmm_disk_next(&file, &io, HVH_SCSI_IOVS * 65536, &call));
 	TAP_EQ(call.bytes, (6u << 20) - HVH_SCSI_IOVS * 65536);
-	TAP_CHECK(vmm_disk_next(&io, (int)call.bytes, &call));
+	TAP_CHECK(vmm_disk_next(&file, &io, (int)call.bytes, &call));
 	TAP_EQ(call.kind, VMM_DISK_FDATASYNC);
-	TAP_CHECK(!vmm_disk_next(&io, 0, &call));
+	TAP_CHECK(!vmm_disk_next(&file, &io, 0, &call));
 	TAP_EQ(io.result, 0);
 }
 
@@ -243,7 +259,7 @@ struct bench {
 	struct vmm_loop *loop;
 	const struct vmm_disk_engine_ops *ops;
 	void *engine;
-	int fd;
+	struct vmm_disk_file file;
 	struct vmm_call go;
 	struct hvh_disk_io io[REQUESTS];
 	struct iovec iov[REQUESTS];
@@ -252,9 +268,9 @@ struct bench {
 	void (*submit)(struct bench *b);
 };
 
-static int fd_of(void *disk)
+static const struct vmm_disk_file *file_of(void *disk)
 {
-	return ((struct bench *)disk)->fd;
+	return &((const struct bench *)disk)->file;
 }
 
 static void on_done(void *ctx, struct hvh_disk_io *io)
@@ -327,11 +343,11 @@ static void zero_all(struct bench *b)
 static void try_engine(const struct vmm_disk_engine_ops *ops)
 {
 	struct bench *b = calloc(1, sizeof(*b));
-	const struct vmm_disk_engine_user user = { fd_of, on_done, on_flush, b };
+	const struct vmm_disk_engine_user user = { file_of, on_done, on_flush, b };
 	int err;
 
 	b->ops = ops;
-	b->fd = make_file(DISK_BYTES);
+	b->file.fd = make_file(DISK_BYTES);
 	TAP_EQ(vmm_loop_create(&b->loop), 0);
 	err = ops->create(b->loop, &user, &b->engine);
 	if (err == -ENOSYS || err == -EPERM) {
@@ -349,7 +365,7 @@ static void try_engine(const struct vmm_disk_engine_ops *ops)
 		ops->destroy(b->engine);
 	}
 	vmm_loop_destroy(b->loop);
-	close(b->fd);
+	close(b->file.fd);
 	unlink(path);
 	free(b);
 }

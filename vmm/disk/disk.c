@@ -13,9 +13,6 @@
 
 #define QUEUES_DEFAULT_MAX 8u
 
-/* What a file system writes at once. */
-#define PHYSICAL_BYTES 4096u
-
 /* --- what the controller needs ----------------------------------------------------------------------- */
 
 static void on_submit(void *ctx, struct hvh_disk_io *io)
@@ -47,9 +44,9 @@ static const struct hvh_scsi_backend backend = {
 
 /* --- what the engines need --------------------------------------------------------------------------- */
 
-static int fd_of(void *disk)
+static const struct vmm_disk_file *file_of(void *disk)
 {
-	return ((const struct vmm_disk *)disk)->file.fd;
+	return &((const struct vmm_disk *)disk)->file;
 }
 
 static void on_done(void *ctx, struct hvh_disk_io *io)
@@ -87,7 +84,7 @@ static int create_engines(struct vmm_scsi *scsi)
 	for (unsigned i = 0; i < scsi->queues; i++) {
 		struct vmm_scsi_queue *queue = &scsi->queue[i];
 		struct vmm_loop *loop = vmm_io_loops_get(scsi->vm->hyperv.io, VMM_STOP_SCSI + i);
-		const struct vmm_disk_engine_user user = { fd_of, on_done, on_flush, queue };
+		const struct vmm_disk_engine_user user = { file_of, on_done, on_flush, queue };
 
 		queue->scsi = scsi;
 		queue->index = i;
@@ -187,12 +184,28 @@ static uint64_t hash(uint64_t hash, const char *text)
 	return hash;
 }
 
-/* The same for the same disk of the same machine: by its serial number, or by where it is. */
-static struct hvp_guid identify(const struct vmm_disk *disk)
+/* A copy of an image has the identifier of the image. */
+static bool is_known(const struct vmm_scsi *scsi, const struct hvp_guid *id)
+{
+	static const struct hvp_guid none;
+	bool known = !memcmp(id, &none, sizeof(none));
+
+	for (unsigned i = 0; i < VMM_DISKS_MAX && !known; i++)
+		known = scsi->disk[i] && !memcmp(id, &scsi->disk[i]->id, sizeof(*id));
+	return known;
+}
+
+/*
+ * The same for the same disk of the same machine: by its serial number, or the image's own, or by where it is. Before the
+ * disk is among the controller's.
+ */
+static struct hvp_guid identify(const struct vmm_scsi *scsi, const struct vmm_disk *disk)
 {
 	char place[16] = "";
 	struct hvp_guid id;
 
+	if (!disk->config.serial[0] && !is_known(scsi, &disk->file.id))
+		return disk->file.id;
 	if (!disk->config.serial[0])
 		snprintf(place, sizeof(place), "/%u", disk->lun);
 	for (unsigned i = 0; i < 2; i++) {
@@ -259,6 +272,7 @@ int vmm_disk_create(struct vmm_scsi *scsi, const char *text, struct vmm_disk **c
 		return err;
 	}
 	vmm_call_init(&disk->released, scsi->vm->loop, on_disk_released, disk);
+	disk->id = identify(scsi, disk);
 	scsi->disk[disk->lun] = disk;
 	*created = disk;
 	return 0;
@@ -266,8 +280,12 @@ int vmm_disk_create(struct vmm_scsi *scsi, const char *text, struct vmm_disk **c
 
 void vmm_disk_destroy(struct vmm_scsi *scsi, struct vmm_disk *disk)
 {
+	int err = vmm_disk_file_close(&disk->file);
+
+	if (err)
+		vmm_log(HVH_LOG_ERROR, "disk %u: %s is not complete: %s", disk->lun,
+			disk->config.path, strerror(-err));
 	scsi->disk[disk->lun] = NULL;
-	vmm_disk_file_close(&disk->file);
 	free(disk);
 }
 
@@ -276,11 +294,11 @@ int vmm_disk_attach(struct vmm_scsi *scsi, struct vmm_disk *disk)
 	struct hvh_scsi_disk is = {
 		.disk = disk,
 		.bytes = disk->file.bytes,
-		.block_bytes = disk->config.block_bytes,
-		.physical_bytes = PHYSICAL_BYTES,
+		.block_bytes = disk->file.block_bytes,
+		.physical_bytes = disk->file.physical_bytes,
 		.unmap_bytes = disk->file.unmap_bytes,
 		.read_only = disk->config.read_only,
-		.id = identify(disk),
+		.id = disk->id,
 	};
 
 	memcpy(is.serial, disk->config.serial, sizeof(disk->config.serial));

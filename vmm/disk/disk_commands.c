@@ -154,13 +154,13 @@ static void resize(struct vmm_disk *disk, struct vmm_request *request, const jso
 	char why[512];
 
 	if (bytes && (!json_is_integer(bytes) || json_integer_value(bytes) <= 0 ||
-		      json_integer_value(bytes) % disk->config.block_bytes)) {
+		      json_integer_value(bytes) % disk->file.block_bytes)) {
 		vmm_reply_error(request, "\"bytes\" must be a multiple of the disk's blocks of %u",
-				disk->config.block_bytes);
+				disk->file.block_bytes);
 		return;
 	}
-	if (vmm_disk_file_resize(&disk->file, (uint64_t)json_integer_value(bytes),
-				 disk->config.block_bytes, why, sizeof(why))) {
+	if (vmm_disk_file_resize(&disk->file, (uint64_t)json_integer_value(bytes), why,
+				 sizeof(why))) {
 		vmm_reply_error(request, "LUN %u: %s", disk->lun, why);
 		return;
 	}
@@ -229,10 +229,11 @@ static json_t *disk_json(const struct vmm_disk *disk, const struct hvh_scsi_lun_
 {
 	uint64_t allocated = vmm_disk_file_allocated(&disk->file);
 
-	return json_pack("{s:i, s:s, s:I, s:i, s:o, s:b, s:b, s:b, s:s}", "lun", (int)disk->lun,
-			 "path", disk->config.path[0] ? disk->config.path : "memory", "bytes",
-			 (json_int_t)status->bytes, "block_bytes", (int)disk->config.block_bytes,
-			 "allocated_bytes",
+	return json_pack("{s:i, s:s, s:s, s:I, s:i, s:o, s:b, s:b, s:b, s:s}", "lun",
+			 (int)disk->lun, "path",
+			 disk->config.path[0] ? disk->config.path : "memory", "format",
+			 disk->file.format, "bytes", (json_int_t)status->bytes, "block_bytes",
+			 (int)disk->file.block_bytes, "allocated_bytes",
 			 allocated ? json_integer((json_int_t)allocated) : json_null(), "readonly",
 			 status->read_only, "write_cache", status->write_cache, "unmap",
 			 disk->file.unmap_bytes != 0, "serial", disk->config.serial);

@@ -13,7 +13,7 @@ static const char right_lun[] = "lun= takes a number from 0 to 63";
 static const char right_block[] = "block= takes 512 or 4096";
 static const char right_serial[] =
 	"serial= takes 1 to 32 printable characters without blanks and commas";
-static const char right_format[] = "format= takes auto or raw";
+static const char right_format[] = "format= takes auto, raw, vhd or vhdx";
 static const char right_option[] =
 	"an option must be readonly, lun=N, serial=TEXT, block=N or format=FORMAT";
 
@@ -61,6 +61,22 @@ static const char *set_lun(struct vmm_disk_config *config, const char *value)
 	return *end || config->lun >= VMM_DISKS_MAX ? right_lun : NULL;
 }
 
+static const char *set_format(struct vmm_disk_config *config, const char *value)
+{
+	static const char *const names[] = { [VMM_DISK_AUTO] = "auto",
+					     [VMM_DISK_RAW] = "raw",
+					     [VMM_DISK_VHD] = "vhd",
+					     [VMM_DISK_VHDX] = "vhdx" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			config->format = (enum vmm_disk_format)i;
+			return NULL;
+		}
+	}
+	return right_format;
+}
+
 static const char *set_option(struct vmm_disk_config *config, const char *option)
 {
 	if (!strcmp(option, "readonly")) {
@@ -75,10 +91,8 @@ static const char *set_option(struct vmm_disk_config *config, const char *option
 		config->block_bytes = !strcmp(option + 6, "4096") ? 4096 : 512;
 		return strcmp(option + 6, "4096") && strcmp(option + 6, "512") ? right_block : NULL;
 	}
-	if (!strncmp(option, "format=", 7)) {
-		config->raw = !strcmp(option + 7, "raw");
-		return config->raw || !strcmp(option + 7, "auto") ? NULL : right_format;
-	}
+	if (!strncmp(option, "format=", 7))
+		return set_format(config, option + 7);
 	return right_option;
 }
 
@@ -101,7 +115,7 @@ const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *conf
 	size_t len = strcspn(text, ",");
 	const char *right;
 
-	*config = (struct vmm_disk_config){ .lun = VMM_DISK_LUN_ANY, .block_bytes = 512 };
+	*config = (struct vmm_disk_config){ .lun = VMM_DISK_LUN_ANY };
 	right = set_path(config, text, len);
 	while (!right && text[len]) {
 		char option[64];

@@ -13,13 +13,20 @@
 #define VMM_DISK_SERIAL_MAX 32
 #define VMM_DISK_LUN_ANY    VMM_DISKS_MAX
 
+enum vmm_disk_format {
+	VMM_DISK_AUTO, /* as the file's name says */
+	VMM_DISK_RAW,
+	VMM_DISK_VHD,
+	VMM_DISK_VHDX,
+};
+
 struct vmm_disk_config {
 	char path[VMM_DISK_PATH_MAX]; /* "": in memory */
 	uint64_t memory_bytes;
 	bool read_only;
-	bool raw; /* whatever the file looks like */
+	enum vmm_disk_format format;
 	unsigned lun; /* VMM_DISK_LUN_ANY: the first that is free */
-	unsigned block_bytes;
+	unsigned block_bytes; /* 0: as the image says, 512 where there is none */
 	char serial[VMM_DISK_SERIAL_MAX + 1]; /* "": none */
 };
 

@@ -21,6 +21,7 @@ struct vmm_disk {
 	struct vmm_vm *vm; /* (c) */
 	unsigned lun; /* (c) */
 	struct vmm_disk_config config; /* (c) */
+	struct hvp_guid id; /* (c) what the guest knows it by */
 	struct vmm_disk_file file; /* (o), but for what is constant while the controller has it */
 	struct vmm_call released; /* to the control loop */
 	bool leaving; /* (o) */

@@ -8,11 +8,13 @@
 
 #include <hvh/hvh_scsi.h>
 
+struct vmm_disk_file;
 struct vmm_loop;
 
-/* Set by the embedder. All on the engine's loop. */
+/* Set by the embedder. On the engine's loop, unless it says something else. */
 struct vmm_disk_engine_user {
-	int (*fd_of)(void *disk); /* the file of hvh_disk_io.disk */
+	/* What hvh_disk_io.disk is kept in. Any thread. */
+	const struct vmm_disk_file *(*file_of)(void *disk);
 	void (*done)(void *ctx, struct hvh_disk_io *io); /* io->result */
 	void (*flush)(void *ctx); /* after one done() or several */
 	void *ctx;
@@ -37,5 +39,8 @@ struct vmm_disk_engine_ops {
 	void (*kick)(void *engine);
 };
 extern const struct vmm_disk_engine_ops vmm_disk_uring, vmm_disk_threads;
+
+/* For an engine of threads: a request that another engine has begun goes on, from vmm_disk_again(). */
+void vmm_disk_threads_take(void *engine, struct hvh_disk_io *io);
 
 #endif

@@ -8,13 +8,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "vmm/image/image.h"
+
 #define UNMAP_BYTES 4096u
+
+/* What a file system writes at once. */
+#define PHYSICAL_BYTES 4096u
+
+#define BLOCK_BYTES_DEFAULT 512u
 
 /* Images that are more than the bytes of a disk: how they begin, or (VHD without a header) how their last 512 bytes do. */
 static const struct {
@@ -24,6 +32,16 @@ static const struct {
 } formats[] = {
 	{ "VHDX", "vhdxfile", false }, { "VHD", "conectix", false }, { "VHD", "conectix", true },
 	{ "qcow2", "QFI\xfb", false }, { "VMDK", "KDMV", false },
+};
+
+/* The names that such files go by. */
+static const struct {
+	const char *suffix;
+	enum vmm_disk_format format;
+} suffixes[] = {
+	{ ".vhd", VMM_DISK_VHD },
+	{ ".vhdx", VMM_DISK_VHDX },
+	{ ".avhdx", VMM_DISK_VHDX },
 };
 
 static int fail(char *why, size_t why_size, const char *what, int err)
@@ -40,7 +58,24 @@ static bool begins_with(int fd, off_t at, const char *magic)
 	return at >= 0 && pread(fd, bytes, len, at) == (ssize_t)len && !memcmp(bytes, magic, len);
 }
 
-/* A guest that writes to such an image as if it were raw would destroy it. */
+/*
+ * By its name, which the guest cannot change. By what a file holds nobody can tell: a guest can write an image of its own
+ * choice to its raw disk, which then would be one at the next start, as large as it likes.
+ */
+static enum vmm_disk_format format_by_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	for (unsigned i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t suffix = strlen(suffixes[i].suffix);
+
+		if (len > suffix && !strcasecmp(path + len - suffix, suffixes[i].suffix))
+			return suffixes[i].format;
+	}
+	return VMM_DISK_RAW;
+}
+
+/* What looks like an image, and is not called one. A guest that writes to it as if it were raw would destroy it. */
 static const char *foreign_format(const struct vmm_disk_file *file)
 {
 	for (unsigned i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
@@ -85,13 +120,13 @@ static bool can_unmap(const struct vmm_disk_file *file, const struct stat *st)
 			 UNMAP_BYTES) == 0;
 }
 
-static int find_size(struct vmm_disk_file *file, const struct stat *st, uint32_t block_bytes)
+static int find_size(struct vmm_disk_file *file, const struct stat *st)
 {
 	uint64_t bytes = (uint64_t)st->st_size;
 
 	if (file->device && ioctl(file->fd, BLKGETSIZE64, &bytes) < 0)
 		return -errno;
-	file->bytes = bytes - bytes % block_bytes;
+	file->bytes = bytes - bytes % file->block_bytes;
 	return 0;
 }
 
@@ -113,7 +148,7 @@ static int open_memory(const struct vmm_disk_config *config, struct vmm_disk_fil
 	if (file->fd < 0 || ftruncate(file->fd, (off_t)config->memory_bytes) < 0) {
 		int err = errno;
 
-		vmm_disk_file_close(file);
+		(void)vmm_disk_file_close(file);
 		return fail(why, why_size, "memory for the disk", err);
 	}
 	file->bytes = config->memory_bytes;
@@ -121,12 +156,76 @@ static int open_memory(const struct vmm_disk_config *config, struct vmm_disk_fil
 	return 0;
 }
 
+static int open_raw(const struct vmm_disk_config *config, struct vmm_disk_file *file,
+		    const struct stat *st, char *why, size_t why_size)
+{
+	const char *format;
+	int err = find_size(file, st);
+
+	if (err)
+		return fail(why, why_size, config->path, -err);
+	if (!file->bytes) {
+		snprintf(why, why_size, "%s: it is empty; truncate -s 10G would make a disk of it",
+			 config->path);
+		return -EINVAL;
+	}
+	format = config->format == VMM_DISK_RAW ? NULL : foreign_format(file);
+	if (format) {
+		snprintf(
+			why, why_size,
+			"%s: it looks like a %s image, and its name does not say so: %sformat=raw takes its bytes as they are",
+			config->path, format,
+			!strcmp(format, "VHDX") ? "format=vhdx takes it as one, " :
+			!strcmp(format, "VHD")	? "format=vhd takes it as one, " :
+						  "");
+		return -EINVAL;
+	}
+	if (can_unmap(file, st))
+		file->unmap_bytes = UNMAP_BYTES;
+	return 0;
+}
+
+static int open_image(const struct vmm_disk_config *config, struct vmm_disk_file *file, bool vhdx,
+		      const struct stat *st, char *why, size_t why_size)
+{
+	const struct vmm_disk_image_facts *facts;
+	char reason[256];
+	int err;
+
+	if (file->device) {
+		snprintf(why, why_size, "%s: a block device, which holds no image: format=raw",
+			 config->path);
+		return -EINVAL;
+	}
+	err = vmm_disk_image_open(file->fd, vhdx ? VMM_IMAGE_VHDX : VMM_IMAGE_VHD, file->read_only,
+				  &file->image, reason, sizeof(reason));
+	if (err) {
+		snprintf(why, why_size, "%s: %s", config->path, reason);
+		return err;
+	}
+	facts = vmm_disk_image_facts(file->image);
+	if (config->block_bytes && config->block_bytes != facts->block_bytes) {
+		snprintf(why, why_size, "%s: its blocks are of %u bytes", config->path,
+			 facts->block_bytes);
+		return -EINVAL;
+	}
+	file->format = vhdx ? "vhdx" : "vhd";
+	file->bytes = facts->bytes;
+	file->block_bytes = facts->block_bytes;
+	file->physical_bytes = facts->physical_bytes;
+	file->id = facts->id;
+	if (facts->allocation_bytes)
+		file->unmap_bytes = can_unmap(file, st)	     ? UNMAP_BYTES :
+				    vhdx && !file->read_only ? facts->allocation_bytes :
+							       0;
+	return 0;
+}
+
 static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
 		   size_t why_size)
 {
-	const char *format;
+	enum vmm_disk_format format = config->format;
 	struct stat st;
-	int err;
 
 	if (fstat(file->fd, &st) < 0)
 		return fail(why, why_size, config->path, errno);
@@ -135,29 +234,16 @@ static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *f
 		snprintf(why, why_size, "%s: neither a file nor a block device", config->path);
 		return -EINVAL;
 	}
-	err = find_size(file, &st, config->block_bytes);
-	if (err)
-		return fail(why, why_size, config->path, -err);
-	if (!file->bytes) {
-		snprintf(why, why_size, "%s: it is empty; truncate -s 10G would make a disk of it",
-			 config->path);
-		return -EINVAL;
-	}
-	format = config->raw ? NULL : foreign_format(file);
-	if (format) {
-		snprintf(
-			why, why_size,
-			"%s: a %s image, which is not supported; format=raw takes its bytes as they are",
-			config->path, format);
-		return -EINVAL;
-	}
+	/* Before anything is read: whoever has it may just be writing. */
 	if (lock(file)) {
 		snprintf(why, why_size, "%s: another program uses it", config->path);
 		return -EBUSY;
 	}
-	if (can_unmap(file, &st))
-		file->unmap_bytes = UNMAP_BYTES;
-	return 0;
+	if (format == VMM_DISK_AUTO && !file->device)
+		format = format_by_name(config->path);
+	if (format == VMM_DISK_VHD || format == VMM_DISK_VHDX)
+		return open_image(config, file, format == VMM_DISK_VHDX, &st, why, why_size);
+	return open_raw(config, file, &st, why, why_size);
 }
 
 int vmm_disk_file_open(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
@@ -165,32 +251,57 @@ int vmm_disk_file_open(const struct vmm_disk_config *config, struct vmm_disk_fil
 {
 	int err;
 
-	*file = (struct vmm_disk_file){ .fd = -1, .read_only = config->read_only };
+	*file = (struct vmm_disk_file){
+		.fd = -1,
+		.format = "raw",
+		.read_only = config->read_only,
+		.block_bytes = config->block_bytes ? config->block_bytes : BLOCK_BYTES_DEFAULT,
+		.physical_bytes = PHYSICAL_BYTES,
+	};
 	if (!config->path[0])
 		return open_memory(config, file, why, why_size);
 	file->fd = open(config->path, (config->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (file->fd < 0)
 		return fail(why, why_size, config->path, errno);
 	err = look_at(config, file, why, why_size);
+	/* Nothing was written, so nothing can be missing. */
 	if (err)
-		vmm_disk_file_close(file);
+		(void)vmm_disk_file_close(file);
 	return err;
 }
 
-void vmm_disk_file_close(struct vmm_disk_file *file)
+int vmm_disk_file_close(struct vmm_disk_file *file)
 {
+	int err = file->image ? vmm_disk_image_close(file->image) : 0;
+
+	file->image = NULL;
 	if (file->fd >= 0)
 		close(file->fd);
 	file->fd = -1;
+	return err;
 }
 
-int vmm_disk_file_resize(struct vmm_disk_file *file, uint64_t bytes, uint32_t block_bytes,
-			 char *why, size_t why_size)
+static int resize_raw(struct vmm_disk_file *file, uint64_t bytes, char *why, size_t why_size)
 {
 	struct vmm_disk_file now = *file;
 	struct stat st;
 	int err;
 
+	if (bytes && ftruncate(file->fd, (off_t)bytes) < 0)
+		return fail(why, why_size, "the file cannot grow", errno);
+	err = fstat(file->fd, &st) < 0 ? -errno : find_size(&now, &st);
+	if (err)
+		return fail(why, why_size, "its size is unknown", -err);
+	if (now.bytes < file->bytes) {
+		snprintf(why, why_size, "it has become smaller, which no guest expects");
+		return -EINVAL;
+	}
+	file->bytes = now.bytes;
+	return 0;
+}
+
+int vmm_disk_file_resize(struct vmm_disk_file *file, uint64_t bytes, char *why, size_t why_size)
+{
 	if (bytes && bytes < file->bytes) {
 		snprintf(why, why_size, "it has %llu bytes already, and does not shrink",
 			 (unsigned long long)file->bytes);
@@ -201,17 +312,13 @@ int vmm_disk_file_resize(struct vmm_disk_file *file, uint64_t bytes, uint32_t bl
 			 file->device ? "a block device" : "a read-only disk");
 		return -EINVAL;
 	}
-	if (bytes && ftruncate(file->fd, (off_t)bytes) < 0)
-		return fail(why, why_size, "the file cannot grow", errno);
-	err = fstat(file->fd, &st) < 0 ? -errno : find_size(&now, &st, block_bytes);
-	if (err)
-		return fail(why, why_size, "its size is unknown", -err);
-	if (now.bytes < file->bytes) {
-		snprintf(why, why_size, "it has become smaller, which no guest expects");
+	if (file->image) {
+		if (!bytes || bytes == file->bytes)
+			return 0;
+		snprintf(why, why_size, "an image keeps its size");
 		return -EINVAL;
 	}
-	file->bytes = now.bytes;
-	return 0;
+	return resize_raw(file, bytes, why, why_size);
 }
 
 uint64_t vmm_disk_file_allocated(const struct vmm_disk_file *file)

@@ -50,11 +50,11 @@ static struct hvh_disk_io *take(struct list *list)
 static void carry_out(struct pool *pool, struct hvh_disk_io *io)
 {
 	struct vmm_disk_call call;
-	int fd = pool->user.fd_of(io->disk);
+	const struct vmm_disk_file *file = pool->user.file_of(io->disk);
+	bool more = vmm_disk_again(file, io, &call);
 
-	vmm_disk_first(io, &call);
-	while (vmm_disk_next(io, vmm_disk_call(fd, &call), &call))
-		;
+	while (more)
+		more = vmm_disk_next(file, io, vmm_disk_call(file, &call), &call);
 }
 
 static void *run(void *ctx)
@@ -141,7 +141,7 @@ static int start(void *engine)
 	return 0;
 }
 
-static void submit(void *engine, struct hvh_disk_io *io)
+void vmm_disk_threads_take(void *engine, struct hvh_disk_io *io)
 {
 	struct pool *pool = engine;
 
@@ -149,6 +149,12 @@ static void submit(void *engine, struct hvh_disk_io *io)
 	append(&pool->todo, io);
 	pthread_cond_signal(&pool->more);
 	pthread_mutex_unlock(&pool->lock);
+}
+
+static void submit(void *engine, struct hvh_disk_io *io)
+{
+	vmm_disk_begin(io);
+	vmm_disk_threads_take(engine, io);
 }
 
 static void kick(void *engine)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The engine on io_uring: requests are gathered until kick(), and the kernel rings an eventfd of the loop when some are done.
+ * The engine on io_uring: requests are gathered until kick(), and the kernel rings an eventfd of the loop when some are
+ * done. What an image has to do in several steps, which wait for one another, goes to threads, with the rest of its request.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -12,6 +13,7 @@
 
 #include "vmm/disk/call.h"
 #include "vmm/disk/engine.h"
+#include "vmm/disk/file.h"
 #include "vmm/loop.h"
 
 /* As many as a queue has commands: each has one call under way. */
@@ -23,6 +25,7 @@ struct uring {
 	struct io_uring ring;
 	int fd; /* rung by the kernel */
 	struct vmm_call again; /* the kernel had no memory for what was gathered */
+	void *threads; /* for what io_uring has no operation; NULL: not needed yet */
 };
 
 static void kick(void *engine)
@@ -83,16 +86,27 @@ static void destroy(void *engine)
 {
 	struct uring *u = engine;
 
+	if (u->threads)
+		vmm_disk_threads.destroy(u->threads);
 	io_uring_queue_exit(&u->ring);
 	close(u->fd);
 	free(u);
+}
+
+/* Threads go on with a request; false: there can be none. */
+static bool hand_over(struct uring *u, struct hvh_disk_io *io)
+{
+	if (!u->threads && vmm_disk_threads.create(u->loop, &u->user, &u->threads))
+		return false;
+	vmm_disk_threads_take(u->threads, io);
+	return true;
 }
 
 /* There is always room after the kernel has taken what was gathered. */
 static void put(struct uring *u, struct hvh_disk_io *io, const struct vmm_disk_call *call)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
-	int fd = u->user.fd_of(io->disk);
+	int fd = u->user.file_of(io->disk)->fd;
 
 	while (!sqe) {
 		io_uring_submit(&u->ring);
@@ -109,19 +123,37 @@ static void put(struct uring *u, struct hvh_disk_io *io, const struct vmm_disk_c
 		io_uring_prep_fallocate(sqe, fd, call->flags, (off_t)call->offset,
 					(off_t)call->bytes);
 		break;
-	case VMM_DISK_FDATASYNC:
+	default:
 		io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
 		break;
 	}
 	io_uring_sqe_set_data(sqe, io);
 }
 
+/* With the next call of a request, or (`more` is false) at its end. */
+static void go_on(struct uring *u, struct hvh_disk_io *io, bool more, struct vmm_disk_call *call)
+{
+	const struct vmm_disk_file *file = u->user.file_of(io->disk);
+
+	while (more && (call->kind == VMM_DISK_PREPARE || call->kind == VMM_DISK_COMMIT)) {
+		if (hand_over(u, io))
+			return;
+		/* Here and now: it holds up the loop, and it is right. */
+		more = vmm_disk_next(file, io, vmm_disk_call(file, call), call);
+	}
+	if (more)
+		put(u, io, call);
+	else
+		u->user.done(u->user.ctx, io);
+}
+
 static void submit(void *engine, struct hvh_disk_io *io)
 {
+	struct uring *u = engine;
 	struct vmm_disk_call call;
 
-	vmm_disk_first(io, &call);
-	put(engine, io, &call);
+	vmm_disk_begin(io);
+	go_on(u, io, vmm_disk_again(u->user.file_of(io->disk), io, &call), &call);
 }
 
 static void on_done(void *ctx, uint32_t events)
@@ -137,10 +169,7 @@ static void on_done(void *ctx, uint32_t events)
 		int result = cqe->res;
 
 		io_uring_cqe_seen(&u->ring, cqe);
-		if (vmm_disk_next(io, result, &call))
-			put(u, io, &call);
-		else
-			u->user.done(u->user.ctx, io);
+		go_on(u, io, vmm_disk_next(u->user.file_of(io->disk), io, result, &call), &call);
 	}
 	u->user.flush(u->user.ctx);
 	kick(u);

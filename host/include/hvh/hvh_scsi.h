@@ -49,8 +49,9 @@ struct hvh_disk_io {
 
 	/* For the back end's use. */
 	struct hvh_disk_io *next;
-	uint64_t done;
+	uint64_t done, part;
 	unsigned stage;
+	bool unsynced, no_fallocate;
 	int result;
 	struct iovec rest[HVH_SCSI_IOVS];
 };

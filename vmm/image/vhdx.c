@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A VHDX while it is in use.
+ *
+ * Its header says from the first change to the end that there is a log, so that whoever opens it after a crash replays
+ * it. New blocks take their room at the end of the file, which grows by some at a time. A block that the guest gives back
+ * keeps its place, so nothing that is still under way to it can damage another.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/image/store.h"
+#include "vmm/image/vhdx_priv.h"
+
+/* The file grows by so much, or by one block. */
+#define ROOM_BYTES (64u << 20)
+
+static void new_id(struct hvp_guid *id)
+{
+	vmm_store_random(id, sizeof(*id));
+	/* By their version, identifiers that are random; also, that is not zero. */
+	id->b[7] = (uint8_t)((id->b[7] & 0x0f) | 0x40);
+	id->b[8] = (uint8_t)((id->b[8] & 0x3f) | 0x80);
+}
+
+/*
+ * The log's new name is in the header only when the log holds an entry of that name: a header that tells of a log with
+ * nothing in it is that of a damaged file.
+ */
+static int begin(struct vmm_disk_image *image)
+{
+	struct vhdx *v = (struct vhdx *)image;
+	int err;
+
+	image->synced_bytes = image->file_bytes;
+	new_id(&v->header.file_write);
+	new_id(&v->header.data_write);
+	new_id(&v->header.log);
+	err = vmm_vhdx_log_begin(v);
+	if (err)
+		return err;
+	err = vmm_vhdx_headers_write(v);
+	/* One of them may tell of that log already: it cannot begin again. */
+	if (err)
+		image->broken = err;
+	return err;
+}
+
+static int extend(struct vmm_disk_image *image)
+{
+	struct vhdx *v = (struct vhdx *)image;
+	uint64_t from = image->used_bytes, bytes = ROOM_BYTES;
+	int err = 0;
+
+	if (bytes < image->block_bytes)
+		bytes = image->block_bytes;
+	if (from + bytes > VHDX_FILE_BYTES_MAX)
+		return -EFBIG;
+	/* The first time: what a crash has left there must not come to light. */
+	if (v->file_bytes > from)
+		err = vmm_store_resize(image->fd, from);
+	if (!err)
+		err = vmm_store_resize(image->fd, from + bytes);
+	if (err)
+		return err;
+	v->file_bytes = 0;
+	image->used_bytes = from + bytes;
+	vmm_disk_image_make_room(image, from, from + bytes, from + bytes);
+	return 0;
+}
+
+static int settle(struct vmm_disk_image *image, uint64_t slot, bool writing)
+{
+	(void)image;
+	(void)slot;
+	(void)writing;
+	return -EIO;
+}
+
+static void put_entry(const struct vmm_disk_image *image, uint8_t *page, unsigned index,
+		      uint64_t entry)
+{
+	static const uint64_t states[] = {
+		[BLOCK_ABSENT] = VHDX_BAT_ABSENT,
+		[BLOCK_KEPT] = VHDX_BAT_ZERO,
+		[BLOCK_PRESENT] = VHDX_BAT_PRESENT,
+	};
+	uint64_t is = block_place(entry) | states[block_state(entry)];
+
+	(void)image;
+	memcpy(page + index * sizeof(is), &is, sizeof(is));
+}
+
+static int store_pages(struct vmm_disk_image *image, const uint32_t *pages, unsigned count,
+		       const uint8_t *bytes, bool *logged)
+{
+	struct vhdx *v = (struct vhdx *)image;
+	int err = vmm_vhdx_log_write(v, pages, count, bytes);
+
+	*logged = !err;
+	for (unsigned i = 0; i < count && !err; i++)
+		err = vmm_store_write(image->fd, bytes + i * TABLE_PAGE, TABLE_PAGE,
+				      v->bat_offset + (uint64_t)pages[i] * TABLE_PAGE);
+	return err;
+}
+
+/* The file is made shorter last: by its log it may not be. */
+static int end(struct vmm_disk_image *image)
+{
+	struct vhdx *v = (struct vhdx *)image;
+	int err = vmm_store_sync(image->fd);
+
+	if (err)
+		return err;
+	memset(&v->header.log, 0, sizeof(v->header.log));
+	err = vmm_vhdx_headers_write(v);
+	if (!err && image->next < image->limit)
+		err = vmm_store_resize(image->fd, image->next);
+	return err;
+}
+
+static void destroy(struct vmm_disk_image *image)
+{
+	struct vhdx *v = (struct vhdx *)image;
+
+	free(v->entry);
+	free(v);
+}
+
+static const struct vmm_disk_image_ops ops = {
+	.begin = begin,
+	.extend = extend,
+	.settle = settle,
+	.put_entry = put_entry,
+	.store_pages = store_pages,
+	.end = end,
+	.destroy = destroy,
+};
+
+int vmm_vhdx_open(struct vmm_disk_image **image, const struct vmm_disk_image *as)
+{
+	struct vhdx *v = calloc(1, sizeof(*v));
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	v->image.ops = &ops;
+	v->image.fd = as->fd;
+	v->image.read_only = as->read_only;
+	v->image.why = as->why;
+	v->image.why_size = as->why_size;
+	*image = &v->image;
+	err = vmm_vhdx_headers_read(v);
+	if (!err && !vhdx_is_zero(&v->header.log))
+		err = vmm_vhdx_log_replay(v);
+	if (!err)
+		err = vmm_vhdx_read_all(v);
+	if (err)
+		return err;
+	v->image.file_bytes = v->image.used_bytes;
+	v->entry = malloc((1 + COMMIT_PAGES) * VHDX_LOG_SECTOR);
+	return v->entry ? 0 : vmm_disk_image_fail(&v->image, "its log", -ENOMEM);
+}
