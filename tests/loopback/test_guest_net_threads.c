@@ -2,7 +2,7 @@
 /*
  * Both ends of the network against each other with real threads: four send TCP streams by the guest's queues, and a back end
  * on the host's loop checks every byte and sends it back, to be checked again. What the host may do for a frame is
- * left to it or not; the back end is often not ready, and the rings are short.
+ * left to it or not; the back end is often not ready, the rings are short, and the NIC has faults on purpose.
  *
  * HVIS_MEBIBYTES: how much goes each way at least, 8 unless given; HVIS_TEST_SEED.
  */
@@ -57,6 +57,7 @@ static struct {
 	unsigned waiting; /* (h) */
 	uint64_t random; /* (h) */
 	unsigned refused; /* (h) */
+	uint64_t faults; /* of the NIC, when it is gone */
 	uint64_t joined; /* (a) */
 	unsigned wrong; /* (a) */
 	char first_wrong[100];
@@ -205,6 +206,16 @@ static struct hvh_device *create_nic(void *ctx)
 	if (hvh_net_create(&w.nic_config, &w.backend, NULL, &device))
 		abort();
 	return device;
+}
+
+static void destroy_nic(struct hvh_device *device)
+{
+	struct hvh_net_status status;
+
+	hvh_net_status(device, &status);
+	for (unsigned i = 0; i < SENDERS; i++)
+		w.faults += status.queue[i].faults;
+	hvh_net_destroy(device);
 }
 
 /* --- the guest's stack ------------------------------------------------------------------------------------------ */
@@ -449,6 +460,9 @@ static void prepare(uint64_t seed)
 	memcpy(w.nic_config.mac, guest_mac, sizeof(guest_mac));
 	w.nic_config.queues_max = SENDERS;
 	w.nic_config.bits_per_second = 10000000000;
+	w.nic_config.fault_every[HVH_INJECT_NIC_SEND] = 211;
+	w.nic_config.fault_every[HVH_INJECT_NIC_COMPLETION] = 173;
+	w.nic_config.fault_every[HVH_INJECT_NIC_RING] = 97;
 	w.backend.send = on_send;
 	w.backend.kick = on_kick;
 }
@@ -467,7 +481,7 @@ TAP_TEST(streams_pass_both_ends_whole_with_threads)
 		.version_max = HVP_VERSION_5_3,
 		.ram_bytes = RAM,
 		.own_create = create_nic,
-		.own_destroy = hvh_net_destroy,
+		.own_destroy = destroy_nic,
 	};
 	const struct hvg_bus_config bus_config = { .os_id = OS_ID,
 						   .version_max = HVP_VERSION_5_3,
@@ -505,9 +519,9 @@ TAP_TEST(streams_pass_both_ends_whole_with_threads)
 	TAP_EQ(user_stop() + user_lost_pages(), 0);
 	TAP_EQ(threaded_host_destroy(w.host), 0);
 	printf("# %" PRIu64 " bytes there and back, %u frames cut by the host, %" PRIu64
-	       " joined by it, %u refused at first\n",
-	       bytes, cut, w.joined, w.refused);
-	TAP_CHECK(cut && w.joined && w.refused);
+	       " joined by it, %u refused at first, %" PRIu64 " faults\n",
+	       bytes, cut, w.joined, w.refused, w.faults);
+	TAP_CHECK(cut && w.joined && w.refused && w.faults);
 }
 
 TAP_MAIN()
