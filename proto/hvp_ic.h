@@ -43,6 +43,8 @@ enum hvp_ic_type {
 #define HVP_IC_NO_MORE_ITEMS 0x80070103u /* end of an enumeration; also: there is no such key */
 #define HVP_IC_INVALID	     0x80070057u
 #define HVP_IC_NOT_FOUND     0x80041002u
+#define HVP_IC_EXISTS	     0x80070050u
+#define HVP_IC_DISK_FULL     0x80070070u
 
 struct hvp_ic_header {
 	struct hvp_ic_version framework;

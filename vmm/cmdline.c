@@ -459,6 +459,30 @@ static const char *add_dns(void *target, const char *value)
 	return add_to_list(((struct vmm_query *)target)->dns, value);
 }
 
+static const char *set_create_dirs(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->create_dirs = true;
+	return NULL;
+}
+
+static const char *set_overwrite(void *target, const char *value)
+{
+	(void)value;
+	((struct vmm_query *)target)->overwrite = true;
+	return NULL;
+}
+
+static const char *set_freeze_limit(void *target, const char *value)
+{
+	uint64_t seconds;
+
+	if (!parse_number(value, strlen(value), 3600, &seconds) || !seconds)
+		return "must be seconds, from 1 to 3600";
+	((struct vmm_query *)target)->freeze_seconds = (unsigned)seconds;
+	return NULL;
+}
+
 static const struct option json_option = { "--json", false, set_json };
 static const struct option pool_option = { "--pool", true, set_pool };
 static const struct option ip_options[] = {
@@ -468,6 +492,14 @@ static const struct option ip_options[] = {
 	{ "--gateway", true, add_gateway },
 	{ "--dns", true, add_dns },
 	/* clang-format on */
+};
+static const struct option copy_options[] = {
+	{ "--create-dirs", false, set_create_dirs },
+	{ "--overwrite", false, set_overwrite },
+};
+static const struct option backup_options[] = {
+	{ "--freeze-limit", true, set_freeze_limit },
+	{ "--timeout", true, set_query_timeout },
 };
 static const struct option offset_option = { "--offset", true, set_offset };
 static const struct option shutdown_options[] = {
@@ -716,6 +748,28 @@ static enum vmm_cmdline_result parse_disk(struct parser *p, struct vmm_query *qu
 	return VMM_CMDLINE_OK;
 }
 
+static enum vmm_cmdline_result parse_copy(struct parser *p, struct vmm_query *query)
+{
+	query->source = p->operands[1];
+	query->target = p->operands[2];
+	if (!query->source)
+		return fail(p, "name the file to copy");
+	if (!query->target)
+		return fail(p, "say where in the guest it goes");
+	if (query->target[0] != '/')
+		return fail(p, "'%.64s': must be a path in the guest that begins with /",
+			    query->target);
+	return VMM_CMDLINE_OK;
+}
+
+static enum vmm_cmdline_result parse_backup(struct parser *p, struct vmm_query *query)
+{
+	query->folder = p->operands[1];
+	if (!query->folder || !*query->folder)
+		return fail(p, "name the folder that the backup is to be");
+	return VMM_CMDLINE_OK;
+}
+
 static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *query)
 {
 	if (!p->operands[0])
@@ -730,10 +784,13 @@ static enum vmm_cmdline_result parse_trace(struct parser *p, struct vmm_query *q
 
 static unsigned operands_max(unsigned takes)
 {
-	return takes & (VMM_TAKES_KVP | VMM_TAKES_DISK)			 ? 4 :
-	       takes & (VMM_TAKES_SWITCH | VMM_TAKES_NIC | VMM_TAKES_IP) ? 3 :
-	       takes & VMM_TAKES_TRACE					 ? 2 :
-					 (takes & VMM_TAKES_NAME) != 0;
+	const unsigned three = VMM_TAKES_SWITCH | VMM_TAKES_NIC | VMM_TAKES_IP | VMM_TAKES_COPY;
+
+	if (takes & (VMM_TAKES_KVP | VMM_TAKES_DISK))
+		return 4;
+	if (takes & three)
+		return 3;
+	return takes & (VMM_TAKES_TRACE | VMM_TAKES_BACKUP) ? 2 : (takes & VMM_TAKES_NAME) != 0;
 }
 
 enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned takes,
@@ -753,6 +810,14 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 	if (takes & VMM_TAKES_IP) {
 		memcpy(&options[count], ip_options, sizeof(ip_options));
 		count += COUNT_OF(ip_options);
+	}
+	if (takes & VMM_TAKES_COPY) {
+		memcpy(&options[count], copy_options, sizeof(copy_options));
+		count += COUNT_OF(copy_options);
+	}
+	if (takes & VMM_TAKES_BACKUP) {
+		memcpy(&options[count], backup_options, sizeof(backup_options));
+		count += COUNT_OF(backup_options);
 	}
 	if (takes & VMM_TAKES_OFFSET)
 		options[count++] = offset_option;
@@ -777,6 +842,10 @@ enum vmm_cmdline_result vmm_cmdline_query(int argc, char *const *argv, unsigned 
 		return parse_kvp(&p, query);
 	if (takes & VMM_TAKES_IP)
 		return parse_ip(&p, query);
+	if (takes & VMM_TAKES_COPY)
+		return parse_copy(&p, query);
+	if (takes & VMM_TAKES_BACKUP)
+		return parse_backup(&p, query);
 	if (p.operand_count < 2)
 		return VMM_CMDLINE_OK;
 	if (takes & VMM_TAKES_DISK)

@@ -44,6 +44,12 @@ struct vmm_query {
 	const char *addresses[VMM_QUERY_LIST_MAX]; /* NULL ends each of these, but for a full one */
 	const char *gateways[VMM_QUERY_LIST_MAX];
 	const char *dns[VMM_QUERY_LIST_MAX];
+	const char *source; /* of a copy: a file here */
+	const char *target; /* an absolute path in the guest */
+	const char *folder; /* for a backup */
+	unsigned freeze_seconds; /* that the guest may be frozen */
+	bool create_dirs;
+	bool overwrite;
 	const char *disk_order; /* "add", "remove" or "resize"; NULL: none */
 	const char *disk; /* to be added: as --disk has it */
 	unsigned lun;
@@ -64,6 +70,9 @@ enum vmm_query_takes {
 	VMM_TAKES_IP =
 		1 << 8, /* behind the name: get or set, and the number of a network adapter; --dhcp and so on */
 	VMM_TAKES_DISK = 1 << 9, /* behind the name: nothing, or what to do to a disk */
+	VMM_TAKES_COPY =
+		1 << 10, /* behind the name: a file and where it goes; --create-dirs --overwrite */
+	VMM_TAKES_BACKUP = 1 << 11, /* behind the name: a folder; --freeze-limit --timeout */
 	VMM_TAKES_TRACE = 1 << 5, /* "normalise" and a file, instead of a name */
 };
 

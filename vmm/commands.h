@@ -18,6 +18,8 @@ enum vmm_exit vmm_command_pause(const struct vmm_query *query);
 enum vmm_exit vmm_command_resume(const struct vmm_query *query);
 enum vmm_exit vmm_command_nic(const struct vmm_query *query);
 enum vmm_exit vmm_command_ip(const struct vmm_query *query);
+enum vmm_exit vmm_command_backup(const struct vmm_query *query);
+enum vmm_exit vmm_command_copy(const struct vmm_query *query);
 enum vmm_exit vmm_command_kvp(const struct vmm_query *query);
 enum vmm_exit vmm_command_disk(const struct vmm_query *query);
 enum vmm_exit vmm_command_service(const struct vmm_query *query);

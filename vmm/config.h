@@ -20,7 +20,9 @@ enum vmm_serial_kind { VMM_SERIAL_STDIO, VMM_SERIAL_FILE, VMM_SERIAL_NONE };
 	X(0, heartbeat)                                                                            \
 	X(1, shutdown)                                                                             \
 	X(2, timesync)                                                                             \
-	X(3, kvp)
+	X(3, kvp)                                                                                  \
+	X(4, fcopy)                                                                                \
+	X(5, vss)
 
 enum vmm_service {
 #define VMM_SERVICE_ENUM(bit, name) VMM_SERVICE_##name = 1 << (bit),

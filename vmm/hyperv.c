@@ -201,6 +201,7 @@ int vmm_hyperv_create(struct vmm_vm *vm)
 	vmm_mail_init(vm);
 	vmm_call_init(&vm->hyperv.work, vm->loop, on_work, vm);
 	vmm_timer_init(&vm->hyperv.work_timer, vm->loop, on_work, vm);
+	vmm_copy_init(vm);
 	if (!err)
 		err = hvh_server_create(vm->mem, &config, &vm->hyperv.ops, vm, &vm->hyperv.server);
 	if (!err)
@@ -229,6 +230,7 @@ bool vmm_hyperv_destroy(struct vmm_vm *vm)
 		return true;
 	vmm_call_cancel(&hv->work);
 	vmm_timer_set(&hv->work_timer, 0);
+	vmm_copy_fini(vm);
 	hvh_server_destroy(hv->server);
 	vmm_timer_set(&hv->mail_timer, 0);
 	vmm_services_destroy(vm);

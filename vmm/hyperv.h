@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/copy.h"
 #include "vmm/kvp.h"
 #include "vmm/loop.h"
 #include "vmm/services.h"
@@ -34,6 +35,7 @@ struct vmm_hyperv {
 	struct vmm_trace *trace; /* (c) NULL: none is wanted */
 	struct vmm_ic services[VMM_SERVICES];
 	struct hvh_kvp_fact facts[VMM_KVP_FACTS_MAX]; /* (c) which the kvp service reads */
+	struct vmm_copy copy;
 	struct vmm_nic *nics[VMM_NICS_MAX]; /* (o) NULL: not there */
 	struct vmm_scsi *scsi; /* (o) NULL: no disk has been named yet */
 	unsigned channels_started; /* that have an owner loop */

@@ -44,7 +44,7 @@ static const struct command commands[] = {
 			"  --nic KIND[,OPTION]... user, tap=INTERFACE, null, loop or echo; may be repeated: see hvhost-run(1)\n"
 			"  --disk FILE[,OPTION]...\n"
 			"                         image or block device, or memory:SIZE; may be repeated: see hvhost-run(1)\n"
-			"  --no-service NAME      leave out heartbeat, shutdown, timesync or kvp; may be repeated\n"
+			"  --no-service NAME      leave out heartbeat, shutdown, timesync, kvp, fcopy or vss; may be repeated\n"
 			"  --no-enlightenment NAME\n"
 			"                         do not offer that part of the hypervisor's interface; may be repeated:\n"
 			"                         reference-counter reference-tsc stimer stimer-direct vp-index vp-runtime\n"
@@ -99,7 +99,7 @@ static const struct command commands[] = {
 		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_SWITCH,
 		.arguments = "NAME [on|off SERVICE] [--json]",
 		.summary = "show the integration services, or switch one on or off",
-		.help = "  on SERVICE     offer heartbeat, shutdown, timesync or kvp to the guest\n"
+		.help = "  on SERVICE     offer heartbeat, shutdown, timesync, kvp, fcopy or vss to the guest\n"
 			"  off SERVICE    take it away, and wait until it is gone\n"
 			"  --json         as an object for programs\n",
 	},
@@ -132,6 +132,29 @@ static const struct command commands[] = {
 			"  --gateway ADDRESS          of the default route\n"
 			"  --dns ADDRESS              of a name server\n"
 			"  --json                     as an object for programs\n",
+	},
+	{
+		.name = "copy",
+		.query = vmm_command_copy,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_COPY,
+		.arguments = "NAME SOURCE TARGET [--create-dirs] [--overwrite] [--json]",
+		.summary = "copy a file into the guest",
+		.help = "  SOURCE           a file here\n"
+			"  TARGET           an absolute path in the guest; one that ends with / is a folder\n"
+			"  --create-dirs    make the folders that are missing\n"
+			"  --overwrite      replace a file that is there\n"
+			"  --json           as an object for programs\n",
+	},
+	{
+		.name = "backup",
+		.query = vmm_command_backup,
+		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_BACKUP,
+		.arguments = "NAME FOLDER [--freeze-limit SECONDS] [--timeout SECONDS] [--json]",
+		.summary = "copy the disks while the guest's file systems are frozen",
+		.help = "  FOLDER                    what the backup is to be; it must not be there yet\n"
+			"  --freeze-limit SECONDS    give up rather than keep the guest frozen for longer (60)\n"
+			"  --timeout SECONDS         wait so long for the guest to freeze (960)\n"
+			"  --json                    as an object for programs\n",
 	},
 	{
 		.name = "nic",

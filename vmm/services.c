@@ -2,8 +2,10 @@
 #include "vmm/services.h"
 
 #include <errno.h>
+#include <hvh/hvh_fcopy.h>
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_server.h>
+#include <hvh/hvh_vss.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -65,6 +67,18 @@ static int create_timesync(struct vmm_vm *vm, struct hvh_device **device)
 static int create_kvp(struct vmm_vm *vm, struct hvh_device **device)
 {
 	return vmm_kvp_create(vm, device);
+}
+
+static int create_fcopy(struct vmm_vm *vm, struct hvh_device **device)
+{
+	(void)vm;
+	return hvh_fcopy_create(device);
+}
+
+static int create_vss(struct vmm_vm *vm, struct hvh_device **device)
+{
+	(void)vm;
+	return hvh_vss_create(device);
 }
 
 static const struct service_class {

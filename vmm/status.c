@@ -170,6 +170,28 @@ static json_t *kvp_json(const struct vmm_snapshot *snapshot)
 	return json;
 }
 
+static json_t *fcopy_json(const struct vmm_snapshot *snapshot)
+{
+	const struct hvh_fcopy_status *status = &snapshot->fcopy;
+	json_t *json = service_json(&status->ic);
+
+	json_object_set_new(json, "busy", json_boolean(status->open));
+	json_object_set_new(json, "files", json_integer((json_int_t)status->files));
+	json_object_set_new(json, "bytes", json_integer((json_int_t)status->bytes));
+	return json;
+}
+
+static json_t *vss_json(const struct vmm_snapshot *snapshot)
+{
+	const struct hvh_vss_status *status = &snapshot->vss;
+	json_t *json = service_json(&status->ic);
+
+	json_object_set_new(json, "frozen", json_boolean(status->frozen));
+	json_object_set_new(json, "freezes", json_integer((json_int_t)status->freezes));
+	json_object_set_new(json, "overdue", json_integer((json_int_t)status->overdue));
+	return json;
+}
+
 void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		       const struct hvh_device *device)
 {
@@ -194,6 +216,12 @@ void vmm_snapshot_take(struct vmm_snapshot *snapshot, unsigned stop,
 		break;
 	case VMM_SERVICE_INDEX_kvp:
 		hvh_kvp_status(device, &snapshot->kvp);
+		break;
+	case VMM_SERVICE_INDEX_fcopy:
+		hvh_fcopy_status(device, &snapshot->fcopy);
+		break;
+	case VMM_SERVICE_INDEX_vss:
+		hvh_vss_status(device, &snapshot->vss);
 		break;
 	case VMM_SERVICES:
 		break;

@@ -6,10 +6,12 @@
 #ifndef VMM_STATUS_H
 #define VMM_STATUS_H
 
+#include <hvh/hvh_fcopy.h>
 #include <hvh/hvh_ic.h>
 #include <hvh/hvh_kvp.h>
 #include <hvh/hvh_net.h>
 #include <hvh/hvh_scsi.h>
+#include <hvh/hvh_vss.h>
 #include <jansson.h>
 
 #include "vmm/net/nic_config.h"
@@ -25,6 +27,8 @@ struct vmm_snapshot {
 	struct hvh_ic_status shutdown;
 	struct hvh_timesync_status timesync;
 	struct hvh_kvp_status kvp;
+	struct hvh_fcopy_status fcopy;
+	struct hvh_vss_status vss;
 	struct hvh_net_status nics[VMM_NICS_MAX];
 	struct hvh_scsi_status scsi;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/backup.h"
 #include "vmm/control.h"
 #include "vmm/disk/disk.h"
 #include "vmm/net/nic.h"
@@ -466,6 +467,8 @@ void vmm_vm_command(struct vmm_vm *vm, struct vmm_request *request, const char *
 		{ "timesync", command_timesync, true },
 		{ "kvp", vmm_kvp_command, true },
 		{ "ip", vmm_ip_command, true },
+		{ "copy", vmm_copy_command, true },
+		{ "backup", vmm_backup_command, true },
 		{ "service", command_service, false },
 		{ "nic", command_nic, false },
 		{ "disk", vmm_disk_command, false },

@@ -207,6 +207,8 @@ static void close_chan(struct hvg_ic *ic)
 	give_up(ic);
 	hvg_chan_close(ic->chan);
 	ic->awake = false;
+	if (ic->service->closed)
+		ic->service->closed(ic);
 }
 
 int hvg_ic_attach(struct hvg_device *device, const struct hvg_ic_service *service)

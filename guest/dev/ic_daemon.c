@@ -42,16 +42,16 @@ uint32_t hvg_daemon_ask(struct hvg_ic *ic, uint8_t *body, size_t size)
 	uint32_t status = HVP_IC_FAIL;
 
 	hvos_mutex_lock(&daemon->lock);
-	if (daemon->registered) {
-		daemon->message_len = service->ask(body, size, daemon->message, &status);
-		if (daemon->message_len) {
-			daemon->request = HVG_DAEMON_UNREAD;
-			__atomic_store_n(&daemon->expired, 0, __ATOMIC_RELAXED);
-			hvos_timer_arm(&daemon->timer,
-				       hvos_now_ns() + service->timeout_ms * 1000000ull);
-			daemon->wake(daemon->wake_ctx);
-			status = HVG_IC_LATER;
-		}
+	daemon->message_len = service->ask(body, size, daemon->message, &status);
+	if (daemon->message_len && !daemon->registered) {
+		status = HVP_IC_FAIL;
+	} else if (daemon->message_len) {
+		daemon->request = HVG_DAEMON_UNREAD;
+		__atomic_store_n(&daemon->expired, 0, __ATOMIC_RELAXED);
+		hvos_timer_arm(&daemon->timer,
+			       hvos_now_ns() + service->timeout_ms(daemon->message) * 1000000ull);
+		daemon->wake(daemon->wake_ctx);
+		status = HVG_IC_LATER;
 	}
 	hvos_mutex_unlock(&daemon->lock);
 	return status;
@@ -101,6 +101,18 @@ void hvg_daemon_give_up(struct hvg_ic *ic)
 	hvos_timer_stop(&daemon->timer);
 }
 
+void hvg_daemon_closed(struct hvg_ic *ic)
+{
+	struct hvg_daemon *daemon = (struct hvg_daemon *)ic;
+
+	hvos_mutex_lock(&daemon->lock);
+	daemon->undo = daemon->holds;
+	daemon->holds = false;
+	if (daemon->undo)
+		daemon->wake(daemon->wake_ctx);
+	hvos_mutex_unlock(&daemon->lock);
+}
+
 /* --- the daemon's side ------------------------------------------------------------------------------- */
 
 int hvg_daemon_open(struct hvg_device *device, hvos_fn wake, void *ctx)
@@ -131,27 +143,68 @@ void hvg_daemon_close(struct hvg_device *device)
 	daemon->registered = false;
 	daemon->greeting = false;
 	daemon->stale = false;
+	daemon->holds = false;
+	daemon->undo = false;
 	hvos_mutex_unlock(&daemon->lock);
 	hvos_work_queue(&daemon->ic.work);
+}
+
+/* With the lock held. */
+static int read_greeting(struct hvg_daemon *daemon, void *buffer, size_t size)
+{
+	const struct hvg_daemon_service *service = service_of(daemon);
+
+	if (size < service->greeting_bytes)
+		return -EINVAL;
+	service->greet(buffer);
+	daemon->greeting = false;
+	return (int)service->greeting_bytes;
+}
+
+/* With the lock held; there is no request then, or one that came after the channel was opened anew. */
+static int read_undo(struct hvg_daemon *daemon, void *buffer, size_t size)
+{
+	const struct hvg_daemon_service *service = service_of(daemon);
+
+	/* It answers a message that it has read before, and only then reads on. */
+	if (daemon->stale)
+		return -EAGAIN;
+	if (size < service->undo_bytes)
+		return -EINVAL;
+	service->undo(buffer);
+	daemon->undo = false;
+	daemon->stale = true;
+	return (int)service->undo_bytes;
+}
+
+/* With the lock held. */
+static int read_request(struct hvg_daemon *daemon, void *buffer, size_t size)
+{
+	const struct hvg_daemon_service *service = service_of(daemon);
+	enum hvg_daemon_effect effect;
+
+	if (size < daemon->message_len)
+		return -EINVAL;
+	hvw_memcpy(buffer, daemon->message, daemon->message_len);
+	daemon->request = HVG_DAEMON_READ;
+	effect = service->effect ? service->effect(daemon->message) : HVG_DAEMON_AS_BEFORE;
+	if (effect != HVG_DAEMON_AS_BEFORE)
+		daemon->holds = effect == HVG_DAEMON_HOLDS;
+	return (int)daemon->message_len;
 }
 
 int hvg_daemon_read(struct hvg_device *device, void *buffer, size_t size)
 {
 	struct hvg_daemon *daemon = daemon_of(device);
-	const struct hvg_daemon_service *service = service_of(daemon);
 	int len = -EAGAIN;
 
 	hvos_mutex_lock(&daemon->lock);
-	if (daemon->greeting) {
-		len = size < service->message_max ? -EINVAL : (int)service->greet(buffer);
-		daemon->greeting = len < 0;
-	} else if (daemon->request == HVG_DAEMON_UNREAD) {
-		len = size < daemon->message_len ? -EINVAL : (int)daemon->message_len;
-		if (len > 0) {
-			hvw_memcpy(buffer, daemon->message, daemon->message_len);
-			daemon->request = HVG_DAEMON_READ;
-		}
-	}
+	if (daemon->greeting)
+		len = read_greeting(daemon, buffer, size);
+	else if (daemon->undo)
+		len = read_undo(daemon, buffer, size);
+	else if (daemon->request == HVG_DAEMON_UNREAD)
+		len = read_request(daemon, buffer, size);
 	hvos_mutex_unlock(&daemon->lock);
 	return len;
 }
@@ -162,7 +215,8 @@ bool hvg_daemon_readable(struct hvg_device *device)
 	bool readable;
 
 	hvos_mutex_lock(&daemon->lock);
-	readable = daemon->greeting || daemon->request == HVG_DAEMON_UNREAD;
+	readable = daemon->greeting || (daemon->undo && !daemon->stale) ||
+		   daemon->request == HVG_DAEMON_UNREAD;
 	hvos_mutex_unlock(&daemon->lock);
 	return readable;
 }
@@ -175,7 +229,7 @@ static int take_hello(struct hvg_daemon *daemon, const void *message, size_t siz
 	if (!service->hello(message, size))
 		return -EINVAL;
 	daemon->registered = true;
-	daemon->greeting = service->greet;
+	daemon->greeting = true;
 	__atomic_store_n(&daemon->listens, 1, __ATOMIC_RELEASE);
 	hvg_log(HVOS_INFO, "%s: a daemon serves", service->ic.name);
 	return (int)size;
@@ -184,13 +238,19 @@ static int take_hello(struct hvg_daemon *daemon, const void *message, size_t siz
 /* With the lock held. */
 static int take_answer(struct hvg_daemon *daemon, const void *message, size_t size)
 {
+	const uint32_t bytes = service_of(daemon)->answer_bytes;
+
+	if (size < bytes)
+		return -EINVAL;
 	if (daemon->stale) {
 		daemon->stale = false;
+		if (daemon->undo)
+			daemon->wake(daemon->wake_ctx);
 		return (int)size;
 	}
-	if (daemon->request != HVG_DAEMON_READ || size < daemon->message_len)
+	if (daemon->request != HVG_DAEMON_READ)
 		return -EINVAL;
-	hvw_memcpy(daemon->message, message, daemon->message_len);
+	hvw_memcpy(daemon->message, message, bytes);
 	daemon->request = HVG_DAEMON_ANSWERED;
 	return (int)size;
 }

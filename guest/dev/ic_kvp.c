@@ -111,7 +111,7 @@ static uint32_t ask_ip(const uint8_t *body, size_t size, struct hvp_daemon_ip *i
 	return HVP_IC_SUCCESS;
 }
 
-static uint32_t ask(const uint8_t *body, size_t size, uint8_t *message, uint32_t *status)
+static uint32_t ask(uint8_t *body, size_t size, uint8_t *message, uint32_t *status)
 {
 	struct hvp_daemon_kvp *kvp = (struct hvp_daemon_kvp *)message;
 	struct hvp_kvp_header header;
@@ -144,6 +144,12 @@ static uint32_t ask(const uint8_t *body, size_t size, uint8_t *message, uint32_t
 		*status = HVP_IC_NOT_SUPPORTED;
 	}
 	return *status ? 0 : MESSAGE;
+}
+
+static uint32_t timeout_ms(const uint8_t *message)
+{
+	(void)message;
+	return TIMEOUT_MS;
 }
 
 /* --- the daemon's answer for the host ---------------------------------------------------------------- */
@@ -203,19 +209,19 @@ static bool hello(const uint8_t *message, size_t size)
 	       message[offsetof(struct hvp_daemon_kvp, op)] == HVP_DAEMON_KVP_REGISTER;
 }
 
-static uint32_t greet(uint8_t *message)
+static void greet(uint8_t *message)
 {
 	struct hvp_daemon_kvp *kvp = (struct hvp_daemon_kvp *)message;
 
 	hvw_memset(kvp, 0, sizeof(*kvp));
 	kvp->op = HVP_DAEMON_KVP_REGISTER;
 	hvw_memcpy(kvp->version, SERVICES_VERSION, sizeof(SERVICES_VERSION));
-	return sizeof(*kvp);
 }
 
 static const struct hvg_daemon_service service = {
 	.ic = {
 		HVG_DAEMON_IC(MESSAGE),
+		.listens = hvg_daemon_listens,
 		.name = "kvp",
 		.type = HVP_IC_KVP,
 		.framework = frameworks,
@@ -224,9 +230,10 @@ static const struct hvg_daemon_service service = {
 		.messages = sizeof(messages) / sizeof(messages[0]),
 		.message_max = HVW_IC_HEADERS + sizeof(struct hvp_kvp_ip) + 8,
 	},
-	.message_max = MESSAGE,
-	.timeout_ms = TIMEOUT_MS,
+	.answer_bytes = MESSAGE,
+	.greeting_bytes = MESSAGE,
 	.ask = ask,
+	.timeout_ms = timeout_ms,
 	.answer = answer,
 	.hello = hello,
 	.greet = greet,

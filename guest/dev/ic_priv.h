@@ -38,11 +38,12 @@ struct hvg_ic_service {
 	/*
 	 * For services that answer later, else NULL. finish: the same, each time that the work runs. give_up: the host
 	 * speaks again, or the channel is closed, before that: the answer is not wanted any more. listens: false while
-	 * nothing may be read from the host yet; whoever changes that queues the work.
+	 * nothing may be read from the host yet; whoever changes that queues the work. closed: the channel is.
 	 */
 	uint32_t (*finish)(struct hvg_ic *ic, uint8_t *body, size_t size);
 	void (*give_up)(struct hvg_ic *ic);
 	bool (*listens)(struct hvg_ic *ic);
+	void (*closed)(struct hvg_ic *ic);
 
 	/* The answer to a request is in the ring; NULL: nothing to do then. */
 	void (*answered)(struct hvg_ic *ic);

@@ -126,8 +126,14 @@ void hvh_ic_notify(struct hvh_device *device, struct hvh_channel *channel)
 		struct hvw_ic message;
 
 		if (packet.h.type != HVP_PACKET_INBAND ||
-		    hvh_channel_read(channel, &packet, packet.header_len, copy, len) ||
-		    hvw_ic_parse(&message, copy, len) || !accept(ic, &message))
+		    hvh_channel_read(channel, &packet, packet.header_len, copy, len))
+			len = 0;
+		/*
+		 * What is sent from here on the guest may answer before we look again, and its ring may hold no two answers: Linux
+		 * drops one that finds no room.
+		 */
+		hvh_channel_give_back(channel);
+		if (hvw_ic_parse(&message, copy, len) || !accept(ic, &message))
 			ic->status.violations++;
 	}
 	if (ic->negotiate_due)

@@ -10,7 +10,7 @@
 
 #include <hvh/hvh_state.h>
 
-#include "ic_priv.h"
+#include "ic_queue_priv.h"
 
 #define STATE_TAG     HVH_STATE_TAG('K', 'V', 'P', 'X')
 #define STATE_VERSION 1
@@ -20,12 +20,8 @@
 /* 5.0 would have the guest want IP settings in another form. */
 static const struct hvp_ic_version versions[] = { { 3, 0 }, { 4, 0 } };
 
-#define BODY_MAX sizeof(struct hvp_kvp_ip)
-
 struct kvp {
-	struct ic ic;
-	struct hvh_kvp_request *first, **last; /* the first is the one under way */
-	bool started; /* it has its deadline, if it may not be sent yet */
+	struct ic_queue queue;
 	const struct hvh_kvp_fact *facts;
 	unsigned fact_count;
 	unsigned fact; /* that is under way */
@@ -35,7 +31,7 @@ struct kvp {
 
 /* --- bodies ------------------------------------------------------------------------------------------ */
 
-static int build_pair(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
+static int build_pair(const struct hvh_kvp_request *request, uint8_t body[IC_BODY_MAX])
 {
 	const struct hvp_kvp_header h = { (uint8_t)request->op, request->pool };
 	struct hvp_kvp_set set = { .h = h };
@@ -69,7 +65,7 @@ static int put_text(void *field, size_t units, const char *text)
 	return len < 0 ? len : 0;
 }
 
-static int build_ip(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
+static int build_ip(const struct hvh_kvp_request *request, uint8_t body[IC_BODY_MAX])
 {
 	struct hvp_kvp_ip ip = {
 		.h = { (uint8_t)request->op, request->pool },
@@ -89,12 +85,11 @@ static int build_ip(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX
 	return err;
 }
 
-/* Returns the length, or why it cannot be said. */
-static int build(const struct hvh_kvp_request *request, uint8_t body[BODY_MAX])
+static int build(const struct hvh_ic_link *link, uint8_t body[IC_BODY_MAX])
 {
+	const struct hvh_kvp_request *request = (const struct hvh_kvp_request *)link;
 	int err;
 
-	memset(body, 0, BODY_MAX);
 	switch (request->op) {
 	case HVP_KVP_SET:
 	case HVP_KVP_DELETE:
@@ -146,9 +141,10 @@ static int parse_ip(const struct hvw_ic *message, struct hvh_kvp_ip *ip)
 	return err;
 }
 
-/* What the guest was asked for, after HVP_IC_SUCCESS. */
-static int parse(const struct hvw_ic *message, struct hvh_kvp_request *request)
+static int parse(const struct hvw_ic *message, struct hvh_ic_link *link)
 {
+	struct hvh_kvp_request *request = (struct hvh_kvp_request *)link;
+
 	if (request->op == HVP_KVP_ENUMERATE)
 		return parse_pair(message, request);
 	return request->op == HVP_KVP_GET_IP ? parse_ip(message, request->ip) : 0;
@@ -156,59 +152,29 @@ static int parse(const struct hvw_ic *message, struct hvh_kvp_request *request)
 
 /* --- the queue --------------------------------------------------------------------------------------- */
 
-static void finish(struct kvp *kvp, int result, uint32_t status)
+static uint64_t timeout_ns(const struct hvh_ic_link *link)
 {
-	struct hvh_kvp_request *request = kvp->first;
+	(void)link;
+	return TIMEOUT_NS;
+}
 
-	kvp->first = request->next;
-	if (!kvp->first)
-		kvp->last = &kvp->first;
-	kvp->started = false;
-	hvh_device_arm(&kvp->ic.device, 0);
+static void done(struct ic_queue *queue, struct hvh_ic_link *link, int result, uint32_t status)
+{
+	struct hvh_kvp_request *request = (struct hvh_kvp_request *)link;
+
+	(void)queue;
 	request->done(request, result, status);
-}
-
-/* Send the first request, unless an answer is waited for. */
-static void go_on(struct kvp *kvp)
-{
-	while (kvp->first && !kvp->ic.outstanding) {
-		uint8_t message[HVW_IC_HEADERS + BODY_MAX];
-		int err;
-
-		if (!kvp->started)
-			hvh_device_arm(&kvp->ic.device,
-				       hvh_device_now(&kvp->ic.device) + TIMEOUT_NS);
-		kvp->started = true;
-		err = build(kvp->first, message + HVW_IC_HEADERS);
-		if (err > 0)
-			err = hvh_ic_request(&kvp->ic, message, (size_t)err);
-		/* The guest says when there is room again, or the time runs out. */
-		if (!err || err == -EAGAIN)
-			return;
-		finish(kvp, err, 0);
-	}
-}
-
-static void enqueue(struct kvp *kvp, struct hvh_kvp_request *request)
-{
-	request->next = NULL;
-	*kvp->last = request;
-	kvp->last = &request->next;
 }
 
 int hvh_kvp_request(struct hvh_device *device, struct hvh_kvp_request *request)
 {
-	struct kvp *kvp = (struct kvp *)device;
-	uint8_t body[BODY_MAX];
-	int len;
+	struct ic_queue *queue = (struct ic_queue *)device;
+	int err = hvh_ic_queue_check(queue, &request->link);
 
-	if (kvp->ic.status.state != HVH_IC_READY)
-		return -ENOTCONN;
-	len = build(request, body);
-	if (len < 0)
-		return len;
-	enqueue(kvp, request);
-	go_on(kvp);
+	if (err)
+		return err;
+	hvh_ic_queue_add(queue, &request->link);
+	hvh_ic_queue_go_on(queue);
 	return 0;
 }
 
@@ -220,7 +186,7 @@ static void give_fact(struct kvp *kvp)
 		return;
 	memcpy(kvp->own.key, kvp->facts[kvp->fact].key, sizeof(kvp->facts->key));
 	memcpy(kvp->own.value, kvp->facts[kvp->fact].value, sizeof(kvp->facts->value));
-	enqueue(kvp, &kvp->own);
+	hvh_ic_queue_add(&kvp->queue, &kvp->own.link);
 }
 
 static void fact_given(struct hvh_kvp_request *request, int result, uint32_t status)
@@ -244,64 +210,15 @@ static void give_facts(struct kvp *kvp)
 
 /* --- the service ------------------------------------------------------------------------------------- */
 
-static void ready(struct ic *ic)
+static void ready(struct ic_queue *queue)
 {
-	give_facts((struct kvp *)ic);
-	go_on((struct kvp *)ic);
+	give_facts((struct kvp *)queue);
 }
 
-static bool reply(struct ic *ic, const struct hvw_ic *message)
-{
-	struct kvp *kvp = (struct kvp *)ic;
-	uint32_t status = message->h.status;
-	int err = 0;
-
-	if (!kvp->started) {
-		/* To a request that was under way when the state was saved. */
-		hvh_device_arm(&ic->device, 0);
-	} else {
-		if (status == HVP_IC_SUCCESS)
-			err = parse(message, kvp->first);
-		finish(kvp, err, status);
-	}
-	go_on(kvp);
-	return !err;
-}
-
-static void lost(struct ic *ic)
-{
-	struct kvp *kvp = (struct kvp *)ic;
-
-	while (kvp->first)
-		finish(kvp, -ENOTCONN, 0);
-	hvh_device_arm(&ic->device, 0);
-}
-
-static void expire(struct hvh_device *device, uint64_t now_ns)
-{
-	struct kvp *kvp = (struct kvp *)device;
-
-	(void)now_ns;
-	hvh_ic_forget(&kvp->ic);
-	if (kvp->started)
-		finish(kvp, -ETIMEDOUT, 0);
-	go_on(kvp);
-}
-
-static void notify(struct hvh_device *device, struct hvh_channel *channel)
-{
-	hvh_ic_notify(device, channel);
-	go_on((struct kvp *)device);
-}
-
-/* Who asked is not saved: requests are simply no longer waited for. */
 static void save(const struct hvh_device *device, struct hvh_state_writer *w)
 {
-	const struct kvp *kvp = (const struct kvp *)device;
-
 	hvh_state_begin(w, STATE_TAG, STATE_VERSION);
-	hvh_ic_save(&kvp->ic, w);
-	hvh_ic_save_deadline(&kvp->ic, w);
+	hvh_ic_queue_save((const struct ic_queue *)device, w);
 	hvh_state_end(w);
 }
 
@@ -311,34 +228,35 @@ static int load(struct hvh_device *device, struct hvh_state_reader *r)
 	int err;
 
 	hvh_state_enter(r, STATE_TAG, STATE_VERSION);
-	err = hvh_ic_load(&kvp->ic, r);
-	hvh_ic_load_deadline(&kvp->ic, r, TIMEOUT_NS);
+	err = hvh_ic_queue_load(&kvp->queue, r);
 	hvh_state_leave(r);
 	if (err || r->err)
 		return -EPROTO;
-	if (kvp->ic.status.state != HVH_IC_READY)
+	if (kvp->queue.ic.status.state != HVH_IC_READY)
 		return 0;
-	/* It may be another host. What is sent is sent on the owner loop. */
+	/* It may be another host. */
 	give_facts(kvp);
-	if (!kvp->ic.outstanding)
-		hvh_device_arm(device, hvh_device_now(device) + 1);
+	hvh_ic_queue_loaded(&kvp->queue);
 	return 0;
 }
 
-static const struct ic_class kvp_class = {
-	.type = HVP_IC_KVP,
-	.versions = versions,
-	.version_count = sizeof(versions) / sizeof(versions[0]),
+static const struct ic_queue_class kvp_class = {
+	.ic = {
+		IC_QUEUE_CLASS,
+		.type = HVP_IC_KVP,
+		.versions = versions,
+		.version_count = sizeof(versions) / sizeof(versions[0]),
+	},
+	.timeout_max_ns = TIMEOUT_NS,
+	.build = build,
+	.timeout_ns = timeout_ns,
+	.parse = parse,
+	.done = done,
 	.ready = ready,
-	.reply = reply,
-	.lost = lost,
 };
 
 static const struct hvh_device_ops kvp_ops = {
-	.open = hvh_ic_open,
-	.notify = notify,
-	.close = hvh_ic_close,
-	.expire = expire,
+	IC_QUEUE_OPS,
 	.save = save,
 	.load = load,
 };
@@ -349,16 +267,15 @@ int hvh_kvp_create(const struct hvh_kvp_fact *facts, unsigned count, struct hvh_
 
 	if (!kvp)
 		return -ENOMEM;
-	hvh_ic_init(&kvp->ic, &kvp_class, &kvp_ops, "kvp", (struct hvp_guid)HVP_CLASS_KVP,
-		    (struct hvp_guid)HVP_INSTANCE_KVP);
-	kvp->last = &kvp->first;
+	hvh_ic_queue_init(&kvp->queue, &kvp_class, &kvp_ops, "kvp", (struct hvp_guid)HVP_CLASS_KVP,
+			  (struct hvp_guid)HVP_INSTANCE_KVP);
 	kvp->facts = facts;
 	kvp->fact_count = count;
 	kvp->own.op = HVP_KVP_SET;
 	kvp->own.pool = HVP_KVP_POOL_AUTO_EXTERNAL;
 	kvp->own.done = fact_given;
 	kvp->own.ctx = kvp;
-	*device = &kvp->ic.device;
+	*device = &kvp->queue.ic.device;
 	return 0;
 }
 
@@ -371,6 +288,6 @@ void hvh_kvp_status(const struct hvh_device *device, struct hvh_kvp_status *stat
 {
 	const struct kvp *kvp = (const struct kvp *)device;
 
-	status->ic = kvp->ic.status;
+	status->ic = kvp->queue.ic.status;
 	status->facts = kvp->facts_taken;
 }

@@ -49,7 +49,6 @@ static void retry_at(struct hvh_channel *channel, uint64_t when_ns)
 	arm(channel);
 }
 
-/* Give the space of what was read back to the guest. */
 void hvh_channel_give_back(struct hvh_channel *channel)
 {
 	if (hvw_rx_release(&channel->rx))

@@ -259,9 +259,6 @@ void hvh_channel_revoke(struct hvh_channel *channel);
 bool hvh_channel_known(const struct hvh_channel *channel);
 bool hvh_channel_owned(const struct hvh_channel *channel);
 
-/* channel_io.c: give the space of what was read back to the guest. Owner loop, or when it is stopped. */
-void hvh_channel_give_back(struct hvh_channel *channel);
-
 /*
  * share.c. Control loop: what the owner loop asked for; is something under way; is that list of pages lent;
  * the guest wants it back; the owner loop is gone. Owner loop: what it has to hear.

@@ -11,6 +11,19 @@
 #include "hvg/hvg_log.h"
 #include "linux_priv.h"
 
+/* From 6.10 on the kernel has no driver for file copy, but a daemon that wants the channel itself, by uio_hv_generic. */
+static bool fcopy = true;
+
+/* Where a daemon finds the device of this driver; NULL: it needs none. */
+static const char *daemon_node(const struct hvg_driver *driver)
+{
+	if (driver == &hvg_fcopy_driver)
+		return "hv_fcopy";
+	if (driver == &hvg_vss_driver)
+		return "hv_vss";
+	return driver == &hvg_kvp_driver ? "hv_kvp" : NULL;
+}
+
 static int utils_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id)
 {
 	const struct hvg_driver *driver = (const struct hvg_driver *)id->driver_data;
@@ -18,7 +31,7 @@ static int utils_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id
 	int err;
 
 	/* By driver_override any device can come here. */
-	if (!driver)
+	if (!driver || (driver == &hvg_fcopy_driver && !fcopy))
 		return -ENODEV;
 	if (driver == &hvg_timesync_driver && !hv_read_reference_counter) {
 		hvg_log(HVOS_WARNING, "timesync: the kernel has no reference time");
@@ -32,8 +45,8 @@ static int utils_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id
 	err = driver->attach(device);
 	if (err)
 		goto fail;
-	if (driver == &hvg_kvp_driver) {
-		err = hvg_linux_daemon_start(device, "hv_kvp");
+	if (daemon_node(driver)) {
+		err = hvg_linux_daemon_start(device, daemon_node(driver));
 		if (err) {
 			driver->detach(device);
 			goto fail;
@@ -82,6 +95,8 @@ static const struct hv_vmbus_device_id utils_ids[] = {
 	{ HV_SHUTDOWN_GUID, .driver_data = (kernel_ulong_t)&hvg_shutdown_driver },
 	{ HV_TS_GUID, .driver_data = (kernel_ulong_t)&hvg_timesync_driver },
 	{ HV_KVP_GUID, .driver_data = (kernel_ulong_t)&hvg_kvp_driver },
+	{ HV_VSS_GUID, .driver_data = (kernel_ulong_t)&hvg_vss_driver },
+	{ HV_FCOPY_GUID, .driver_data = (kernel_ulong_t)&hvg_fcopy_driver },
 	{ HV_HEART_BEAT_GUID, .driver_data = (kernel_ulong_t)&hvg_heartbeat_driver },
 	{},
 };
@@ -124,11 +139,13 @@ static void __exit utils_exit(void)
 module_init(utils_init);
 module_exit(utils_exit);
 
+module_param(fcopy, bool, 0444);
+MODULE_PARM_DESC(fcopy, "Drive file copy; off: leave it to a daemon that uses uio_hv_generic");
 module_param_named(timesync_implicit, hvg_timesync_implicit, bool, 0644);
 MODULE_PARM_DESC(timesync_implicit,
 		 "Set a clock that is seconds behind also when the host does not ask for it");
 MODULE_DESCRIPTION(
-	"Hyper-V integration services: heartbeat, shutdown, time synchronisation, key-value pairs");
+	"Hyper-V integration services: heartbeat, shutdown, time synchronisation, key-value pairs, backup, file copy");
 /* By the prefix administrators, and `hvis status`, tell it from others. */
 MODULE_VERSION("hvis-" HVIS_VERSION);
 MODULE_LICENSE("Dual BSD/GPL");

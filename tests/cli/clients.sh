@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #
-# list, status, heartbeat, timesync, service, kvp, nic, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
+# list, status, heartbeat, timesync, service, kvp, copy, backup, nic, nmi, pause, resume, shutdown: against a VM that is not there, and against one that behaves as told.
 
 set -u
 . "$(dirname "$0")/cli.sh"
 
 here=$(dirname "$0")
 folder=$XDG_RUNTIME_DIR/hvhost
+COPIED=$work/copied
+export COPIED
 
 # vm BEHAVIOUR: from now on "fake" is that. The one before is ended first.
 vm() {
@@ -63,6 +65,22 @@ works "service --json" '"framework": "3.0"' "$hvhost" service fake --json
 works "service off" '^fake: timesync is off$' "$hvhost" service fake off timesync
 works "service on --json" '"on": true' "$hvhost" service fake on timesync --json
 fails "service that is on already" 1 "the heartbeat service is on already" "$hvhost" service fake on heartbeat
+head -c 100000 /dev/urandom > "$work/source"
+works "copy" '^fake: /srv/name: 100000 bytes in ' "$hvhost" copy fake "$work/source" /srv/name
+cmp -s "$work/source" "$COPIED"
+result $? "copy: all of it, in pieces"
+works "copy into a folder, as JSON" '"target": "/srv/source"' "$hvhost" copy fake "$work/source" /srv/ --json
+: > "$work/empty"
+works "copy: an empty file" '^fake: /srv/empty: 0 bytes' "$hvhost" copy fake "$work/empty" /srv/
+works "copy --overwrite" '^fake: /full/there: 0 bytes' "$hvhost" copy fake "$work/empty" /full/there --overwrite
+fails "copy: a file that is there" 1 "has a file /full/there already; --overwrite" "$hvhost" copy fake "$work/empty" /full/there
+fails "copy: a disk that becomes full" 1 "the VM 'fake': the guest's disk is full" "$hvhost" copy fake "$work/source" /full/
+[ "$(cat "$COPIED")" = cancelled ]
+result $? "copy: then the guest is told to drop it"
+fails "copy: no such file" 1 "$work/none: No such file or directory" "$hvhost" copy fake "$work/none" /srv/
+fails "copy: a folder" 1 "$work: is not a regular file" "$hvhost" copy fake "$work" /srv/
+fails "copy: a path that is no UTF-8" 1 "must be UTF-8" "$hvhost" copy fake "$work/empty" "/$(printf '\377')"
+fails "copy to a VM that is not there" 1 "no VM named 'none' is running" "$hvhost" copy none "$work/empty" /srv/
 works "kvp shows all pools, the guest's first" '^guest  *shop  *closed?$' "$hvhost" kvp fake
 works "kvp: pairs that came in two pieces" '^auto  *second  *2$' "$hvhost" kvp fake list --pool auto
 [ "$("$hvhost" kvp fake --json | python3 -c 'import json, sys; print(*(p["key"] for p in json.load(sys.stdin)))')" = "shop first second colour" ]
@@ -82,6 +100,50 @@ works "ip set" '^fake: network adapter 0: the guest has these settings' "$hvhost
 fails "ip set that is refused" 1 "must be like 10.0.0.2/24" "$hvhost" ip fake set --address 10.0.0.3
 works "shutdown --reboot returns when the guest agrees" '^fake: the guest restarts' "$hvhost" shutdown fake --reboot
 works "shutdown waits for the end" '^fake: powered off after 0\.[3-9]' "$hvhost" shutdown fake
+vm good
+fails "backup of a VM without disks" 1 "the VM 'fake' has no disks" "$hvhost" backup fake "$work/backup"
+[ ! -e "$work/backup" ] && [ ! -e "$work/backup.partial" ]
+result $? "backup: then there is no folder"
+
+# A disk with a hole at its beginning and its end
+DISK=$work/disk BYTES=3145728
+export DISK BYTES
+truncate -s 1M "$DISK"
+head -c 1048576 /dev/urandom >> "$DISK"
+truncate -s 3M "$DISK"
+vm backs_up
+rm -f "$COPIED"
+works "backup" '^fake: .*/backup: 1 disk, 3.0 MiB.*; the guest was frozen for 0.[0-9]* s$' "$hvhost" backup fake "$work/backup"
+cmp -s "$DISK" "$work/backup/disk-3.raw" && [ "$(cat "$COPIED")" = thawed ]
+result $? "backup: the disk is the same, and the guest was thawed"
+[ "$(stat -c %b "$work/backup/disk-3.raw")" -lt 4096 ]
+result $? "backup: its holes are holes"
+works "backup --json" '"freeze_ms": 12' "$hvhost" backup fake "$work/backup2/" --json
+python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1] + "/backup.json"))["disks"][0]["lun"] != 3)' "$work/backup2"
+result $? "backup: what is in the folder lies beside it"
+fails "backup: a folder that is there" 1 "backup is there already" "$hvhost" backup fake "$work/backup"
+mkdir "$work/third.partial"
+fails "backup: one that was left behind" 1 "third.partial: File exists; another backup makes it" "$hvhost" backup fake "$work/third"
+fails "backup: nowhere" 1 "none/backup.partial: No such file" "$hvhost" backup fake "$work/none/backup"
+BYTES=4194304
+vm backs_up
+rm -f "$COPIED"
+fails "backup: a file that is shorter than the disk" 1 "disk is shorter than the disk" "$hvhost" backup fake "$work/short"
+[ ! -e "$work/short" ] && [ ! -e "$work/short.partial" ] && [ ! -e "$COPIED" ]
+result $? "backup: then nothing is kept, and the guest was not frozen for it"
+BYTES=3145728 DISK=memory
+vm backs_up
+fails "backup: a disk in memory" 1 "disk 3 is in memory" "$hvhost" backup fake "$work/memory"
+DISK=$work/disk
+vm thaws_too_early
+fails "backup: a guest that was thawed before" 1 "is not frozen any more" "$hvhost" backup fake "$work/early"
+[ ! -e "$work/early" ] && [ ! -e "$work/early.partial" ]
+result $? "backup: then nothing is kept either"
+vm does_not_freeze
+fails "backup: a guest that does not freeze" 1 "could not freeze" "$hvhost" backup fake "$work/warm"
+[ ! -e "$work/warm.partial" ]
+result $? "backup: and nothing is kept"
+
 vm good
 works "shutdown --json" '"answer": "accepted"' "$hvhost" shutdown fake --json
 vm good

@@ -9,7 +9,7 @@ set -u
 works "--version" '^hvhost [0-9]' "$hvhost" --version
 works "--help lists the commands" '^  hvhost shutdown ' "$hvhost" --help
 works "help is the same" '^  hvhost run ' "$hvhost" help
-for command in run list status heartbeat timesync service kvp ip nic disk nmi pause resume shutdown trace; do
+for command in run list status heartbeat timesync service kvp ip copy backup nic disk nmi pause resume shutdown trace; do
 	works "help $command" "^usage: hvhost $command" "$hvhost" help "$command"
 	works "$command --help" "^usage: hvhost $command" "$hvhost" "$command" --help
 	fails "$command: unknown option" 2 "unknown option '--wrong'.*help $command" "$hvhost" "$command" --wrong
@@ -28,7 +28,7 @@ fails "run: memory without unit" 2 "--memory '512': .*512M" "$hvhost" run --memo
 fails "run: too little memory" 2 "--memory '32M': too little memory: at least 64M" "$hvhost" run --memory 32M
 fails "run: bad accelerator" 2 "--accel 'tcg': .*auto, kvm or nested" "$hvhost" run --accel tcg
 fails "run: bad version" 2 "--vmbus-version '6.0': .*5.3" "$hvhost" run --vmbus-version 6.0
-fails "run: unknown service" 2 "--no-service 'vss': .*heartbeat" "$hvhost" run --no-service vss
+fails "run: unknown service" 2 "--no-service 'rdv': .*heartbeat" "$hvhost" run --no-service rdv
 fails "run: unknown enlightenment" 2 "--no-enlightenment 'synic': .*reference-tsc stimer" \
     "$hvhost" run --no-enlightenment synic
 fails "run: unknown fault" 2 "--inject 'open-result:slow': .*short long bad-id" \
@@ -59,7 +59,7 @@ fails "trace that is none" 1 'line 1 is not one of a trace' "$hvhost" trace norm
 fails "run: a trace without a name" 2 "--trace '': must name a file" "$hvhost" run --trace=
 fails "service: neither on nor off" 2 "'heartbeat': must be on or off" "$hvhost" service a heartbeat off
 fails "service: which" 2 "name the service behind 'off'" "$hvhost" service a off
-fails "service: unknown one" 2 "'vss': must be one of heartbeat shutdown timesync kvp" "$hvhost" service a off vss
+fails "service: unknown one" 2 "'rdv': must be one of heartbeat shutdown timesync kvp fcopy vss" "$hvhost" service a off rdv
 fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" service a off heartbeat b
 fails "disk: unknown order" 2 "'eject': must be add, remove or resize" "$hvhost" disk a eject 0
 fails "disk: which" 2 'say which disk to remove' "$hvhost" disk a remove
@@ -69,6 +69,11 @@ fails "disk: argument too many" 2 "'1G' is one argument too many" "$hvhost" disk
 fails "disk: bad option" 2 "'a,size=1': an option must be" "$hvhost" disk a add a,size=1
 fails "kvp: unknown order" 2 "'show': must be list, get, set or delete" "$hvhost" kvp a show
 fails "kvp: a key without a value" 2 "name the value behind set" "$hvhost" kvp a set b
+fails "backup: no folder" 2 "name the folder" "$hvhost" backup a
+fails "backup: a limit" 2 "--freeze-limit '0': must be seconds, from 1 to 3600" "$hvhost" backup a b --freeze-limit 0
+fails "copy: no file" 2 "name the file to copy" "$hvhost" copy a
+fails "copy: no target" 2 "say where in the guest it goes" "$hvhost" copy a b
+fails "copy: a target that is not absolute" 2 "'c': must be a path in the guest that begins with /" "$hvhost" copy a b c
 fails "kvp: unknown pool" 2 "--pool '1': must be external, guest, auto or auto-external" "$hvhost" kvp a --pool 1
 fails "ip: settings without set" 2 "settings go with set" "$hvhost" ip a --dhcp
 fails "ip: set without settings" 2 "set needs --dhcp or --address" "$hvhost" ip a set

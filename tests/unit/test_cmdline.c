@@ -160,7 +160,8 @@ TAP_TEST(error_names_the_option_and_what_is_right)
 		{ "--accel tcg", "--accel 'tcg'", "auto, kvm or nested" },
 		{ "--vmbus-version 6.0", "--vmbus-version '6.0'", "5.3" },
 		{ "--vmbus-version 5", "--vmbus-version '5'", "5.3" },
-		{ "--no-service vss", "--no-service 'vss'", "heartbeat shutdown timesync kvp" },
+		{ "--no-service rdv", "--no-service 'rdv'",
+		  "heartbeat shutdown timesync kvp fcopy vss" },
 		{ "--inject open-result", "--inject 'open-result'", "MESSAGE:FAULT" },
 		{ "--inject open-result:slow", "--inject 'open-result:slow'", "short long bad-id" },
 		{ "--inject ''", "--inject ''", "MESSAGE:FAULT" },
@@ -230,7 +231,7 @@ TAP_TEST(a_switch_is_on_or_off_and_a_service_or_nothing)
 	TAP_CHECK(q.on);
 	TAP_EQ(query("vm on", takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm heartbeat off", takes, &q), VMM_CMDLINE_ERROR);
-	TAP_EQ(query("vm off vss", takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm off rdv", takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm off heartbeat shutdown", takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm off", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
 }
@@ -259,6 +260,41 @@ TAP_TEST(pairs)
 	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		TAP_EQ(query(wrong[i], takes, &q), VMM_CMDLINE_ERROR);
 	TAP_EQ(query("vm --pool auto", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
+}
+
+TAP_TEST(copies)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_COPY;
+	static const char *const wrong[] = { "vm", "vm a", "vm a b", "vm a /b c",
+					     "vm a /b --pool 1" };
+	struct vmm_query q;
+
+	TAP_EQ(query("vm a /b", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.source, "a");
+	TAP_STR_EQ(q.target, "/b");
+	TAP_CHECK(!q.overwrite && !q.create_dirs && !q.json);
+	TAP_EQ(query("vm --overwrite --create-dirs a /b/ --json", takes, &q), VMM_CMDLINE_OK);
+	TAP_CHECK(q.overwrite && q.create_dirs && q.json);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		TAP_EQ(query(wrong[i], takes, &q), VMM_CMDLINE_ERROR);
+	TAP_EQ(query("vm --overwrite", VMM_TAKES_NAME, &q), VMM_CMDLINE_ERROR);
+}
+
+TAP_TEST(backups)
+{
+	const unsigned takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_BACKUP;
+	static const char *const wrong[] = { "vm", "vm a b", "vm a --freeze-limit 3601",
+					     "vm a --freeze-limit 0", "vm a --overwrite" };
+	struct vmm_query q;
+
+	TAP_EQ(query("vm a", takes, &q), VMM_CMDLINE_OK);
+	TAP_STR_EQ(q.folder, "a");
+	TAP_EQ(q.freeze_seconds, 0);
+	TAP_EQ(query("vm a --freeze-limit 3600 --timeout 5 --json", takes, &q), VMM_CMDLINE_OK);
+	TAP_EQ(q.freeze_seconds, 3600);
+	TAP_EQ(q.timeout_seconds, 5);
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		TAP_EQ(query(wrong[i], takes, &q), VMM_CMDLINE_ERROR);
 }
 
 TAP_TEST(ip_settings)

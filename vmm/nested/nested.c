@@ -27,6 +27,7 @@
 #include "vmm/nested/share.h"
 
 #define LINE_MAX_BYTES (256u << 10) /* of the control stream */
+#define OUTPUT_MAX     (16u << 20) /* as much as all requests that may wait can be, and more */
 #define WORDS_MAX                                                                                  \
 	16384 /* the last words of QEMU, the inner kernel, a sanitizer: for when it fails */
 #define REQUESTS_MAX   64
@@ -63,6 +64,8 @@ struct vmm_nested {
 	json_int_t last_id;
 	char *line;
 	size_t line_len;
+	char *output; /* for the control stream, which does not take it yet */
+	size_t output_len, output_size;
 	char words[WORDS_MAX];
 	size_t words_len;
 	unsigned forwards; /* ports that the inner Linux is to be reached at */
@@ -391,6 +394,35 @@ size_t vmm_nested_serial_input(struct vmm_nested *nested, const uint8_t *bytes, 
 	return (size_t)n;
 }
 
+/* The outer name of a file that the inner side calls `path`; NULL: it is none of those shared. */
+static const char *outer_path(const struct vmm_nested *nested, const char *path)
+{
+	const size_t prefix = strlen(NESTED_SHARE_PATH "/");
+
+	if (!path || strncmp(path, NESTED_SHARE_PATH "/", prefix))
+		return NULL;
+	for (unsigned i = 0; i < nested->share.count; i++)
+		if (!strcmp(path + prefix, nested->share.files[i].entry))
+			return nested->share.files[i].path;
+	return NULL;
+}
+
+/* In a status disks have the names of their files out here. */
+static void name_disks(const struct vmm_nested *nested, json_t *result)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(result, "storage"), "disks"), i, disk)
+	{
+		const char *path =
+			outer_path(nested, json_string_value(json_object_get(disk, "path")));
+
+		if (path)
+			json_object_set_new(disk, "path", json_string(path));
+	}
+}
+
 static void handle_reply(struct vmm_nested *nested, const json_t *message)
 {
 	json_int_t id = json_integer_value(json_object_get(message, "id"));
@@ -404,6 +436,7 @@ static void handle_reply(struct vmm_nested *nested, const json_t *message)
 		/* The inner monitor sees KVM and cannot know better. */
 		json_object_set_new(json_object_get(json_object_get(message, "result"), "vm"),
 				    "accel", json_string("nested"));
+		name_disks(nested, json_object_get(message, "result"));
 		if (json_is_true(json_object_get(message, "ok")))
 			vmm_reply(request, json_incref(json_object_get(message, "result")));
 		else
@@ -469,12 +502,15 @@ static void handle_line(struct vmm_nested *nested, const char *line, size_t len)
 	json_decref(message);
 }
 
+static int flush_control(struct vmm_nested *nested);
+
 static void read_control(void *ctx, uint32_t events)
 {
 	struct vmm_nested *nested = ctx;
 	ssize_t n;
 
-	(void)events;
+	if (events & EPOLLOUT)
+		flush_control(nested);
 	while ((n = read(nested->control_fd, nested->line + nested->line_len,
 			 LINE_MAX_BYTES - nested->line_len)) > 0) {
 		char *from = nested->line, *end;
@@ -497,22 +533,57 @@ static void read_control(void *ctx, uint32_t events)
 		unwatch(nested, &nested->control_fd);
 }
 
-/* One object to the inner monitor. The stream is read there all the time: if it is full something is wrong. */
+/* As much as goes without waiting. */
+static int flush_control(struct vmm_nested *nested)
+{
+	ssize_t n = 0;
+
+	while (nested->output_len &&
+	       (n = send(nested->control_fd, nested->output, nested->output_len,
+			 MSG_NOSIGNAL | MSG_DONTWAIT)) > 0) {
+		nested->output_len -= (size_t)n;
+		memmove(nested->output, nested->output + n, nested->output_len);
+	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	vmm_loop_modify(nested->loop, nested->control_fd,
+			EPOLLIN | (nested->output_len ? EPOLLOUT : 0));
+	return 0;
+}
+
+static int add_output(struct vmm_nested *nested, const char *bytes, size_t len)
+{
+	size_t size = nested->output_size ? nested->output_size : 4096;
+	char *bigger;
+
+	while (size < nested->output_len + len)
+		size *= 2;
+	if (size > OUTPUT_MAX)
+		return -ENOBUFS;
+	bigger = size > nested->output_size ? realloc(nested->output, size) : nested->output;
+	if (!bigger)
+		return -ENOMEM;
+	nested->output = bigger;
+	nested->output_size = size;
+	memcpy(nested->output + nested->output_len, bytes, len);
+	nested->output_len += len;
+	return 0;
+}
+
+/* One object to the inner monitor. The stream is read there all the time: if it stays full something is wrong. */
 static int send_line(struct vmm_nested *nested, const json_t *message)
 {
 	char *text = json_dumps(message, JSON_COMPACT);
 	size_t len;
-	ssize_t n;
+	int err;
 
 	if (!text)
 		return -ENOMEM;
 	len = strlen(text);
 	text[len++] = '\n';
-	n = nested->control_fd < 0 ?
-		    -1 :
-		    send(nested->control_fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	err = nested->control_fd < 0 ? -EPIPE : add_output(nested, text, len);
 	free(text);
-	return n == (ssize_t)len ? 0 : -EIO;
+	return err ? err : flush_control(nested);
 }
 
 /*
@@ -704,5 +775,6 @@ void vmm_nested_destroy(struct vmm_nested *nested)
 		close(nested->tap_fd[i]);
 	free(nested->argv_bytes);
 	free(nested->line);
+	free(nested->output);
 	free(nested);
 }

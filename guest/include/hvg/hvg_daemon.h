@@ -11,6 +11,8 @@
 #include "hvg/hvg_device.h"
 
 extern const struct hvg_driver hvg_kvp_driver;
+extern const struct hvg_driver hvg_vss_driver;
+extern const struct hvg_driver hvg_fcopy_driver;
 
 /* One daemon at a time: -EBUSY. `wake` is called when hvg_daemon_read() may have something; it calls nothing of these. */
 int hvg_daemon_open(struct hvg_device *device, hvos_fn wake, void *ctx) HVW_MUST_CHECK;

@@ -103,6 +103,13 @@ int hvh_channel_put(struct hvh_channel *channel, uint16_t type, uint16_t flags,
 		    unsigned npieces) HVW_MUST_CHECK;
 void hvh_channel_flush(struct hvh_channel *channel);
 
+/*
+ * The guest gets back the space of all that was received, which can be read no longer. hvh_channel_recv() does so when there
+ * is no more; a device that sends what the guest answers at once with a packet that needs the space does it before. Owner
+ * loop, or when it is stopped.
+ */
+void hvh_channel_give_back(struct hvh_channel *channel);
+
 /* Take the packet that was received last again with the next hvh_channel_recv(), in a later notification. */
 void hvh_channel_unread(struct hvh_channel *channel, const struct hvw_rx_packet *packet);
 

@@ -35,6 +35,11 @@ struct hvh_ic_status {
 /* "closed", "negotiating", "ready", "unusable". */
 const char *hvh_ic_state_name(enum hvh_ic_state state);
 
+/* By it requests of the services that have a queue wait in it; the device's. */
+struct hvh_ic_link {
+	struct hvh_ic_link *next;
+};
+
 /* --- heartbeat: one request every 2 seconds --------------------------------------------------- */
 
 enum hvh_heartbeat_verdict {

@@ -41,6 +41,7 @@ struct hvh_kvp_ip {
  * the requests before this one; -EPROTO: the answer made no sense.
  */
 struct hvh_kvp_request {
+	struct hvh_ic_link link; /* the device's */
 	enum hvp_kvp_op op; /* not HVP_KVP_GET */
 	uint8_t pool;
 	uint32_t index; /* of ENUMERATE */
@@ -50,7 +51,6 @@ struct hvh_kvp_request {
 		ip; /* to SET_IP, and GET_IP's answer, for which only `adapter` and `family` count before */
 	void (*done)(struct hvh_kvp_request *request, int result, uint32_t status);
 	void *ctx;
-	struct hvh_kvp_request *next; /* the device's */
 };
 
 /* `facts`, which may be none, are the caller's, and outlive the device. */

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Guests with a daemon of the integration services in them: Debian's daemons, and the drivers that they work with."""
+
+import collections
+import subprocess
+
+import hvhost_vm
+import linux_modules
+from hvhost_vm import TOP, VmError
+import shell
+
+BOOT_TIMEOUT = 300
+SETTLE_TIMEOUT = 30
+KERNELS = {name: linux_modules.KERNELS[name] for name in ("5.10", "6.1", "6.12", "7.2")}
+Cell = collections.namedtuple("Cell", "name version ours")
+
+
+def cells(versions=tuple(KERNELS)):
+    """A cell for each kernel, with its own hv_utils and with ours."""
+    return [Cell(name + "-ours" * ours, name, ours) for name in versions for ours in (False, True)]
+
+
+def fetch(*daemons):
+    """{path in the guest: file}: Debian's daemons, and the libraries they need."""
+    fetched = subprocess.run([TOP / "scripts/fetch-package", "--depends", "bookworm", "amd64", "hyperv-daemons"],
+                             stdout=subprocess.PIPE, text=True)
+    if fetched.returncode:
+        raise VmError("no hyperv-daemons; see the lines above")
+    root = fetched.stdout.strip().splitlines()[-1]
+    library = f"{root}/lib/x86_64-linux-gnu"
+    return {**{f"/usr/sbin/{name}": f"{root}/usr/sbin/{name}" for name in daemons},
+            "/lib/x86_64-linux-gnu/libc.so.6": f"{library}/libc.so.6", "/lib64/ld-linux-x86-64.so.2": f"{library}/ld-linux-x86-64.so.2"}
+
+
+def modules(cell, *more):
+    """(which of the kernel's to load, {path in the guest: file})."""
+    if not cell.ours:
+        return ("hv_vmbus", *more, "hv_utils"), {}
+    build = linux_modules.Build(KERNELS[cell.version], targets=("modules",))
+    return ("hv_vmbus", *more, "ptp"), {"/ours/hv_utils.ko": build.modules["hv_utils"]}
+
+
+def make_guest(folder, cell, files, *more):
+    """(kernel, initial RAM disk); raises linux_modules.Skip."""
+    kernel = hvhost_vm.fetch_kernel(KERNELS[cell.version].suite, KERNELS[cell.version].flavour)
+    names, ours = modules(cell, *more)
+    initrd = hvhost_vm.make_initrd(folder / "initrd.img", kernel, TOP / "tests/guests/daemons", *names, files={**files, **ours})
+    return hvhost_vm.kernel_image(kernel), initrd
+
+
+def run(vm, script):
+    """What it prints in the guest."""
+    return shell.run(vm, script, SETTLE_TIMEOUT)[1]
+
+
+def service(vm, name):
+    return vm.status().get("services", {}).get(name) or {}
