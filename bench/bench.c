@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t bench_now_ns(void)
 {
@@ -15,6 +16,17 @@ uint64_t bench_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t bench_idle_ms(void)
+{
+	unsigned long long idle, waiting;
+	FILE *file = fopen("/proc/stat", "re");
+
+	if (!file || fscanf(file, "cpu %*u %*u %*u %llu %llu", &idle, &waiting) != 2)
+		bench_fail("/proc/stat does not tell the idle time");
+	fclose(file);
+	return (idle + waiting) * 1000u / (unsigned long)sysconf(_SC_CLK_TCK);
 }
 
 void bench_pin(unsigned cpu)

@@ -31,6 +31,9 @@ struct bench_row {
 /* Monotonic time. */
 uint64_t bench_now_ns(void);
 
+/* The time that all processors of this machine spent idle, with and without I/O under way, since its start. */
+uint64_t bench_idle_ms(void);
+
 /* Ties the calling thread to one processor; exits with a message when that processor is not ours. */
 void bench_pin(unsigned cpu);
 

@@ -29,21 +29,11 @@ struct moment {
 	uint64_t idle_ms;
 };
 
-/* The time that all processors spent idle, with and without I/O under way. */
-static uint64_t idle_ms(void)
-{
-	unsigned long long idle, waiting;
-	FILE *file = fopen("/proc/stat", "re");
-
-	if (!file || fscanf(file, "cpu %*u %*u %*u %llu %llu", &idle, &waiting) != 2)
-		bench_fail("/proc/stat does not tell the idle time");
-	fclose(file);
-	return (idle + waiting) * 1000u / (unsigned long)sysconf(_SC_CLK_TCK);
-}
-
 static struct moment now(void)
 {
-	return (struct moment){ .ticks = __rdtsc(), .ns = bench_now_ns(), .idle_ms = idle_ms() };
+	return (struct moment){ .ticks = __rdtsc(),
+				.ns = bench_now_ns(),
+				.idle_ms = bench_idle_ms() };
 }
 
 static pid_t start(char **argv, int output)

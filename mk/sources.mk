@@ -364,10 +364,12 @@ FUZZ_TARGETS += fuzz/storvsp.c
 BENCH += bench/bench_ring.c
 BENCH += bench/boot
 BENCH += bench/chan
+BENCH += bench/net
 
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
 BENCH_HELPERS += bench/chan_run.c
+BENCH_HELPERS += bench/net_peer.c
 
 # Programs that run the guest core on port/sim, and what they need for it
 USES_SIM += fuzz/echo_driver.c
@@ -489,6 +491,7 @@ LIBS_tests/unit/test_trace_net.c = $(JANSSON_LIBS)
 CFLAGS_tests/unit/test_trace_net.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_user.c = $(USER_SRCS) $(addprefix user/,$(SUITE_SRCS))
 SRCS_bench/boot_run.c := bench/bench.c
+SRCS_bench/net_peer.c := bench/bench.c
 SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
