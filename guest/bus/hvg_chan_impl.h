@@ -32,6 +32,7 @@ struct hvg_chan {
 	void *signalled_ctx; /* (a) stored before `signalled` */
 	struct hvos_lock tx_lock;
 	struct hvw_tx tx; /* (t) */
+	bool owes_signal; /* (t) for packets that were sent quietly */
 	struct hvw_rx rx; /* (r) */
 
 	/* Said by the host at any time, so beside the state that the device's thread keeps. */

@@ -340,10 +340,26 @@ static void nudge(struct hvg_net *net)
 	hvos_mutex_unlock(&net->subs_mutex);
 }
 
+static void kick(struct hvg_net *net)
+{
+	unsigned i;
+
+	hvos_mutex_lock(&net->subs_mutex);
+	for (i = 0; i < HVG_NET_QUEUES_MAX; i++) {
+		struct hvg_net_queue *queue = &net->queues[i];
+
+		if (queue->open && __atomic_exchange_n(&queue->kick_due, 0, __ATOMIC_RELAXED))
+			hvg_chan_kick(queue->chan);
+	}
+	hvos_mutex_unlock(&net->subs_mutex);
+}
+
 void hvg_net_work(struct hvg_net *net)
 {
 	const uint32_t todo = __atomic_exchange_n(&net->todo, 0, __ATOMIC_ACQ_REL);
 
+	if (todo & HVG_NET_TODO_KICK)
+		kick(net);
 	if (!is_attached(net))
 		return;
 	if (todo & HVG_NET_TODO_NUDGE)

@@ -5,7 +5,9 @@
  */
 #include "net_priv.h"
 
-#define NS_PER_MS 1000000ull
+#define NS_PER_MS 1000000u
+
+_Static_assert(HVG_NET_LINK_MS < 4000u, "what is left of it has 32 bits, in nanoseconds");
 
 int hvg_net_link_query(struct hvg_net *net)
 {
@@ -104,8 +106,10 @@ void hvg_net_link_work(struct hvg_net *net, uint32_t todo)
 		hvg_net_port_changed(net->port, HVG_NET_SPEED);
 	net->link_ask |= (todo & HVG_NET_TODO_ASK) != 0;
 	if (now_ns < net->link_next_ns) {
-		hvg_net_todo(net, HVG_NET_TODO_LINK,
-			     (uint32_t)((net->link_next_ns - now_ns) / NS_PER_MS) + 1);
+		/* Of 32 bits, for kernels that cannot divide longer ones. */
+		const uint32_t left_ns = (uint32_t)(net->link_next_ns - now_ns);
+
+		hvg_net_todo(net, HVG_NET_TODO_LINK, left_ns / NS_PER_MS + 1);
 		return;
 	}
 	if (!next_event(net, &event)) {
@@ -116,7 +120,7 @@ void hvg_net_link_work(struct hvg_net *net, uint32_t todo)
 		return;
 	}
 	show(net, event);
-	net->link_next_ns = now_ns + HVG_NET_LINK_MS * NS_PER_MS;
+	net->link_next_ns = now_ns + (uint64_t)HVG_NET_LINK_MS * NS_PER_MS;
 	/* For the next one, or to see that there is none. */
 	hvg_net_todo(net, HVG_NET_TODO_LINK, HVG_NET_LINK_MS);
 }

@@ -29,6 +29,11 @@
 /* A queue that may get no signal looks again after this. */
 #define HVG_NET_NUDGE_MS 10u
 
+/* Completions of received frames wait for company on their way to the host: at most so long, and for so many frames. */
+#define HVG_NET_KICK_MS	    2u
+#define HVG_NET_QUIET_MAX   64u
+#define HVG_NET_QUIET_SHARE 8u /* nor for more than this part of the receive buffer */
+
 /* Our name for the receive buffer. */
 #define HVG_NET_RECEIVE_ID 0xcafeu
 
@@ -112,6 +117,8 @@ struct hvg_net_queue {
 	struct hvg_net_rx rx; /* (p) */
 	struct hvg_net_owed *owed; /* (p) */
 	uint32_t owed_size, owed_first, owed_count; /* (p) */
+	uint32_t quiet; /* (p) frames in completions that the host may not have been told of */
+	uint32_t kick_due; /* (a) the work will tell it */
 
 	struct hvg_net_counters tx; /* (s) those that the sender writes; read by anyone */
 	struct hvg_net_counters poll; /* (p) the others */
@@ -163,6 +170,7 @@ enum hvg_net_link_event {
 #define HVG_NET_TODO_SUBS   0x10u /* ask for sub-channels */
 #define HVG_NET_TODO_ASK    0x20u /* events were lost: ask for the link's state */
 #define HVG_NET_TODO_NUDGE  0x40u /* a stopped queue may get no signal */
+#define HVG_NET_TODO_KICK   0x80u /* a host may not have been told of completions */
 
 struct hvg_net {
 	struct hvg_device *device; /* (c) */

@@ -40,6 +40,7 @@ int hvg_net_queue_open(struct hvg_net_queue *queue, struct hvg_chan *chan)
 	queue->range_count = queue->range_next = 0;
 	queue->rx.piece_count = 0;
 	queue->owed_count = queue->owed_first = 0;
+	queue->quiet = queue->kick_due = 0;
 	queue->stopped = queue->room = 0;
 	err = hvg_net_port_queue_start(&queue->port, queue->net->port, queue, queue->index);
 	if (err)

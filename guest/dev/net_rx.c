@@ -43,7 +43,24 @@ static int send_owed(struct hvg_net_queue *queue, const struct hvg_net_owed *owe
 	};
 	const struct hvw_piece piece = { &msg, sizeof(msg) };
 
-	return hvg_chan_send_pieces(queue->chan, HVP_PACKET_COMPLETION, 0, owed->id, 0, &piece, 1);
+	return hvg_chan_send_quietly(queue->chan, HVP_PACKET_COMPLETION, 0, owed->id, 0, &piece, 1);
+}
+
+/*
+ * The host has memory to go on with, so a doorbell for this alone can wait: what is sent soon, an acknowledgement or an answer,
+ * rings it anyway.
+ */
+static void tell_later(struct hvg_net_queue *queue)
+{
+	const uint32_t share = queue->net->info.receive_sections / HVG_NET_QUIET_SHARE;
+
+	if (queue->quiet >= HVG_NET_QUIET_MAX || queue->quiet >= share) {
+		queue->quiet = 0;
+		hvg_chan_kick(queue->chan);
+	} else if (queue->quiet && !__atomic_load_n(&queue->kick_due, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&queue->kick_due, 1, __ATOMIC_RELAXED);
+		hvg_net_todo(queue->net, HVG_NET_TODO_KICK, HVG_NET_KICK_MS);
+	}
 }
 
 /* As far as there is room; a signal tells when there is more. On an ended channel nobody waits for them. */
@@ -204,6 +221,7 @@ static void receive_range(struct hvg_net_queue *queue)
 			hvg_net_count(&queue->poll.violations, 1);
 		}
 	}
+	queue->quiet++;
 	if (has_ranges(queue))
 		return;
 	/* No frame goes on in another packet. */
@@ -315,6 +333,7 @@ unsigned hvg_net_poll(struct hvg_net_queue *queue, unsigned budget)
 	}
 	hvg_chan_release(queue->chan);
 	pay(queue);
+	tell_later(queue);
 	hvg_net_tx_poll_end(queue, &sent);
 	return others >= OTHERS_MAX ? budget : done;
 }

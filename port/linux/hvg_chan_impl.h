@@ -24,6 +24,7 @@ struct hvg_chan {
 	void *ctx; /* (c) while open */
 	struct hvos_lock tx_lock;
 	struct hvw_tx tx; /* (t) */
+	bool owes_signal; /* (t) for packets that were sent quietly */
 	struct hvw_rx rx; /* (r) */
 	bool broken; /* (a) a ring made no sense */
 };

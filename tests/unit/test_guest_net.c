@@ -837,6 +837,57 @@ TAP_TEST(no_completion_is_lost_when_the_ring_is_full)
 	schedules(owes, 0);
 }
 
+static void ring_once(struct world *w, uint32_t number, bool reply)
+{
+	uint8_t frame[SMALL];
+
+	net_frame_fill(frame, sizeof(frame), number);
+	W_EQ(w, net_host_send_frame(&host, 0, frame, sizeof(frame), NULL), 0);
+	if (reply) {
+		hvos_sleep_ms(1);
+		W_EQ(w, stack.received, number + 1);
+		W_EQ(w, send_frame(SMALL, false), 0);
+	}
+	settle();
+	W_EQ(w, net_host_parts_out(&host), 0);
+}
+
+/* Completions ring no doorbell of their own: what is sent next rings it, or a little time, or their number. */
+static void rings(struct world *w)
+{
+	const unsigned *doorbells;
+	uint8_t frame[SMALL];
+	unsigned before;
+	uint32_t number;
+
+	if (!up(w))
+		return;
+	doorbells = &host.channels[0]->doorbells;
+	before = *doorbells;
+	for (number = 0; number < 40; number++)
+		ring_once(w, number, true);
+	/* Now and then the time is over before the reply. */
+	W_EQ(w, *doorbells - before >= 40 && *doorbells - before < 60, true);
+	before = *doorbells;
+	ring_once(w, number++, false);
+	W_EQ(w, *doorbells, before + 1);
+	for (unsigned i = 0; i < NET_HOST_PARTS; i++) {
+		net_frame_fill(frame, sizeof(frame), number++);
+		W_EQ(w, net_host_send_frame(&host, 0, frame, sizeof(frame), NULL), 0);
+	}
+	before = *doorbells;
+	hvos_sleep_ms(1);
+	W_EQ(w, *doorbells > before, true);
+	settle();
+	W_EQ(w, net_host_parts_out(&host), 0);
+	W_EQ(w, stack.received, number);
+}
+
+TAP_TEST(completions_share_a_doorbell)
+{
+	schedules(rings, 0);
+}
+
 /* --- queues, settings ------------------------------------------------------------------------------------------ */
 
 static void several(struct world *w)

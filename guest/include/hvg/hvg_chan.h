@@ -4,7 +4,8 @@
  * implementation per build: guest/bus, or a kernel's own VMBus in that kernel's port. The data path is
  * here, inline, on what that implementation gives in "hvg_chan_impl.h" on the include path:
  *
- *   struct hvg_chan, complete, with the members tx_lock (hvos_lock), tx (hvw_tx), rx (hvw_rx);
+ *   struct hvg_chan, complete, with the members tx_lock (hvos_lock), tx (hvw_tx), rx (hvw_rx), and with tx_lock
+ *	bool owes_signal;
  *   hvg_chan_usable(chan): 0; -ENODEV: revoked; -EPROTO: broken;
  *   hvg_chan_signal(chan): ring the host's doorbell for this channel;
  *   hvg_chan_break(chan, "send" or "receive"): that ring made no sense. Once: a line, a counter, and
@@ -71,15 +72,12 @@ uint32_t hvg_chan_index(const struct hvg_chan *chan); /* 0: the primary channel 
 
 /* --- sending: A ------------------------------------------------------------------------------------ */
 
-/*
- * A packet of any type, as hvw_tx_put(): `header` bytes of the pieces are type-specific header. -EAGAIN:
- * no room; `signalled` is called when there is. -ENODEV, -EMSGSIZE, -EPROTO (the host broke the ring).
- */
-HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan, uint16_t type,
-							  uint16_t flags, uint64_t transaction_id,
-							  uint32_t header,
-							  const struct hvw_piece *pieces,
-							  unsigned npieces)
+/* What the senders below have in common. */
+HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_any(struct hvg_chan *chan, uint16_t type,
+						       uint16_t flags, uint64_t transaction_id,
+						       uint32_t header,
+						       const struct hvw_piece *pieces,
+						       unsigned npieces, bool quiet)
 {
 	int err = hvg_chan_usable(chan);
 	bool signal = false;
@@ -105,12 +103,54 @@ HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan,
 				hvg_chan_note_full(chan, type, transaction_id, bytes);
 		}
 	} while (!err);
+	signal |= chan->owes_signal;
+	/* Not when there was no room: the host has to make some. */
+	chan->owes_signal = signal && quiet && !err;
+	signal &= !chan->owes_signal;
 	hvos_unlock(&chan->tx_lock);
 	if (signal)
 		hvg_chan_signal(chan);
 	if (__builtin_expect(err == -EPROTO, 0))
 		hvg_chan_break(chan, "send");
 	return err;
+}
+
+/*
+ * A packet of any type, as hvw_tx_put(): `header` bytes of the pieces are type-specific header. -EAGAIN:
+ * no room; `signalled` is called when there is. -ENODEV, -EMSGSIZE, -EPROTO (the host broke the ring).
+ */
+HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_pieces(struct hvg_chan *chan, uint16_t type,
+							  uint16_t flags, uint64_t transaction_id,
+							  uint32_t header,
+							  const struct hvw_piece *pieces,
+							  unsigned npieces)
+{
+	return hvg_chan_send_any(chan, type, flags, transaction_id, header, pieces, npieces, false);
+}
+
+/*
+ * The same for what the host need not know of at once: a host that sleeps is told by the next packet that is not quiet, or by
+ * hvg_chan_kick(), which is for the caller to see to.
+ */
+HVW_ALWAYS_INLINE int HVW_MUST_CHECK hvg_chan_send_quietly(struct hvg_chan *chan, uint16_t type,
+							   uint16_t flags, uint64_t transaction_id,
+							   uint32_t header,
+							   const struct hvw_piece *pieces,
+							   unsigned npieces)
+{
+	return hvg_chan_send_any(chan, type, flags, transaction_id, header, pieces, npieces, true);
+}
+
+static inline void hvg_chan_kick(struct hvg_chan *chan)
+{
+	bool signal;
+
+	hvos_lock(&chan->tx_lock);
+	signal = chan->owes_signal;
+	chan->owes_signal = false;
+	hvos_unlock(&chan->tx_lock);
+	if (signal)
+		hvg_chan_signal(chan);
 }
 
 /* An in-band packet. */
