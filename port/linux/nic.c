@@ -354,6 +354,7 @@ static void init_config(struct hvg_net_config *config)
 		.send_bytes = HVG_NET_SEND_BYTES,
 		.version_max = HVP_NVSP_6_1,
 		.vf = true,
+		.join = true,
 	};
 }
 

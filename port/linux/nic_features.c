@@ -33,8 +33,8 @@ void nic_features_init(struct hvg_net_port *nic)
 	struct net_device *ndev = nic->ndev;
 
 	ndev->hw_features = offered(info);
-	ndev->features = (ndev->hw_features & ~NETIF_F_LRO) | NETIF_F_HIGHDMA |
-			 NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_CTAG_RX;
+	ndev->features = ndev->hw_features | NETIF_F_HIGHDMA | NETIF_F_HW_VLAN_CTAG_TX |
+			 NETIF_F_HW_VLAN_CTAG_RX;
 	ndev->vlan_features = ndev->hw_features & ~NETIF_F_LRO;
 	compat_xdp_features(ndev);
 	if (info->lso_max)
