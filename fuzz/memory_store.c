@@ -16,11 +16,13 @@
 #include "vmm/image/image.h"
 #include "vmm/image/store.h"
 
-#define STORES 8
+#define STORES 16
 #define PAGE   4096u
 
 /* Descriptors are far from any of the system's. */
 #define FIRST_FD 100000
+
+uint64_t memory_store_max = 16ull << 30;
 
 static struct memory_store *stores[STORES];
 
@@ -158,7 +160,7 @@ static int change(int fd, struct memory_op op, const void *data)
 
 	if (s->fail_after >= 0 && !s->fail_after--)
 		return s->fail_err;
-	if (op.at > MEMORY_STORE_MAX || op.bytes > MEMORY_STORE_MAX - op.at)
+	if (op.at > memory_store_max || op.bytes > memory_store_max - op.at)
 		return -EFBIG;
 	s->syncs += op.kind == MEMORY_SYNC;
 	if (op.kind == MEMORY_SYNC && s->lies)

@@ -14,7 +14,7 @@ struct vmm_disk_call;
 struct vmm_disk_file;
 
 /* A file cannot be larger. */
-#define MEMORY_STORE_MAX (16ull << 30)
+extern uint64_t memory_store_max;
 
 enum memory_op_kind {
 	MEMORY_WRITE,
