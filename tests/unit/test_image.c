@@ -270,6 +270,26 @@ TAP_TEST(a_block_that_is_given_back_reads_as_zeros_and_keeps_its_place)
 	done(&b);
 }
 
+/* As a crash leaves it, after blocks had got room and before the table said so. */
+TAP_TEST(what_is_behind_the_blocks_does_not_come_to_light)
+{
+	for (unsigned kind = IMAGE_VHD; kind <= IMAGE_VHDX; kind++) {
+		struct bed b = make((enum image_kind)kind, 8 * MIB, 1 << 20, 512, false);
+		uint64_t bytes;
+
+		TAP_EQ(vmm_store_size(b.fd, &bytes), 0);
+		memset(buffer, 0xaa, sizeof(buffer));
+		TAP_EQ(vmm_store_write(b.fd, buffer, sizeof(buffer), bytes), 0);
+		TAP_EQ(image_driver_close(&b.file), 0);
+		TAP_REQUIRE(open_bed(&b));
+		TAP_EQ(write_at(&b, 5 * MIB + 4096, 512, 7), 0);
+		TAP_CHECK(all_right(&b));
+		again(&b);
+		TAP_CHECK(all_right(&b));
+		done(&b);
+	}
+}
+
 TAP_TEST(zeros_are_not_written_where_nothing_is)
 {
 	struct bed b = make(IMAGE_VHDX, 64 * MIB, 1 << 20, 512, false);

@@ -151,6 +151,7 @@ static void finish(struct world *w, struct slot *slot)
 static void run_guest(struct world *w)
 {
 	static struct slot slot[IN_FLIGHT];
+	bool closes = below(2);
 	unsigned id = 0;
 
 	memset(slot, 0, sizeof(slot));
@@ -162,7 +163,16 @@ static void run_guest(struct world *w)
 		else if (!s->request.more || !image_request_step(&w->file, &s->request))
 			finish(w, s);
 	}
-	/* Those that are under way stay so: the power is cut. */
+	/* Those that are under way stay so: the power is cut. Or all comes to its end, and it is cut meanwhile. */
+	for (unsigned i = 0; i < IN_FLIGHT && closes; i++) {
+		if (!slot[i].busy)
+			continue;
+		while (slot[i].request.more)
+			(void)image_request_step(&w->file, &slot[i].request);
+		finish(w, &slot[i]);
+	}
+	if (closes)
+		TAP_EQ(image_driver_close(&w->file), 0);
 }
 
 /* --- what a cut can leave ---------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MEMORY "memory:"
 
@@ -16,6 +17,23 @@ static const char right_serial[] =
 static const char right_format[] = "format= takes auto, raw, vhd or vhdx";
 static const char right_option[] =
 	"an option must be readonly, lun=N, serial=TEXT, block=N or format=FORMAT";
+
+const char *const vmm_disk_format_names[] = {
+	[VMM_DISK_AUTO] = "auto",
+	[VMM_DISK_RAW] = "raw",
+	[VMM_DISK_VHD] = "vhd",
+	[VMM_DISK_VHDX] = "vhdx",
+};
+
+/* The names that images go by. */
+static const struct {
+	const char *suffix;
+	enum vmm_disk_format format;
+} suffixes[] = {
+	{ ".vhd", VMM_DISK_VHD },
+	{ ".vhdx", VMM_DISK_VHDX },
+	{ ".avhdx", VMM_DISK_VHDX },
+};
 
 bool vmm_disk_size_parse(const char *text, uint64_t *bytes)
 {
@@ -63,13 +81,8 @@ static const char *set_lun(struct vmm_disk_config *config, const char *value)
 
 static const char *set_format(struct vmm_disk_config *config, const char *value)
 {
-	static const char *const names[] = { [VMM_DISK_AUTO] = "auto",
-					     [VMM_DISK_RAW] = "raw",
-					     [VMM_DISK_VHD] = "vhd",
-					     [VMM_DISK_VHDX] = "vhdx" };
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(value, names[i])) {
+	for (unsigned i = VMM_DISK_AUTO; i <= VMM_DISK_VHDX; i++) {
+		if (!strcmp(value, vmm_disk_format_names[i])) {
 			config->format = (enum vmm_disk_format)i;
 			return NULL;
 		}
@@ -110,6 +123,23 @@ static const char *set_path(struct vmm_disk_config *config, const char *text, si
 	return NULL;
 }
 
+/*
+ * By its name, which the guest cannot change. By what a file holds nobody can tell: a guest can write an image of its own
+ * choice to its raw disk, which then would be one at the next start, as large as it likes.
+ */
+static enum vmm_disk_format format_by_name(const char *path)
+{
+	size_t len = strlen(path);
+
+	for (unsigned i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+		size_t suffix = strlen(suffixes[i].suffix);
+
+		if (len > suffix && !strcasecmp(path + len - suffix, suffixes[i].suffix))
+			return suffixes[i].format;
+	}
+	return VMM_DISK_AUTO;
+}
+
 const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *config)
 {
 	size_t len = strcspn(text, ",");
@@ -128,5 +158,7 @@ const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *conf
 		option[len] = '\0';
 		right = set_option(config, option);
 	}
+	if (config->format == VMM_DISK_AUTO)
+		config->format = format_by_name(config->path);
 	return right;
 }

@@ -14,17 +14,18 @@
 #define VMM_DISK_LUN_ANY    VMM_DISKS_MAX
 
 enum vmm_disk_format {
-	VMM_DISK_AUTO, /* as the file's name says */
+	VMM_DISK_AUTO, /* raw, but no file that looks like an image */
 	VMM_DISK_RAW,
 	VMM_DISK_VHD,
 	VMM_DISK_VHDX,
 };
+extern const char *const vmm_disk_format_names[];
 
 struct vmm_disk_config {
 	char path[VMM_DISK_PATH_MAX]; /* "": in memory */
 	uint64_t memory_bytes;
 	bool read_only;
-	enum vmm_disk_format format;
+	enum vmm_disk_format format; /* as said, or else as the file's name says */
 	unsigned lun; /* VMM_DISK_LUN_ANY: the first that is free */
 	unsigned block_bytes; /* 0: as the image says, 512 where there is none */
 	char serial[VMM_DISK_SERIAL_MAX + 1]; /* "": none */

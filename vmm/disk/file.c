@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -34,16 +33,6 @@ static const struct {
 	{ "qcow2", "QFI\xfb", false }, { "VMDK", "KDMV", false },
 };
 
-/* The names that such files go by. */
-static const struct {
-	const char *suffix;
-	enum vmm_disk_format format;
-} suffixes[] = {
-	{ ".vhd", VMM_DISK_VHD },
-	{ ".vhdx", VMM_DISK_VHDX },
-	{ ".avhdx", VMM_DISK_VHDX },
-};
-
 static int fail(char *why, size_t why_size, const char *what, int err)
 {
 	snprintf(why, why_size, "%s: %s", what, strerror(err));
@@ -56,23 +45,6 @@ static bool begins_with(int fd, off_t at, const char *magic)
 	size_t len = strlen(magic);
 
 	return at >= 0 && pread(fd, bytes, len, at) == (ssize_t)len && !memcmp(bytes, magic, len);
-}
-
-/*
- * By its name, which the guest cannot change. By what a file holds nobody can tell: a guest can write an image of its own
- * choice to its raw disk, which then would be one at the next start, as large as it likes.
- */
-static enum vmm_disk_format format_by_name(const char *path)
-{
-	size_t len = strlen(path);
-
-	for (unsigned i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
-		size_t suffix = strlen(suffixes[i].suffix);
-
-		if (len > suffix && !strcasecmp(path + len - suffix, suffixes[i].suffix))
-			return suffixes[i].format;
-	}
-	return VMM_DISK_RAW;
 }
 
 /* What looks like an image, and is not called one. A guest that writes to it as if it were raw would destroy it. */
@@ -224,7 +196,6 @@ static int open_image(const struct vmm_disk_config *config, struct vmm_disk_file
 static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
 		   size_t why_size)
 {
-	enum vmm_disk_format format = config->format;
 	struct stat st;
 
 	if (fstat(file->fd, &st) < 0)
@@ -239,10 +210,9 @@ static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *f
 		snprintf(why, why_size, "%s: another program uses it", config->path);
 		return -EBUSY;
 	}
-	if (format == VMM_DISK_AUTO && !file->device)
-		format = format_by_name(config->path);
-	if (format == VMM_DISK_VHD || format == VMM_DISK_VHDX)
-		return open_image(config, file, format == VMM_DISK_VHDX, &st, why, why_size);
+	if (config->format == VMM_DISK_VHD || config->format == VMM_DISK_VHDX)
+		return open_image(config, file, config->format == VMM_DISK_VHDX, &st, why,
+				  why_size);
 	return open_raw(config, file, &st, why, why_size);
 }
 

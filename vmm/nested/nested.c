@@ -159,6 +159,14 @@ static int share_nic(struct vmm_nested *nested, const char **text, char *buffer,
 	return 0;
 }
 
+/* A disk's text for the inner side, where the file's name does not say what it is. */
+static void name_disk(const struct vmm_disk_config *disk, const char *text, const char *path,
+		      char *buffer, size_t size)
+{
+	snprintf(buffer, size, "%s%s,format=%s", path, text + strcspn(text, ","),
+		 vmm_disk_format_names[disk->format]);
+}
+
 /* A disk's text with its file as the inner side names it; what is not in a file stays as it is. */
 static int share_disk(struct vmm_nested *nested, const char **text, char *buffer, size_t size)
 {
@@ -174,7 +182,7 @@ static int share_disk(struct vmm_nested *nested, const char **text, char *buffer
 	err = share_path(nested, &path, !disk.read_only, shared, sizeof(shared));
 	if (err)
 		return err;
-	snprintf(buffer, size, "%s%s", path, *text + strcspn(*text, ","));
+	name_disk(&disk, *text, path, buffer, size);
 	*text = buffer;
 	return 0;
 }
@@ -595,17 +603,20 @@ static bool names_shared_disk(const struct vmm_nested *nested, const char *comma
 {
 	const char *text = json_string_value(json_object_get(arguments, "disk"));
 	struct vmm_disk_config disk;
-	char *path, inner[256] = "";
+	char *path, shared[64], inner[256] = "";
 
 	*message = json_copy((json_t *)arguments);
 	/* What is wrong with it the inner side says. */
 	if (strcmp(command, "disk") || !text || vmm_disk_config_parse(text, &disk) || !*disk.path)
 		return true;
 	path = realpath(disk.path, NULL);
-	for (unsigned i = 0; path && i < nested->share.count; i++)
-		if (!strcmp(path, nested->share.files[i].path))
-			snprintf(inner, sizeof(inner), NESTED_SHARE_PATH "/%s%s",
-				 nested->share.files[i].entry, text + strcspn(text, ","));
+	for (unsigned i = 0; path && i < nested->share.count; i++) {
+		if (strcmp(path, nested->share.files[i].path))
+			continue;
+		snprintf(shared, sizeof(shared), NESTED_SHARE_PATH "/%s",
+			 nested->share.files[i].entry);
+		name_disk(&disk, text, shared, inner, sizeof(inner));
+	}
 	free(path);
 	if (*inner)
 		json_object_set_new(*message, "disk", json_string(inner));
