@@ -33,6 +33,9 @@ const unsigned fuzz_cuts = 6;
 #define MIB	   (1u << 20)
 #define DISK_BYTES (40u * MIB)
 
+/* Of a dynamic VHD: before the first page of the host's behind the table. */
+#define FIRST_BITMAP (4096u - 512u)
+
 static unsigned opened[8], replayed, refused, written;
 
 /* --- images in order --------------------------------------------------------------------------------- */
@@ -152,7 +155,7 @@ static void change_vhd(int fd, struct input *in)
 	uint64_t end;
 
 	(void)vmm_store_size(fd, &end);
-	switch (input_byte(in) % 5) {
+	switch (input_byte(in) % 6) {
 	case 0:
 		put(fd, in, input_byte(in));
 		break;
@@ -164,6 +167,9 @@ static void change_vhd(int fd, struct input *in)
 		break;
 	case 3:
 		put(fd, in, IMAGE_VHD_TABLE + input_word(in) % 8192);
+		break;
+	case 4:
+		put(fd, in, FIRST_BITMAP + input_word(in) % 512);
 		break;
 	default:
 		(void)vmm_store_resize(fd, (uint64_t)input_word(in) * 512);

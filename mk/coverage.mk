@@ -3,7 +3,7 @@
 # How much the tests see: lines that the fuzz corpora reach, and patches that the tests must notice.
 
 # Folders of which the replayed corpora must reach 85 % of the lines
-COVERAGE_FOLDERS := wire host/vmbus host/dev
+COVERAGE_FOLDERS := wire host/vmbus host/dev vmm/image
 
 # And of guest/, what these tests must
 COVERAGE_GUEST_TESTS := $(filter tests/unit/test_guest_%.c,$(TESTS_UNIT)) tests/loopback/test_guest_host.c
