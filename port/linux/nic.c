@@ -383,6 +383,7 @@ static struct hvg_net_port *make_nic(struct hv_device *hv)
 	if (!ndev)
 		return NULL;
 	SET_NETDEV_DEV(ndev, &hv->device);
+	nic_init_limits(ndev);
 	nic = nic_of(ndev);
 	nic->ndev = ndev;
 	nic->msg_enable = netif_msg_init(debug, MESSAGES_DEFAULT);

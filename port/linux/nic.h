@@ -80,6 +80,9 @@ void nic_apply_filter(struct hvg_net_port *nic);
 netdev_tx_t nic_start_xmit(struct sk_buff *skb, struct net_device *ndev);
 u16 nic_select_queue(struct net_device *ndev, struct sk_buff *skb, struct net_device *sb_dev);
 
+/* nic_queue.c. Before anyone sends; an administrator may set them otherwise later. */
+void nic_init_limits(struct net_device *ndev);
+
 /* nic_rx.c */
 int nic_poll(struct napi_struct *napi, int budget);
 

@@ -5,6 +5,23 @@
 #include "nic.h"
 #include "nic_compat.h"
 
+/*
+ * Byte queue limits shrink to what one round of completions brings back. That is little where host and guest take turns on
+ * a processor, and a guest then keeps long in its own queue what the ring has room for: so long that fq_codel drops from it. So
+ * two of the largest frames may always be on their way.
+ */
+#define LIMIT_MIN (2u * 65536u)
+
+void nic_init_limits(struct net_device *ndev)
+{
+#ifdef CONFIG_BQL
+	unsigned i;
+
+	for (i = 0; i < ndev->num_tx_queues; i++)
+		netdev_get_tx_queue(ndev, i)->dql.min_limit = LIMIT_MIN;
+#endif
+}
+
 static struct netdev_queue *tx_queue(const struct hvg_net_port_queue *queue)
 {
 	return netdev_get_tx_queue(queue->nic->ndev, queue->index);
