@@ -19,7 +19,7 @@ include mk/coverage.mk
 include mk/install.mk
 
 .PHONY: all clean help
-all: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(HVIS)
+all: $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(HVIS) $(DAEMONS)
 
 clean:
 	rm -rf build

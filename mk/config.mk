@@ -6,6 +6,10 @@ VERSION := 0.1.0
 
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
+sbindir ?= $(prefix)/sbin
+libexecdir ?= $(prefix)/libexec
+unitdir ?= $(prefix)/lib/systemd/system
+udevdir ?= $(prefix)/lib/udev
 libdir ?= $(prefix)/lib
 mandir ?= $(prefix)/share/man
 nesteddir = $(libdir)/hvhost/nested
@@ -20,6 +24,7 @@ BUILD := build
 endif
 HVHOST := $(BUILD)/hvhost
 HVIS := $(BUILD)/hvis
+DAEMONS := $(BUILD)/hvis-kvpd $(BUILD)/hvis-vssd $(BUILD)/hvis-fcopyd
 
 # A compiler given by the user wins; make's built-in default "cc" does not.
 ifeq ($(origin CC),default)
@@ -66,6 +71,7 @@ INC_user := -Iguest/include -Iguest/bus -Iport/user
 INC_host := $(INC_wire) -Ihost/include -I.
 INC_vmm := $(INC_host) -I$(BUILD)/gen
 INC_tools := $(INC_wire) -I.
+INC_daemons := $(INC_wire) -I.
 INC_test := $(INC_host) -Itests
 
 CPP_wire := $(INC_wire)
@@ -76,6 +82,7 @@ CPP_test := $(INC_test) -D_GNU_SOURCE
 JANSSON_CFLAGS = $(shell $(PKG_CONFIG) --cflags jansson)
 JANSSON_LIBS = $(shell $(PKG_CONFIG) --libs jansson)
 CPP_tools = $(INC_tools) -D_GNU_SOURCE -DHVIS_VERSION='"$(VERSION)"' $(JANSSON_CFLAGS)
+CPP_daemons = $(INC_daemons) -D_GNU_SOURCE -DHVIS_VERSION='"$(VERSION)"'
 CPP_vmm = $(INC_vmm) -D_GNU_SOURCE -DVMM_VERSION='"$(VERSION)"' -DVMM_NESTED_DIR='"$(nesteddir)"' $(JANSSON_CFLAGS)
 # libslirp is named without pkg-config, which would ask for the development files of glib, which slirp.h does not need
 LIBS_vmm = $(JANSSON_LIBS) -lslirp -luring -pthread

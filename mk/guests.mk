@@ -7,7 +7,7 @@ RAW_GUEST := $(BUILD)/guests/raw
 RAW_OBJS := $(call baremetal-objs,$(RAW_SRCS)) $(BAREMETAL_MACHINE_OBJS)
 
 .PHONY: guests
-guests: $(RAW_GUEST) $(HVIS)-static
+guests: $(RAW_GUEST) $(HVIS)-static $(DAEMONS:%=%-static)
 
 $(RAW_GUEST): $(RAW_OBJS) port/baremetal/image.ld
 	$(link-baremetal)

@@ -61,6 +61,8 @@ $(OBJ)/vmm/%.o: vmm/%.c $(FLAGS_FILE) $(FLAGS_FILE).vmm | $(BUILD)/gen/vmm_dsdt_
 	$(call compile,$(CPP_vmm))
 $(OBJ)/tools/%.o: tools/%.c $(FLAGS_FILE) $(FLAGS_FILE).vmm
 	$(call compile,$(CPP_tools))
+$(OBJ)/daemons/%.o: daemons/%.c $(FLAGS_FILE) $(FLAGS_FILE).vmm
+	$(call compile,$(CPP_daemons))
 $(OBJ)/tests/%.o: tests/%.c $(FLAGS_FILE)
 	$(call compile,$(CPP_test))
 $(OBJ)/bench/%.o: bench/%.c $(FLAGS_FILE)
@@ -84,6 +86,15 @@ $(HVHOST): $(call objs,$(VMM_SRCS)) $(BUILD)/libhvis-host.a
 
 $(HVIS): $(call objs,$(TOOLS_HVIS_SRCS))
 	$(call link,$(JANSSON_LIBS))
+
+$(BUILD)/hvis-kvpd $(BUILD)/hvis-kvpd-static: $(call objs,$(DAEMONS_SRCS) $(KVPD_SRCS))
+	$(call link,$(if $(findstring static,$@),-no-pie -static))
+
+$(BUILD)/hvis-vssd $(BUILD)/hvis-vssd-static: $(call objs,$(DAEMONS_SRCS) $(VSSD_SRCS))
+	$(call link,$(if $(findstring static,$@),-no-pie -static))
+
+$(BUILD)/hvis-fcopyd $(BUILD)/hvis-fcopyd-static: $(call objs,$(DAEMONS_SRCS) $(FCOPYD_SRCS))
+	$(call link,$(if $(findstring static,$@),-no-pie -static))
 
 # For guests with nothing else in them
 $(HVIS)-static: $(call objs,$(TOOLS_HVIS_SRCS))
@@ -122,5 +133,5 @@ BARE_GUEST_OBJS := $(patsubst %.c,$(OBJ)/bare/%.o,$(GUEST_SRCS))
 # Keep what chains of pattern rules make.
 .SECONDARY:
 
--include $(patsubst %.o,%.d,$(call objs,$(LIB_SRCS) $(VMM_SRCS) $(TOOLS_HVIS_SRCS) $(TEST_C_SRCS) $(BENCH_C_SRCS) $(EXTRA_SRCS) \
+-include $(patsubst %.o,%.d,$(call objs,$(LIB_SRCS) $(VMM_SRCS) $(TOOLS_HVIS_SRCS) $(DAEMONS_SRCS) $(KVPD_SRCS) $(VSSD_SRCS) $(FCOPYD_SRCS) $(TEST_C_SRCS) $(BENCH_C_SRCS) $(EXTRA_SRCS) \
 	$(FUZZ_TARGETS) fuzz/replay.c $(GUEST_SRCS) $(PORT_SIM_SRCS) $(USES_SIM) $(USER_SRCS) $(USES_USER)) $(BARE_GUEST_OBJS))

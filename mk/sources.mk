@@ -209,6 +209,19 @@ TOOLS_HVIS_SRCS += tools/hvis/sysfs.c
 TOOLS_HVIS_SRCS += tools/hvis/versions.c
 TOOLS_HVIS_SRCS += wire/hvw_guid.c
 
+# The daemons: what they share, and what each has of its own
+DAEMONS_SRCS += daemons/service.c
+KVPD_SRCS += daemons/facts.c
+KVPD_SRCS += daemons/interfaces.c
+KVPD_SRCS += daemons/ip.c
+KVPD_SRCS += daemons/kvpd.c
+KVPD_SRCS += daemons/pool.c
+VSSD_SRCS += daemons/freeze.c
+VSSD_SRCS += daemons/mounts.c
+VSSD_SRCS += daemons/vssd.c
+FCOPYD_SRCS += daemons/fcopyd.c
+FCOPYD_SRCS += daemons/target.c
+
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 
 # Tests. A .c file is built and linked with libhvis-host.a; anything else must be executable and speak TAP.
@@ -235,6 +248,7 @@ TESTS_UNIT += tests/unit/test_disk.c
 TESTS_UNIT += tests/unit/test_enlighten.c
 TESTS_UNIT += tests/unit/test_fault_guard.c
 TESTS_UNIT += tests/unit/test_fcopy.c
+TESTS_UNIT += tests/unit/test_freeze.c
 TESTS_UNIT += tests/unit/test_gpadl.c
 TESTS_UNIT += tests/unit/test_guest_bus.c
 TESTS_UNIT += tests/unit/test_guest_chan.c
@@ -260,6 +274,7 @@ TESTS_UNIT += tests/unit/test_loop.c
 TESTS_UNIT += tests/unit/test_mem.c
 TESTS_UNIT += tests/unit/test_memmap.c
 TESTS_UNIT += tests/unit/test_msg.c
+TESTS_UNIT += tests/unit/test_mounts.c
 TESTS_UNIT += tests/unit/test_net.c
 TESTS_UNIT += tests/unit/test_net_join.c
 TESTS_UNIT += tests/unit/test_net_queues.c
@@ -284,6 +299,7 @@ TESTS_UNIT += tests/unit/test_storvsp.c
 TESTS_UNIT += tests/unit/test_subchannel.c
 TESTS_UNIT += tests/unit/test_synic.c
 TESTS_UNIT += tests/unit/test_tap.c
+TESTS_UNIT += tests/unit/test_target.c
 TESTS_UNIT += tests/unit/test_timesync.c
 TESTS_UNIT += tests/unit/test_trace.c
 TESTS_UNIT += tests/unit/test_trace_net.c
@@ -333,6 +349,8 @@ RAW_SRCS += tests/guests/raw/tap.c
 
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
+TESTS_CLI += tests/cli/daemons
+TESTS_CLI += tests/cli/hook.sh
 TESTS_CLI += tests/cli/hvis.sh
 TESTS_CLI += tests/cli/run_errors.sh
 TESTS_CLI += tests/cli/usage.sh
@@ -444,6 +462,9 @@ LIBS_tests/unit/test_crash.c = $(JANSSON_LIBS)
 CFLAGS_tests/unit/test_crash.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_enlighten.c := vmm/enlighten.c
 SRCS_tests/unit/test_fault_guard.c := vmm/fault_guard.c
+SRCS_tests/unit/test_freeze.c := daemons/freeze.c
+SRCS_tests/unit/test_mounts.c := daemons/mounts.c
+SRCS_tests/unit/test_target.c := daemons/target.c
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_guest_bus.c := $(SIM_SRCS) fuzz/fake_host.c
 SRCS_tests/unit/test_guest_chan.c := $(SIM_SRCS) fuzz/fake_host.c

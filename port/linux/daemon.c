@@ -63,7 +63,8 @@ static int daemon_open(struct inode *inode, struct file *file)
 		file->private_data = daemon;
 	}
 	mutex_unlock(&daemon->lock);
-	return err ? err : nonseekable_open(inode, file);
+	/* It has no position, but some daemons give one all the same (pread, pwrite), which is passed over. */
+	return err;
 }
 
 static int daemon_release(struct inode *inode, struct file *file)

@@ -12,23 +12,39 @@ import shell
 BOOT_TIMEOUT = 300
 SETTLE_TIMEOUT = 30
 KERNELS = {name: linux_modules.KERNELS[name] for name in ("5.10", "6.1", "6.12", "7.2")}
-Cell = collections.namedtuple("Cell", "name version ours")
+Cell = collections.namedtuple("Cell", "name version ours hvis")
 
 
-def cells(versions=tuple(KERNELS)):
-    """A cell for each kernel, with its own hv_utils and with ours."""
-    return [Cell(name + "-ours" * ours, name, ours) for name in versions for ours in (False, True)]
+def cells(versions=tuple(KERNELS), hvis=False):
+    """A cell for each kernel, with its own hv_utils and with ours; with Debian's daemon, and if told so ("-hvis") with ours."""
+    return [Cell(name + "-ours" * ours + "-hvis" * own, name, ours, own) for own in (False, True)[:1 + hvis] for name in versions
+            for ours in (False, True)]
 
 
-def fetch(*daemons):
-    """{path in the guest: file}: Debian's daemons, and the libraries they need."""
+def program(cell, service):
+    """The daemon's name."""
+    return f"hvis-{service}d" if cell.hvis else f"hv_{service}_daemon"
+
+
+def start(vm, cell, service, options=""):
+    """Debian's daemons go into the background by themselves."""
+    name = program(cell, service)
+    run(vm, f"setsid {name} {options} > /run/{name}.log 2>&1 &" if cell.hvis else name)
+    run(vm, "sleep 1")
+
+
+def fetch(cell, service):
+    """{path in the guest: file}: the daemon, and the libraries it needs."""
+    name = program(cell, service)
+    if cell.hvis:
+        return {f"/usr/sbin/{name}": TOP / f"build/{name}-static"}
     fetched = subprocess.run([TOP / "scripts/fetch-package", "--depends", "bookworm", "amd64", "hyperv-daemons"],
                              stdout=subprocess.PIPE, text=True)
     if fetched.returncode:
         raise VmError("no hyperv-daemons; see the lines above")
     root = fetched.stdout.strip().splitlines()[-1]
     library = f"{root}/lib/x86_64-linux-gnu"
-    return {**{f"/usr/sbin/{name}": f"{root}/usr/sbin/{name}" for name in daemons},
+    return {f"/usr/sbin/{name}": f"{root}/usr/sbin/{name}",
             "/lib/x86_64-linux-gnu/libc.so.6": f"{library}/libc.so.6", "/lib64/ld-linux-x86-64.so.2": f"{library}/ld-linux-x86-64.so.2"}
 
 

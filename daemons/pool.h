@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Pools of key-value pairs in files: 2560 bytes for each pair, 512 for the key and 2048 for the value, filled up with
+ * zeroes. Other programs read and write them too, so this is as the kernel's own daemon has it.
+ *
+ * Every call works on what the file holds at that moment, under its lock, and replaces the file as a whole: whoever reads
+ * it, and whoever comes after a crash, finds the old or the new one.
+ */
+#ifndef DAEMONS_POOL_H
+#define DAEMONS_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HVD_KEY_BYTES	512
+#define HVD_VALUE_BYTES 2048
+
+/* More than this no pool has; a file may be longer, and its end is then left out. */
+#define HVD_PAIRS_MAX 65536
+
+struct hvd_pair {
+	char key[HVD_KEY_BYTES];
+	char value[HVD_VALUE_BYTES];
+};
+
+/*
+ * The files lie in `folder`, which is made if it is missing. 0 or -errno after a line to the log.
+ */
+int hvd_pools_open(const char *folder);
+
+/* -ENOENT: there is no such pair; -ETIMEDOUT: another program keeps the lock; -EFBIG: too many pairs; others of files. */
+int hvd_pool_get(unsigned pool, const char *key, char value[HVD_VALUE_BYTES]);
+int hvd_pool_set(unsigned pool, const char *key, const char *value);
+int hvd_pool_delete(unsigned pool, const char *key);
+int hvd_pool_at(unsigned pool, uint32_t index, struct hvd_pair *pair);
+
+/* The folder, for files beside the pools. */
+int hvd_pools_folder(void);
+
+#endif
