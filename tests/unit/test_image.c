@@ -550,6 +550,28 @@ TAP_TEST(blocks_of_a_vhd_that_overlap_are_refused)
 	done(&b);
 }
 
+TAP_TEST(a_vhd_footer_with_a_wrong_sum_is_none)
+{
+	struct bed fixed = make(IMAGE_VHD, 8 * MIB, 1 << 20, 512, true);
+	struct bed dynamic = make(IMAGE_VHD, 8 * MIB, 1 << 20, 512, false);
+
+	TAP_EQ(image_driver_close(&fixed.file), 0);
+	TAP_EQ(vmm_store_write(fixed.fd, "x", 1, 8 * MIB + 30), 0);
+	refused(fixed.fd, IMAGE_VHD, "not a VHD", __LINE__);
+	done(&fixed);
+	TAP_EQ(image_driver_close(&dynamic.file), 0);
+	TAP_EQ(vmm_store_write(dynamic.fd, "x", 1, 30), 0);
+	TAP_REQUIRE(open_bed(&dynamic));
+	TAP_EQ(write_at(&dynamic, 0, 512, 7), 0);
+	again(&dynamic);
+	/* The copy at its beginning was made good before the end was written to. */
+	TAP_EQ(image_driver_close(&dynamic.file), 0);
+	TAP_EQ(vmm_store_resize(dynamic.fd, memory_store_of(dynamic.fd)->bytes - 512), 0);
+	TAP_CHECK(open_bed(&dynamic));
+	TAP_CHECK(all_right(&dynamic));
+	done(&dynamic);
+}
+
 /* A guest can make its own disk begin like a footer. */
 TAP_TEST(the_footer_at_the_end_of_a_fixed_vhd_counts)
 {
