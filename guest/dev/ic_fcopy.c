@@ -11,7 +11,7 @@
 #define TIMEOUT_MS 30000u
 
 /* Files are not longer anywhere. */
-#define OFFSET_MAX 0x7fffffffffffffffull
+#define FILE_OFFSET_MAX 0x7fffffffffffffffull
 
 #define MESSAGE sizeof(struct hvp_fcopy_write)
 
@@ -50,7 +50,7 @@ static uint32_t ask_write(const uint8_t *body, size_t size, uint8_t *message)
 		return HVP_IC_INVALID;
 	hvw_memcpy(&offset, body + offsetof(struct hvp_fcopy_write, offset), sizeof(offset));
 	hvw_memcpy(&bytes, body + offsetof(struct hvp_fcopy_write, size), sizeof(bytes));
-	if (bytes > HVP_FCOPY_DATA || bytes > size - at || offset > OFFSET_MAX - bytes)
+	if (bytes > HVP_FCOPY_DATA || bytes > size - at || offset > FILE_OFFSET_MAX - bytes)
 		return HVP_IC_INVALID;
 	hvw_memcpy(message, body, at + bytes);
 	hvw_memset(message + at + bytes, 0, HVP_FCOPY_DATA - bytes);
