@@ -406,14 +406,16 @@ TAP_TEST(adapters_are_described_by_kind_and_options)
 	};
 	struct vmm_nic_config nic;
 
-	TAP_CHECK(!vmm_nic_config_parse("tap=hvt0,no-rsc,queues=4", &nic));
+	TAP_CHECK(!vmm_nic_config_parse("tap=hvt0,no-rsc,mac-spoofing,queues=4", &nic));
 	TAP_EQ(nic.kind, VMM_NIC_TAP);
 	TAP_STR_EQ(nic.interface, "hvt0");
 	TAP_CHECK(nic.no_rsc);
+	TAP_CHECK(nic.mac_spoofing);
 	TAP_EQ(nic.queues, 4);
 	TAP_CHECK(!vmm_nic_config_parse("tap=fifteen-letters", &nic));
 	TAP_CHECK(!vmm_nic_config_parse("user,hostfwd=udp:1:2", &nic));
 	TAP_CHECK(!nic.no_rsc);
+	TAP_CHECK(!nic.mac_spoofing);
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		if (!TAP_CHECK(vmm_nic_config_parse(wrong[i], &nic) != NULL))
 			printf("# \"%s\"\n", wrong[i]);

@@ -253,6 +253,7 @@ static int create_device(struct vmm_nic *nic)
 		.frame_max = nic->config.frame_max,
 		.bits_per_second = BITS_PER_SECOND,
 		.mac_change = nic->config.mac_change,
+		.foreign_macs = nic->config.mac_spoofing,
 		.no_join = nic->config.no_rsc,
 	};
 	struct hvh_inject inject;

@@ -24,7 +24,7 @@ static const char right_forward[] =
 	"and only with user";
 static const char right_pcap[] = "pcap= takes the path of a file";
 static const char right_option[] =
-	"an option must be mac=MAC, mac-change, queues=N, mtu=N, no-rsc, pcap=FILE or hostfwd=FORWARD";
+	"an option must be mac=MAC, mac-change, mac-spoofing, queues=N, mtu=N, no-rsc, pcap=FILE or hostfwd=FORWARD";
 
 const char *vmm_nic_kind_name(enum vmm_nic_kind kind)
 {
@@ -102,6 +102,10 @@ static const char *set_option(struct vmm_nic_config *config, const char *option)
 {
 	if (!strcmp(option, "mac-change")) {
 		config->mac_change = true;
+		return NULL;
+	}
+	if (!strcmp(option, "mac-spoofing")) {
+		config->mac_spoofing = true;
 		return NULL;
 	}
 	if (!strcmp(option, "no-rsc")) {

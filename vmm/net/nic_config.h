@@ -30,6 +30,7 @@ struct vmm_nic_config {
 	bool has_mac;
 	uint8_t mac[6];
 	bool mac_change;
+	bool mac_spoofing; /* the guest may send from others' addresses */
 	bool no_rsc; /* receive coalescing is not offered */
 	unsigned queues; /* 0: as many as there are processors, at most 8 */
 	unsigned frame_max; /* 0: the largest */
