@@ -22,7 +22,7 @@
 static const char *mounts_path = MOUNTS;
 static unsigned limit_s = LIMIT_S;
 static struct hvd_mounts mounts;
-static struct hvd_freeze frozen;
+static struct hvd_freeze frozen = { .ops = &hvd_freeze_ops };
 
 static bool set_mounts(const char *value)
 {

@@ -381,6 +381,7 @@ FUZZ_TARGETS += fuzz/ring_tx.c
 FUZZ_TARGETS += fuzz/rndis.c
 FUZZ_TARGETS += fuzz/scsi.c
 FUZZ_TARGETS += fuzz/server.c
+FUZZ_TARGETS += fuzz/services.c
 FUZZ_TARGETS += fuzz/state.c
 FUZZ_TARGETS += fuzz/storvsp.c
 
@@ -439,6 +440,7 @@ SRCS_fuzz/net.c := $(HOST_TEST_SRCS) fuzz/net_script.c
 SRCS_fuzz/net_guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/net_host.c
 SRCS_fuzz/scsi.c := $(HOST_TEST_SRCS) fuzz/scsi_script.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
+SRCS_fuzz/services.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)
 SRCS_tests/loopback/test_guest_host.c = $(SIM_SRCS) $(HOST_TEST_SRCS) fuzz/loopback.c
 SRCS_tests/loopback/test_guest_net_host.c = $(SIM_SRCS) $(HOST_TEST_SRCS) fuzz/loopback.c fuzz/tcp_flow.c

@@ -201,6 +201,9 @@ static void refused_scenario(struct world *w)
 		{ HVP_FCOPY_WRITE, sizeof(struct hvp_fcopy_write), HVP_FCOPY_DATA + 1, 0,
 		  HVP_IC_INVALID },
 		{ HVP_FCOPY_WRITE, 52 + 9, 10, 0, HVP_IC_INVALID },
+		/* A message that is longer than it can be has room for it. */
+		{ HVP_FCOPY_WRITE, sizeof(struct hvp_fcopy_write) + 4, HVP_FCOPY_DATA + 1, 0,
+		  HVP_IC_INVALID },
 		{ HVP_FCOPY_WRITE, sizeof(struct hvp_fcopy_write), 1, INT64_MAX, HVP_IC_INVALID },
 		{ HVP_FCOPY_WRITE, sizeof(struct hvp_fcopy_write), 1, UINT64_MAX, HVP_IC_INVALID },
 		{ 4, sizeof(struct hvp_fcopy_write), 1, 0, HVP_IC_NOT_SUPPORTED },
@@ -215,8 +218,10 @@ static void refused_scenario(struct world *w)
 			.offset = cases[i].offset,
 			.size = cases[i].bytes,
 		};
+		uint8_t body[sizeof(write) + 8] = { 0 };
 
-		ask_with(&b, &write, cases[i].size);
+		memcpy(body, &write, sizeof(write));
+		ask_with(&b, body, cases[i].size);
 		if (!host_is_told(&b, cases[i].status))
 			return;
 		W_EQ(w, hvg_daemon_readable(b.device), false);
