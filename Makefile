@@ -40,7 +40,7 @@ help:
 	@echo 'make coverage-guest  lines of guest/ that its tests on the simulated system reach'
 	@echo 'make mutants         remove checks one by one; the tests must notice each (minutes)'
 	@echo 'make install         DESTDIR=, prefix=/usr/local'
-	@echo 'make deb             Debian packages hvis and hvis-dkms, in build/deb/'
+	@echo 'make deb             Debian packages hvis, hvis-daemons and hvis-dkms, in build/deb/'
 	@echo 'make clean           remove build/'
 	@echo
 	@echo 'V=1 shows commands, WERROR=1 makes warnings errors, CC=clang is supported,'

@@ -220,6 +220,21 @@ TAP_TEST(killed_at_any_moment)
 	}
 }
 
+/* As services are ended. */
+TAP_TEST(the_watchdog_does_not_go_when_told_to)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+	make();
+	TAP_EQ(hvd_freeze(&f, &mounts, 60, -1), 0);
+	usleep(200000);
+	for (unsigned i = 0; i < 3; i++)
+		kill(f.watchdog, signals[i]);
+	usleep(200000);
+	TAP_EQ(waitpid(f.watchdog, NULL, WNOHANG), 0);
+	TAP_EQ(hvd_thaw(&f), 0);
+}
+
 TAP_TEST(stopped_with_its_watchdog_in_the_group)
 {
 	pid_t child;
