@@ -651,6 +651,21 @@ TAP_TEST(a_log_that_is_damaged_is_refused)
 	done(&b);
 }
 
+TAP_TEST(an_entry_longer_than_its_log_is_none)
+{
+	static const uint32_t lengths[] = { 2u << 20, 5u << 20, 0xfffff000u };
+
+	for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct bed b = crashed();
+
+		TAP_EQ(vmm_store_write(b.fd, &lengths[i], 4, IMAGE_VHDX_LOG + 4096 + 8), 0);
+		TAP_REQUIRE(open_bed(&b));
+		TAP_EQ(bat_entry(&b, 3), 0);
+		TAP_EQ(image_driver_close(&b.file), 0);
+		done(&b);
+	}
+}
+
 static void seal_entry(int fd, uint64_t at)
 {
 	struct vhdx_log_header h;
