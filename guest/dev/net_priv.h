@@ -23,6 +23,9 @@
 /* The same for what was sent to leave, before nothing more is to be received. */
 #define HVG_NET_DRAIN_MS 2000u
 
+/* Where the host reads nothing, how often is looked whether it has begun to. */
+#define HVG_NET_RETRY_MS 10u
+
 /* Changes of the link are shown to the system one by one, so long apart. */
 #define HVG_NET_LINK_MS 2000u
 

@@ -99,6 +99,6 @@ int hvg_net_send_patiently(struct hvg_net *net, uint16_t type, uint16_t flags, u
 			return err;
 		if (hvos_now_ns() > end_ns)
 			return -ETIMEDOUT;
-		hvg_net_pause(net, 1);
+		hvg_net_pause(net, HVG_NET_RETRY_MS);
 	}
 }

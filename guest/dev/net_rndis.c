@@ -37,7 +37,7 @@ static int claim_request(struct hvg_net *net, unsigned *place)
 			return -ENODEV;
 		if (hvos_now_ns() > end_ns)
 			return -ETIMEDOUT;
-		hvg_net_pause(net, 1);
+		hvg_net_pause(net, HVG_NET_RETRY_MS);
 	}
 }
 
