@@ -121,7 +121,13 @@ HVP_OFFSET(struct hvp_storvsp_srb, sort_key, 60);
 #define HVP_SRB_ERROR		0x04u
 #define HVP_SRB_BUSY		0x05u
 #define HVP_SRB_INVALID_REQUEST 0x06u
+#define HVP_SRB_INVALID_PATH	0x07u
+#define HVP_SRB_NO_DEVICE	0x08u
+#define HVP_SRB_BUS_RESET	0x0eu
+#define HVP_SRB_DATA_OVERRUN	0x12u /* also less than was wanted */
 #define HVP_SRB_INVALID_LUN	0x20u
+#define HVP_SRB_INVALID_TARGET	0x21u
+#define HVP_SRB_CODE		0x3fu
 #define HVP_SRB_SENSE_VALID	0x80u
 
 struct hvp_storvsp_query_version {

@@ -77,6 +77,26 @@ int hvw_gpa_writer_add(struct hvw_gpa_writer *writer, const uint64_t *pages, uin
 	return 0;
 }
 
+uint64_t *hvw_gpa_writer_range(struct hvw_gpa_writer *writer, uint32_t byte_offset,
+			       uint32_t byte_count, uint32_t *count)
+{
+	const struct hvp_gpa_range range = { byte_count, byte_offset };
+	const size_t room = writer->size - writer->len;
+	uint8_t *at = writer->bytes + writer->len;
+	size_t list;
+
+	if (!byte_count || byte_offset >= HVP_PAGE_SIZE)
+		return NULL;
+	*count = (uint32_t)pages_touched(byte_offset, byte_count);
+	list = (size_t)*count * sizeof(uint64_t);
+	if (room < sizeof(range) || list > room - sizeof(range))
+		return NULL;
+	hvw_memcpy(at, &range, sizeof(range));
+	writer->len += sizeof(range) + list;
+	writer->ranges++;
+	return (uint64_t *)(void *)(at + sizeof(range));
+}
+
 size_t hvw_gpa_writer_finish(struct hvw_gpa_writer *writer)
 {
 	struct hvp_gpa_direct header = { 0, writer->ranges };

@@ -51,6 +51,13 @@ int hvw_gpa_writer_init(struct hvw_gpa_writer *writer, void *bytes, size_t size)
 int hvw_gpa_writer_add(struct hvw_gpa_writer *writer, const uint64_t *pages, uint32_t byte_offset,
 		       uint32_t byte_count) HVW_MUST_CHECK;
 
+/*
+ * The same without a list: returns the place of the page numbers, which the caller fills, for as many pages as it touches
+ * (*count). As aligned as the writer's memory. NULL: no room, no bytes, or no such offset.
+ */
+uint64_t *hvw_gpa_writer_range(struct hvw_gpa_writer *writer, uint32_t byte_offset,
+			       uint32_t byte_count, uint32_t *count) HVW_MUST_CHECK;
+
 /* Bytes of the whole header, for hvw_tx_put(). */
 size_t hvw_gpa_writer_finish(struct hvw_gpa_writer *writer);
 

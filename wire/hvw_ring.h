@@ -195,6 +195,18 @@ static inline bool HVW_MUST_CHECK hvw_tx_commit(struct hvw_tx *tx)
 	return hvw_load32(&tx->control->read_index) == before;
 }
 
+/*
+ * About how much of the ring is free, for a choice between rings: from any thread, without a look at the own cursor; the peer's
+ * index is not checked.
+ */
+static inline uint32_t hvw_tx_guess_room(const struct hvw_tx *tx)
+{
+	const uint32_t write = hvw_load32(&tx->control->write_index);
+	const uint32_t read = hvw_load32(&tx->control->read_index);
+
+	return write >= read ? tx->size - (write - read) : read - write;
+}
+
 /* Whether the peer has read all that it was shown. Its index is not checked: whoever acts on this trusts nothing that is there. */
 static inline bool hvw_tx_drained(const struct hvw_tx *tx)
 {

@@ -8,7 +8,7 @@ static bool config_valid(const struct hvg_stor_config *config)
 {
 	return config->queues && config->queues <= HVG_STOR_QUEUES_MAX && config->depth &&
 	       config->depth <= HVG_STOR_DEPTH_MAX && config->ring_pages >= HVP_RING_MIN_PAGES &&
-	       config->version_max >= HVP_STORVSP_2_0;
+	       config->version_max >= HVP_STORVSP_2_0 && config->spare_percent <= 100;
 }
 
 int hvg_stor_create(struct hvg_device *device, const struct hvg_stor_config *config,
@@ -100,23 +100,13 @@ int hvg_stor_attach(struct hvg_stor *stor)
 	return 0;
 }
 
-static bool is_busy(const struct hvg_stor *stor)
-{
-	unsigned i;
-
-	for (i = 0; i < HVG_STOR_QUEUES_MAX; i++)
-		if (__atomic_load_n(&stor->queues[i].open, __ATOMIC_ACQUIRE) &&
-		    __atomic_load_n(&stor->queues[i].under_way, __ATOMIC_ACQUIRE))
-			return true;
-	return false;
-}
-
 void hvg_stor_detach(struct hvg_stor *stor)
 {
 	const uint64_t end_ns = hvos_now_ns() + HVG_STOR_DRAIN_MS * 1000000ull;
 
 	__atomic_store_n(&stor->ready, 0, __ATOMIC_RELEASE);
-	while (is_busy(stor) && !hvg_chan_revoked(hvg_stor_chan(stor)) && hvos_now_ns() < end_ns)
+	while (hvg_stor_busy(stor) && !hvg_chan_revoked(hvg_stor_chan(stor)) &&
+	       hvos_now_ns() < end_ns)
 		hvos_sleep_ms(1);
 	stop_all(stor);
 }
@@ -161,6 +151,17 @@ bool hvg_stor_queue_open(const struct hvg_stor *stor, unsigned queue)
 {
 	return queue < HVG_STOR_QUEUES_MAX &&
 	       __atomic_load_n(&stor->queues[queue].open, __ATOMIC_ACQUIRE);
+}
+
+bool hvg_stor_busy(const struct hvg_stor *stor)
+{
+	unsigned i;
+
+	for (i = 0; i < HVG_STOR_QUEUES_MAX; i++)
+		if (__atomic_load_n(&stor->queues[i].open, __ATOMIC_ACQUIRE) &&
+		    __atomic_load_n(&stor->queues[i].under_way, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
 }
 
 void hvg_stor_counters(const struct hvg_stor *stor, unsigned queue,

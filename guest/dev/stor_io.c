@@ -116,19 +116,55 @@ static int try_twice(struct hvg_stor_queue *queue, struct hvg_stor_request *requ
 	return err;
 }
 
-/* The queue, or the first where it has no channel, for hvg_stor_put(); NULL: neither has. */
+/* For put_queue(); false: it has no channel. */
+static bool get_queue_alone(struct hvg_stor_queue *queue)
+{
+	__atomic_fetch_add(&queue->users, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&queue->open, __ATOMIC_SEQ_CST))
+		return true;
+	__atomic_fetch_sub(&queue->users, 1, __ATOMIC_RELEASE);
+	return false;
+}
+
+static void put_queue(struct hvg_stor_queue *queue)
+{
+	__atomic_fetch_sub(&queue->users, 1, __ATOMIC_RELEASE);
+}
+
+/* The queue, or the first where it has no channel, for put_queue(); NULL: neither has. */
 static struct hvg_stor_queue *get_queue(struct hvg_stor *stor, unsigned index)
 {
 	struct hvg_stor_queue *queue = &stor->queues[index < HVG_STOR_QUEUES_MAX ? index : 0];
 
-	for (;; queue = &stor->queues[0]) {
-		__atomic_fetch_add(&queue->users, 1, __ATOMIC_SEQ_CST);
-		if (__atomic_load_n(&queue->open, __ATOMIC_SEQ_CST))
+	if (get_queue_alone(queue))
+		return queue;
+	return queue->index && get_queue_alone(&stor->queues[0]) ? &stor->queues[0] : NULL;
+}
+
+static bool is_crowded(const struct hvg_stor_queue *queue)
+{
+	return hvw_tx_guess_room(&queue->chan->tx) < queue->spare;
+}
+
+/* Instead of this one the next that has room, if any: one of both to put_queue(), the other has been. */
+static struct hvg_stor_queue *get_other(struct hvg_stor_queue *crowded)
+{
+	struct hvg_stor *stor = crowded->stor;
+	struct hvg_stor_queue *queue;
+	unsigned i;
+
+	for (i = 1; i < stor->config.queues; i++) {
+		queue = &stor->queues[(crowded->index + i) % stor->config.queues];
+		if (!get_queue_alone(queue))
+			continue;
+		if (!is_crowded(queue)) {
+			put_queue(crowded);
+			hvg_stor_count(&queue->counters.helped);
 			return queue;
-		__atomic_fetch_sub(&queue->users, 1, __ATOMIC_RELEASE);
-		if (!queue->index)
-			return NULL;
+		}
+		put_queue(queue);
 	}
+	return crowded;
 }
 
 static int submit(struct hvg_stor_queue *queue, struct hvg_stor_request *request)
@@ -156,8 +192,10 @@ int hvg_stor_submit(struct hvg_stor *stor, unsigned queue, struct hvg_stor_reque
 
 	if (!q)
 		return -ENODEV;
+	if (is_crowded(q))
+		q = get_other(q);
 	err = submit(q, request);
-	__atomic_fetch_sub(&q->users, 1, __ATOMIC_RELEASE);
+	put_queue(q);
 	return err;
 }
 
@@ -178,7 +216,8 @@ static void take_answer(struct hvg_stor_request *request, const struct hvp_storv
 	hvw_memcpy(request->sense, srb->sense, request->sense_length);
 }
 
-static void complete(struct hvg_stor_queue *queue, uint64_t id, const uint8_t *bytes, uint32_t len)
+static void end_command(struct hvg_stor_queue *queue, uint64_t id, const uint8_t *bytes,
+			uint32_t len)
 {
 	struct hvg_stor *stor = queue->stor;
 	struct hvg_stor_request *request = free_slot(queue, id);
@@ -229,7 +268,7 @@ static void take_packet(struct hvg_stor_queue *queue, const struct hvw_rx_packet
 	} else if (packet->h.type != HVP_PACKET_COMPLETION) {
 		hvg_stor_count(&queue->counters.bad);
 	} else if (!(packet->h.transaction_id & HVG_STOR_ID_QUESTION)) {
-		complete(queue, packet->h.transaction_id, bytes, len);
+		end_command(queue, packet->h.transaction_id, bytes, len);
 	} else if (queue->index ||
 		   !hvg_stor_answer(queue->stor, packet->h.transaction_id, bytes, len)) {
 		hvg_stor_count(&queue->counters.strays);
@@ -309,6 +348,7 @@ int hvg_stor_queue_start(struct hvg_stor_queue *queue, struct hvg_chan *chan)
 		queue->chan = NULL;
 		return err;
 	}
+	queue->spare = chan->tx.size / 100 * queue->stor->config.spare_percent;
 	__atomic_store_n(&queue->open, 1, __ATOMIC_RELEASE);
 	return 0;
 }

@@ -258,6 +258,33 @@ TAP_TEST(a_list_that_is_written_is_read_back)
 	TAP_EQ(hvw_gpa_iter_next(&iter, &range), -EAGAIN);
 }
 
+TAP_TEST(page_numbers_may_be_filled_in_later)
+{
+	_Alignas(8) uint8_t bytes[8 + 8 + 16];
+	struct hvw_gpa_writer writer;
+	struct hvw_gpa_iter iter;
+	struct hvw_gpa_range range;
+	uint32_t count = 0;
+	uint64_t *pages;
+
+	TAP_REQUIRE(hvw_gpa_writer_init(&writer, bytes, sizeof(bytes)) == 0);
+	TAP_CHECK(!hvw_gpa_writer_range(&writer, 0, 0, &count));
+	TAP_CHECK(!hvw_gpa_writer_range(&writer, 4096, 1, &count));
+	TAP_CHECK(!hvw_gpa_writer_range(&writer, 1, 8192, &count));
+	pages = hvw_gpa_writer_range(&writer, 4095, 4097, &count);
+	TAP_REQUIRE(pages && count == 2);
+	pages[0] = 7;
+	pages[1] = 1ull << 40;
+	TAP_CHECK(!hvw_gpa_writer_range(&writer, 0, 1, &count));
+	TAP_EQ(hvw_gpa_writer_finish(&writer), sizeof(bytes));
+	hvw_gpa_iter_init(&iter, bytes + 8, sizeof(bytes) - 8, 1);
+	TAP_REQUIRE(hvw_gpa_iter_next(&iter, &range) == 0);
+	TAP_EQ(range.byte_offset, 4095);
+	TAP_EQ(range.byte_count, 4097);
+	TAP_EQ(hvw_gpa_page(&range, 0), 7);
+	TAP_EQ(hvw_gpa_page(&range, 1), 1ull << 40);
+}
+
 /* The first step over one transfer range of a buffer of 10,000 bytes, at most 1,600 of them at a time. */
 static int first_transfer(uint32_t byte_count, uint32_t byte_offset)
 {

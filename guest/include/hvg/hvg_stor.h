@@ -60,6 +60,7 @@ struct hvg_stor_config {
 	unsigned depth; /* commands of each at a time; 1 to HVG_STOR_DEPTH_MAX */
 	uint32_t ring_pages; /* each way */
 	uint32_t timeout_seconds; /* told to the host with each command */
+	unsigned spare_percent; /* where less of a ring is free, another queue takes the command, if it can; 0: never */
 };
 
 struct hvg_stor_info {
@@ -72,6 +73,7 @@ struct hvg_stor_info {
 	X(submitted)                                                                               \
 	X(completed)                                                                               \
 	X(full) /* submits that found no room */                                                   \
+	X(helped) /* commands taken for another queue, whose ring was nearly full */               \
 	X(strays) /* answers to what nobody had asked */                                           \
 	X(bad) /* answers and messages that made no sense */
 
@@ -120,6 +122,9 @@ int hvg_stor_submit(struct hvg_stor *stor, unsigned queue,
 
 /* T. Have the host begin anew with all disks. Hosts abort nothing by it. -EIO, -ENODEV, -ETIMEDOUT. */
 int hvg_stor_reset(struct hvg_stor *stor) HVW_MUST_CHECK;
+
+/* A. Whether the host has commands. */
+bool hvg_stor_busy(const struct hvg_stor *stor);
 
 /* A. */
 void hvg_stor_counters(const struct hvg_stor *stor, unsigned queue,
