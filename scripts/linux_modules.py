@@ -30,7 +30,8 @@ KERNELS = {"5.10": Kernel("bullseye", sparse=False), "6.1": Kernel("bookworm"), 
            "7.2": Kernel("sid", sparse=False), "6.1-686": Kernel("bookworm", "686"), "6.1-686-pae": Kernel("bookworm", "686-pae")}
 
 # What the tests load, by the target of port/linux/Makefile that makes it.
-TARGETS = {"modules": "hv_utils", "hvis": "hvis/hvis_utils", "netvsc": "netvsc/hv_netvsc", "conformance": "conformance/hvis_conformance"}
+TARGETS = {"modules": "hv_utils", "hvis": "hvis/hvis_utils", "netvsc": "netvsc/hv_netvsc", "storvsc": "storvsc/hv_storvsc",
+           "conformance": "conformance/hvis_conformance"}
 
 
 def release_of(kernel):

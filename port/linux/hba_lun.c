@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Disks of a controller: what Linux is told of each, and how they come, change and go.
+ */
+#include <linux/blkdev.h>
+#include <linux/slab.h>
+#include <scsi/scsi_devinfo.h>
+
+#include "hba.h"
+
+/* Of a command. Hosts are slow when theirs is; what to do after it: hba_timed_out(). */
+#define COMMAND_SECONDS 180
+
+/* --- one disk ------------------------------------------------------------------------------------------- */
+
+int hba_lun_alloc(struct scsi_device *sdev)
+{
+	struct hba_lun *lun = kzalloc(sizeof(*lun), GFP_KERNEL);
+
+	if (!lun)
+		return -ENOMEM;
+	sdev->hostdata = lun;
+	/* Hyper-V's disks have both, whatever version of SCSI they say they follow. */
+	sdev->sdev_bflags = BLIST_REPORTLUN2 | BLIST_TRY_VPD_PAGES;
+	return 0;
+}
+
+void hba_lun_destroy(struct scsi_device *sdev)
+{
+	kfree(sdev->hostdata);
+	sdev->hostdata = NULL;
+}
+
+/* Hyper-V's own disks are newer than they say at these versions; only the newest hosts know WRITE SAME. */
+int hba_lun_configure(struct scsi_device *sdev COMPAT_CONFIGURE_MORE)
+{
+	const u32 version = hvg_stor_info(hba_of(sdev->host)->stor)->version;
+
+	blk_queue_rq_timeout(sdev->request_queue, COMMAND_SECONDS * HZ);
+	sdev->no_report_opcodes = 1;
+	sdev->no_write_same = 1;
+	if (sdev->inquiry_len >= 16 && !strncmp(sdev->vendor, "Msft", 4)) {
+		if ((version == HVP_STORVSP_5_1 || version == HVP_STORVSP_6_0) &&
+		    sdev->scsi_level < SCSI_SPC_3)
+			sdev->scsi_level = SCSI_SPC_3;
+		if (version >= HVP_STORVSP_6_2)
+			sdev->no_write_same = 0;
+	}
+	return 0;
+}
+
+/* As the host's own BIOS shows them. */
+int hba_geometry(struct scsi_device *sdev, compat_geometry_disk *disk, sector_t capacity,
+		 int *geometry)
+{
+	sector_t cylinders = capacity;
+
+	geometry[0] = 255;
+	geometry[1] = 63;
+	sector_div(cylinders, 255 * 63);
+	geometry[2] = cylinders;
+	return 0;
+}
+
+/* --- marks ---------------------------------------------------------------------------------------------- */
+
+/* Context A. */
+void hba_lun_mark(struct hba *hba, struct scsi_device *sdev, enum hba_mark mark)
+{
+	struct hba_lun *lun = sdev->hostdata;
+
+	if (lun && !test_and_set_bit(mark, &lun->marks))
+		hvos_work_queue(&hba->luns);
+}
+
+void hba_run_luns(void *ctx)
+{
+	struct hba *hba = ctx;
+	struct scsi_device *sdev;
+
+	shost_for_each_device(sdev, hba->shost)
+	{
+		struct hba_lun *lun = sdev->hostdata;
+
+		if (test_and_clear_bit(HBA_CHANGED, &lun->marks))
+			compat_rescan_device(sdev);
+		if (test_and_clear_bit(HBA_GONE, &lun->marks))
+			scsi_remove_device(sdev);
+	}
+}
+
+/* Those that are there are asked whether they still are: the answer marks those that are not. Then for new ones. */
+void hba_run_scan(void *ctx)
+{
+	struct hba *hba = ctx;
+	struct scsi_device *sdev;
+
+	shost_for_each_device(sdev, hba->shost)(void) scsi_test_unit_ready(sdev, 30 * HZ, 1, NULL);
+	if (!hba->kind->one_disk)
+		scsi_scan_host(hba->shost);
+}
