@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemons/service.h"
 #include "daemons/target.h"
+#include "daemons/uio.h"
 #include "hvp_daemon.h"
 #include "hvp_ic.h"
 
@@ -110,12 +112,29 @@ static int serve(const union message *message, size_t len)
 	return err;
 }
 
-static int serve_all(int device)
+/* --- whose messages they are -------------------------------------------------------------------------- */
+
+static int device = -1; /* of a driver; -1: there is none */
+static struct hvd_uio uio; /* then: the channel itself */
+
+static ssize_t next_message(union message *message)
+{
+	return device >= 0 ? hvd_read(device, message, sizeof(*message)) :
+			     hvd_uio_read(&uio, (uint8_t *)message);
+}
+
+static int answer(uint32_t status)
+{
+	return device >= 0 ? hvd_write(device, &status, sizeof(status)) :
+			     hvd_uio_answer(&uio, status);
+}
+
+static int serve_all(void)
 {
 	static union message message;
 
 	for (;;) {
-		ssize_t n = hvd_read(device, &message, sizeof(message));
+		ssize_t n = next_message(&message);
 		uint32_t status;
 		int err;
 
@@ -128,13 +147,40 @@ static int serve_all(int device)
 		}
 		status = n < (ssize_t)sizeof(message.h) ? HVP_IC_FAIL :
 							  status_of(serve(&message, (size_t)n));
-		err = hvd_write(device, &status, sizeof(status));
+		err = answer(status);
 		if (err) {
 			hvd_target_cancel(&target);
 			hvd_log(LOG_ERR, "%s", strerror(-err));
 			return 1;
 		}
 	}
+}
+
+/* 0, or what the process ends with. */
+static int register_with(const char *path, bool *stopped)
+{
+	uint32_t version = HVP_DAEMON_FCOPY_VERSION;
+	ssize_t n;
+
+	device = hvd_open(path);
+	if (device < 0)
+		return 1;
+	n = hvd_register(device, &version, sizeof(version), &version, sizeof(version));
+	*stopped = n == -EINTR;
+	return n == sizeof(version) && version == HVP_DAEMON_FCOPY_VERSION ? 0 : 1;
+}
+
+/* Where the kernel has no driver, the channel is there for whoever opens it. */
+static bool open_channel(const char *path)
+{
+	int err;
+
+	if (strcmp(path, DEVICE) || !access(path, F_OK))
+		return false;
+	err = hvd_uio_open(&uio, "");
+	if (err && err != -ENOENT)
+		hvd_log(LOG_ERR, "uio_hv_generic's device: %s", strerror(-err));
+	return !err;
 }
 
 int main(int argc, char **argv)
@@ -145,19 +191,19 @@ int main(int argc, char **argv)
 		{ NULL, NULL, NULL },
 	};
 	const char *path = hvd_arguments(argc, argv, "hvis-fcopyd", DEVICE, options);
-	uint32_t version = HVP_DAEMON_FCOPY_VERSION;
-	int device;
-	ssize_t n;
+	bool stopped = false;
 
 	if (!policy.count)
 		allow("/");
 	hvd_catch_signals();
-	device = hvd_open(path);
-	if (device < 0)
-		return 1;
-	n = hvd_register(device, &version, sizeof(version), &version, sizeof(version));
-	if (n != sizeof(version) || version != HVP_DAEMON_FCOPY_VERSION)
-		return n == -EINTR ? 0 : 1;
-	hvd_log(LOG_INFO, "serves file copy");
-	return serve_all(device);
+	if (open_channel(path)) {
+		hvd_log(LOG_INFO, "serves file copy, on the channel itself");
+	} else {
+		int status = register_with(path, &stopped);
+
+		if (status)
+			return stopped ? 0 : status;
+		hvd_log(LOG_INFO, "serves file copy");
+	}
+	return serve_all();
 }

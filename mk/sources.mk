@@ -4,6 +4,7 @@
 # BSD make can all read that. Paths are from the top of the tree.
 
 # wire/: readers and writers of the formats in proto/ (no OS)
+WIRE_SRCS += wire/hvw_fcopy.c
 WIRE_SRCS += wire/hvw_frame.c
 WIRE_SRCS += wire/hvw_guid.c
 WIRE_SRCS += wire/hvw_ic.c
@@ -224,6 +225,12 @@ VSSD_SRCS += daemons/mounts.c
 VSSD_SRCS += daemons/vssd.c
 FCOPYD_SRCS += daemons/fcopyd.c
 FCOPYD_SRCS += daemons/target.c
+FCOPYD_SRCS += daemons/uio.c
+FCOPYD_SRCS += wire/hvw_fcopy.c
+FCOPYD_SRCS += wire/hvw_guid.c
+FCOPYD_SRCS += wire/hvw_ic.c
+FCOPYD_SRCS += wire/hvw_ring.c
+FCOPYD_SRCS += wire/hvw_utf16.c
 
 # Files the nested mode needs at run time (installed under $(libdir)/hvhost/nested)
 
@@ -308,6 +315,7 @@ TESTS_UNIT += tests/unit/test_target.c
 TESTS_UNIT += tests/unit/test_timesync.c
 TESTS_UNIT += tests/unit/test_trace.c
 TESTS_UNIT += tests/unit/test_trace_net.c
+TESTS_UNIT += tests/unit/test_uio.c
 TESTS_UNIT += tests/unit/test_user.c
 TESTS_UNIT += tests/unit/test_utf16.c
 TESTS_UNIT += tests/unit/test_vss.c
@@ -475,6 +483,8 @@ SRCS_tests/unit/test_fault_guard.c := vmm/fault_guard.c
 SRCS_tests/unit/test_freeze.c := daemons/freeze.c
 SRCS_tests/unit/test_mounts.c := daemons/mounts.c
 SRCS_tests/unit/test_target.c := daemons/target.c
+SRCS_tests/unit/test_uio.c := daemons/service.c daemons/uio.c
+CFLAGS_tests/unit/test_uio.c := -DHVIS_VERSION='"test"'
 SRCS_tests/unit/test_gpadl.c := $(HOST_TEST_SRCS)
 SRCS_tests/unit/test_guest_bus.c := $(SIM_SRCS) fuzz/fake_host.c
 SRCS_tests/unit/test_guest_chan.c := $(SIM_SRCS) fuzz/fake_host.c

@@ -103,8 +103,9 @@ static void refuse(const struct job *job)
 		vmm_reply_error(job->request, "the guest's file copy driver does not answer yet");
 	else if (job->result == -ENOTCONN)
 		vmm_reply_error(job->request,
-				"the guest has no file copy driver loaded (channel %s); kernels "
-				"from 6.10 on have none of their own, but hv_fcopy_uio_daemon",
+				"the guest has no file copy driver loaded (channel %s); with "
+				"kernels from 6.10 on a daemon drives the channel itself "
+				"(hvis-fcopyd, hv_fcopy_uio_daemon)",
 				hvh_ic_state_name(job->state));
 	else
 		vmm_reply_error(job->request, "the request cannot be sent: %s",

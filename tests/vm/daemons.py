@@ -21,9 +21,16 @@ def cells(versions=tuple(KERNELS), hvis=False):
             for ours in (False, True)]
 
 
+def by_uio(cell, service):
+    """Kernels from 6.10 on leave the channel of file copy to a daemon."""
+    return service == "fcopy" and not cell.ours and cell.version in ("6.12", "7.2")
+
+
 def program(cell, service):
     """The daemon's name."""
-    return f"hvis-{service}d" if cell.hvis else f"hv_{service}_daemon"
+    if cell.hvis:
+        return f"hvis-{service}d"
+    return "hv_fcopy_uio_daemon" if by_uio(cell, service) else f"hv_{service}_daemon"
 
 
 def start(vm, cell, service, options=""):
@@ -33,18 +40,24 @@ def start(vm, cell, service, options=""):
     run(vm, "sleep 1")
 
 
+def fetch_package(*options):
+    """The folder of Debian's hyperv-daemons, unpacked."""
+    fetched = subprocess.run([TOP / "scripts/fetch-package", *options, "amd64", "hyperv-daemons"], stdout=subprocess.PIPE, text=True)
+    if fetched.returncode:
+        raise VmError("no hyperv-daemons; see the lines above")
+    return fetched.stdout.strip().splitlines()[-1]
+
+
 def fetch(cell, service):
     """{path in the guest: file}: the daemon, and the libraries it needs."""
     name = program(cell, service)
     if cell.hvis:
         return {f"/usr/sbin/{name}": TOP / f"build/{name}-static"}
-    fetched = subprocess.run([TOP / "scripts/fetch-package", "--depends", "bookworm", "amd64", "hyperv-daemons"],
-                             stdout=subprocess.PIPE, text=True)
-    if fetched.returncode:
-        raise VmError("no hyperv-daemons; see the lines above")
-    root = fetched.stdout.strip().splitlines()[-1]
+    root = fetch_package("--depends", "bookworm")
     library = f"{root}/lib/x86_64-linux-gnu"
-    return {f"/usr/sbin/{name}": f"{root}/usr/sbin/{name}",
+    # The newer one is in no package with the older library, which it does with.
+    own = fetch_package("sid") if by_uio(cell, service) else root
+    return {f"/usr/sbin/{name}": f"{own}/usr/sbin/{name}",
             "/lib/x86_64-linux-gnu/libc.so.6": f"{library}/libc.so.6", "/lib64/ld-linux-x86-64.so.2": f"{library}/ld-linux-x86-64.so.2"}
 
 
