@@ -164,12 +164,15 @@ int main(int argc, char **argv)
 	};
 	const char *path = hvd_arguments(argc, argv, "hvis-kvpd", DEVICE, options);
 	struct hvp_daemon_kvp hello = { .op = HVP_DAEMON_KVP_REGISTER }, answer;
-	int device;
+	int device, err;
 	ssize_t n;
 
 	hvd_catch_signals();
-	if (hvd_pools_open(config.folder))
+	err = hvd_pools_open(config.folder, true);
+	if (err) {
+		hvd_log(LOG_ERR, "%s: %s", config.folder, strerror(-err));
 		return 1;
+	}
 	device = hvd_open(path);
 	if (device < 0)
 		return 1;

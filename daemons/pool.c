@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemons/service.h"
+#include "hvp_kvp.h"
 
 /* Other programs hold a lock for as long as it takes to write a few pairs. */
 #define LOCK_TRIES   100
@@ -30,18 +30,12 @@ struct pool {
 
 static int folder_fd = -1;
 
-int hvd_pools_open(const char *folder)
+int hvd_pools_open(const char *folder, bool make)
 {
-	if (mkdir(folder, 0755) && errno != EEXIST) {
-		hvd_log(LOG_ERR, "%s: %s", folder, strerror(errno));
+	if (make && mkdir(folder, 0755) && errno != EEXIST)
 		return -errno;
-	}
 	folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder_fd < 0) {
-		hvd_log(LOG_ERR, "%s: %s", folder, strerror(errno));
-		return -errno;
-	}
-	return 0;
+	return folder_fd < 0 ? -errno : 0;
 }
 
 int hvd_pools_folder(void)
@@ -56,17 +50,18 @@ static void name_of(char name[32], unsigned pool, const char *end)
 
 /* --- the lock ---------------------------------------------------------------------------------------- */
 
-static int lock(int fd)
+static int lock(int fd, bool alone)
 {
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	const short type = alone ? F_WRLCK : F_RDLCK;
+	struct flock whole = { .l_type = type, .l_whence = SEEK_SET };
 
 	for (unsigned i = 0; i < LOCK_TRIES; i++) {
 		if (!fcntl(fd, F_SETLK, &whole)) {
-			if (!flock(fd, LOCK_EX | LOCK_NB))
+			if (!flock(fd, (alone ? LOCK_EX : LOCK_SH) | LOCK_NB))
 				return 0;
 			whole.l_type = F_UNLCK;
 			fcntl(fd, F_SETLK, &whole);
-			whole.l_type = F_WRLCK;
+			whole.l_type = type;
 		}
 		if (errno != EAGAIN && errno != EACCES && errno != EWOULDBLOCK)
 			return -errno;
@@ -84,7 +79,7 @@ static int open_locked(unsigned pool)
 	for (;;) {
 		struct stat locked, named;
 		int fd = openat(folder_fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-		int err = fd < 0 ? -errno : lock(fd);
+		int err = fd < 0 ? -errno : lock(fd, true);
 
 		if (!err && fstat(fd, &locked))
 			err = -errno;
@@ -189,6 +184,19 @@ static int replace(const struct pool *p, unsigned pool)
 	return err;
 }
 
+/* Where other programs write, too. */
+static int write_in_place(const struct pool *p, const struct hvd_pair *pair)
+{
+	ssize_t n;
+
+	do
+		n = pwrite(p->fd, pair, sizeof(*pair), (pair - p->pair) * (off_t)sizeof(*pair));
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(*pair))
+		return n < 0 ? -errno : -ENOSPC;
+	return fdatasync(p->fd) ? -errno : 0;
+}
+
 /* --- pairs ------------------------------------------------------------------------------------------- */
 
 static struct hvd_pair *find(const struct pool *p, const char *key)
@@ -197,6 +205,32 @@ static struct hvd_pair *find(const struct pool *p, const char *key)
 		if (!strcmp(p->pair[i].key, key))
 			return &p->pair[i];
 	return NULL;
+}
+
+int hvd_pool_read(unsigned pool, struct hvd_pair **pairs, size_t *count)
+{
+	struct pool p = { .fd = -1 };
+	struct stat status;
+	char name[32];
+	int err = 0;
+
+	*pairs = NULL;
+	*count = 0;
+	name_of(name, pool, "");
+	p.fd = openat(folder_fd, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	if (p.fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	err = lock(p.fd, false);
+	if (!err)
+		err = fstat(p.fd, &status) ? -errno : read_all(&p, status.st_size);
+	close(p.fd);
+	if (err) {
+		free(p.pair);
+		return err;
+	}
+	*pairs = p.pair;
+	*count = p.count;
+	return 0;
 }
 
 int hvd_pool_get(unsigned pool, const char *key, char value[HVD_VALUE_BYTES])
@@ -244,7 +278,7 @@ int hvd_pool_set(unsigned pool, const char *key, const char *value)
 		memset(pair, 0, sizeof(*pair));
 		snprintf(pair->key, sizeof(pair->key), "%s", key);
 		snprintf(pair->value, sizeof(pair->value), "%s", value);
-		err = replace(&p, pool);
+		err = pool == HVP_KVP_POOL_GUEST ? write_in_place(&p, pair) : replace(&p, pool);
 	} else {
 		err = -EFBIG;
 	}

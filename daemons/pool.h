@@ -4,11 +4,13 @@
  * zeroes. Other programs read and write them too, so this is as the kernel's own daemon has it.
  *
  * Every call works on what the file holds at that moment, under its lock, and replaces the file as a whole: whoever reads
- * it, and whoever comes after a crash, finds the old or the new one.
+ * it, and whoever comes after a crash, finds the old or the new one. Only the guest's own pool is written in its place,
+ * because programs that write it do not look whether the file that they have the lock of has been replaced.
  */
 #ifndef DAEMONS_POOL_H
 #define DAEMONS_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,10 +25,11 @@ struct hvd_pair {
 	char value[HVD_VALUE_BYTES];
 };
 
-/*
- * The files lie in `folder`, which is made if it is missing. 0 or -errno after a line to the log.
- */
-int hvd_pools_open(const char *folder);
+/* The files lie in `folder`; `make`: it is made if it is missing. 0 or -errno. */
+int hvd_pools_open(const char *folder, bool make);
+
+/* All pairs, to be freed, by whoever may read the file; none if there is no file. */
+int hvd_pool_read(unsigned pool, struct hvd_pair **pairs, size_t *count);
 
 /* -ENOENT: there is no such pair; -ETIMEDOUT: another program keeps the lock; -EFBIG: too many pairs; others of files. */
 int hvd_pool_get(unsigned pool, const char *key, char value[HVD_VALUE_BYTES]);

@@ -206,11 +206,13 @@ CONFORMANCE_SRCS = tests/port/baremetal/main.c $(SUITE_SRCS)
 TOOLS_HVIS_SRCS += tools/hvis/bus.c
 TOOLS_HVIS_SRCS += tools/hvis/devices.c
 TOOLS_HVIS_SRCS += tools/hvis/json.c
+TOOLS_HVIS_SRCS += tools/hvis/kvp.c
 TOOLS_HVIS_SRCS += tools/hvis/main.c
 TOOLS_HVIS_SRCS += tools/hvis/nics.c
 TOOLS_HVIS_SRCS += tools/hvis/status.c
 TOOLS_HVIS_SRCS += tools/hvis/sysfs.c
 TOOLS_HVIS_SRCS += tools/hvis/versions.c
+TOOLS_HVIS_SRCS += daemons/pool.c
 TOOLS_HVIS_SRCS += wire/hvw_guid.c
 
 # The daemons: what they share, and what each has of its own

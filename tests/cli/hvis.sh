@@ -192,6 +192,53 @@ holds "senseless devices as JSON" \
     '[d["id"] for d in it] == [2, 3, None, None, None] and
     [d for d in it if d["class_id"].startswith("esc")][0]["channels"] == [{"relid": 8, "target_cpu": 9}]' devices
 
+# Pairs: the files of the guest's daemon
+rm -rf "$HVIS_ROOT"
+mkdir -p "$HVIS_ROOT/var/lib"
+works "help kvp" '^usage: hvis kvp ' "$hvis" help kvp
+fails "kvp: no daemon has run" 1 'there are no pools here' "$hvis" kvp
+fails "kvp: what to do" 2 'list, get, set or delete' "$hvis" kvp show
+fails "kvp: a key is missing" 2 'a key is needed' "$hvis" kvp get
+fails "kvp: a value is missing" 2 'set needs a key and a value' "$hvis" kvp set a
+fails "kvp: no such pool" 2 'there is no such pool' "$hvis" kvp list --pool x
+fails "kvp: facts have no file" 2 'there is no file of it' "$hvis" kvp list --pool auto
+fails "kvp: an empty key" 2 'a key has 1 to 511 bytes' "$hvis" kvp set '' v
+fails "kvp: a key too long" 2 'a key has 1 to 511 bytes' "$hvis" kvp set "$(printf '%0512d' 1)" v
+fails "kvp: a value too long" 2 'at most 2047 bytes' "$hvis" kvp set k "$(printf '%02048d' 1)"
+fails "kvp: an unknown option" 2 "unknown option '--wrong'.*help kvp" "$hvis" kvp --wrong
+prints "kvp set" kvp set colour 'grün € 💾' < /dev/null
+prints "kvp get" kvp get colour <<-'END'
+	grün € 💾
+END
+prints "kvp set, another value, longest key" kvp set "$(printf '%0511d' 1)" "$(printf '%02047d' 2)" < /dev/null
+[ "$(wc -c < "$HVIS_ROOT/var/lib/hyperv/.kvp_pool_1")" -eq 5120 ]
+result $? "the file is as ever"
+inode=$(ls -i "$HVIS_ROOT/var/lib/hyperv/.kvp_pool_1")
+prints "kvp set replaces" kvp set colour red < /dev/null
+[ "$inode" = "$(ls -i "$HVIS_ROOT/var/lib/hyperv/.kvp_pool_1")" ]
+result $? "in its place, for programs that wait for the file's lock"
+prints "kvp set of an option's look" kvp set -- --key -1 < /dev/null
+prints "kvp delete" kvp delete "$(printf '%0511d' 1)" < /dev/null
+prints "kvp set in the host's pool" kvp set given 'by\the host' --pool external < /dev/null
+printf '\033[2J' > "$HVIS_ROOT/esc"
+prints "kvp list" kvp <<-'END'
+	POOL           KEY                          VALUE
+	guest          colour                       red
+	guest          --key                        -1
+	external       given                        by\the host
+END
+holds "kvp list --json" '[(pair["pool"], pair["key"], pair["value"]) for pair in it] ==
+    [("guest", "colour", "red"), ("guest", "--key", "-1"), ("external", "given", "by\\the host")]' kvp list
+holds "kvp get --json" 'it == {"pool": "external", "key": "given", "value": "by\\the host"}' kvp get given
+fails "kvp get: no such key" 1 "there is no key 'nothing'" "$hvis" kvp get nothing --json
+fails "kvp delete: no such key" 1 "no key 'nothing' in the pool guest" "$hvis" kvp delete nothing
+"$hvis" kvp set "$(cat "$HVIS_ROOT/esc")" "$(cat "$HVIS_ROOT/esc")"
+works "kvp list keeps control characters off the terminal" '^guest  *?.2J  *?.2J$' "$hvis" kvp list --pool guest
+flock "$HVIS_ROOT/var/lib/hyperv/.kvp_pool_1" sleep 4 &
+sleep 0.5
+fails "kvp: a lock that is not given back" 1 'guest: another program keeps it locked' "$hvis" kvp set a b
+wait
+
 run sh -c "'$hvis' --help > /dev/full"
 [ "$cli_status" -eq 1 ] && grep -q 'cannot write the output' "$work/err"
 result $? "output that cannot be written is a failure"

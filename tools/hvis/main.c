@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tools/hvis/bus.h"
+#include "tools/hvis/kvp.h"
 #include "tools/hvis/report.h"
 
 enum status {
@@ -59,6 +60,8 @@ static enum status print_overview(void)
 	printf("hvis " HVIS_VERSION ": Hyper-V integration services, seen from the guest\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		printf("  hvis %s [--json]\n        %s\n", commands[i].name, commands[i].summary);
+	printf("  hvis kvp [list | get KEY | set KEY VALUE | delete KEY] [--pool POOL] [--json]\n"
+	       "        show the pairs that host and guest exchange, and change the guest's own\n");
 	printf("\nOptions of a command: hvis help COMMAND, or man hvis. Version: hvis --version.\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 there is no VMBus here.\n");
 	return DONE;
@@ -146,6 +149,49 @@ static enum status do_command(const struct command *command, int argc, char **ar
 	return report(command, json);
 }
 
+static enum status kvp_usage(const char *problem, const char *what)
+{
+	fprintf(stderr, "hvis kvp: %s", problem);
+	if (what)
+		fprintf(stderr, " '%.64s'", what);
+	fputs(" (see `hvis help kvp`)\n", stderr);
+	return USAGE;
+}
+
+static enum status do_kvp(int argc, char **argv)
+{
+	struct hvis_kvp_request request = { 0 };
+	const char **words[] = { &request.order, &request.key, &request.value };
+	const char *problem;
+	size_t count = 0;
+	bool options = true;
+
+	for (int i = 0; i < argc; i++) {
+		bool option = options && argv[i][0] == '-' && argv[i][1] == '-';
+
+		if (option && strcmp(argv[i], "--json") == 0) {
+			request.json = true;
+		} else if (option && strcmp(argv[i], "--help") == 0) {
+			fputs(hvis_kvp_help, stdout);
+			return DONE;
+		} else if (option && strcmp(argv[i], "--pool") == 0) {
+			if (i + 1 == argc)
+				return kvp_usage("--pool needs a name", NULL);
+			request.pool = argv[++i];
+		} else if (option && argv[i][2] == '\0') {
+			options = false;
+		} else if (option) {
+			return kvp_usage("unknown option", argv[i]);
+		} else if (count == sizeof(words) / sizeof(words[0])) {
+			return kvp_usage("one argument too many:", argv[i]);
+		} else {
+			*words[count++] = argv[i];
+		}
+	}
+	problem = hvis_kvp_check(&request);
+	return problem ? kvp_usage(problem, NULL) : (enum status)hvis_kvp_run(&request);
+}
+
 static enum status dispatch(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : NULL;
@@ -162,6 +208,12 @@ static enum status dispatch(int argc, char **argv)
 	       strcmp(first, "help") == 0;
 	if (help && argc == 2)
 		return print_overview();
+	if (strcmp(help ? argv[2] : first, "kvp") == 0) {
+		if (!help)
+			return do_kvp(argc - 2, argv + 2);
+		fputs(hvis_kvp_help, stdout);
+		return DONE;
+	}
 	command = find_command(help ? argv[2] : first);
 	if (!command)
 		return usage_error(NULL, "there is no command", help ? argv[2] : first);
