@@ -21,10 +21,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What we have done to a file system. */
+enum {
+	NOTHING,
+	FREEZING, /* the kernel has been told to */
+	FROZEN,
+};
+
 /* Of both processes. */
 struct hvd_freeze_shared {
 	atomic_bool over; /* the watchdog thaws, or has thawed */
-	atomic_bool frozen[HVD_MOUNTS_MAX]; /* by us */
+	atomic_uchar state[HVD_MOUNTS_MAX];
 };
 
 /* --- what is done ------------------------------------------------------------------------------------ */
@@ -60,20 +67,45 @@ __attribute__((format(printf, 2, 3))) static void report(struct hvd_freeze *f, c
 		f->report_len += (size_t)len < room ? (size_t)len : room - 1;
 }
 
+/* If it is in that state. */
+static void thaw_one(const struct hvd_freeze *f, size_t i, unsigned char state)
+{
+	if (atomic_compare_exchange_strong(&f->shared->state[i], &state, NOTHING))
+		f->ops->thaw(f->fd[i]);
+}
+
 /* What was frozen first is thawed last. */
 static void thaw_all(const struct hvd_freeze *f)
 {
 	for (size_t i = 0; i < f->count; i++)
-		if (atomic_exchange(&f->shared->frozen[i], false))
-			f->ops->thaw(f->fd[i]);
+		thaw_one(f, i, FROZEN);
+}
+
+/* Nobody knows how a freeze ended that was under way; one too many is better than a system that stands still. */
+static void thaw_after_death(const struct hvd_freeze *f)
+{
+	for (size_t i = 0; i < f->count; i++)
+		thaw_one(f, i, FREEZING);
+	thaw_all(f);
 }
 
 /* --- the watchdog ------------------------------------------------------------------------------------ */
 
+/* As poll(2), for so long. */
+static int wait_until(int fd, int timeout_ms)
+{
+	struct pollfd ready = { .fd = fd, .events = POLLIN };
+	int n;
+
+	do
+		n = poll(&ready, 1, timeout_ms);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
 __attribute__((noreturn)) static void watch(const struct hvd_freeze *f, int alive, unsigned limit_s)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE };
-	struct pollfd end = { .fd = alive, .events = POLLIN };
 	char byte;
 	int n;
 
@@ -83,14 +115,18 @@ __attribute__((noreturn)) static void watch(const struct hvd_freeze *f, int aliv
 	prctl(PR_SET_NAME, "hvis-vssd-watch");
 	/* Without it all the same: what it needs was just used. */
 	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
-	do
-		n = poll(&end, 1, (int)limit_s * 1000);
-	while (n < 0 && errno == EINTR);
+	n = wait_until(alive, (int)limit_s * 1000);
+	if (!n) {
+		atomic_store(&f->shared->over, true);
+		thaw_all(f);
+		/* A freeze may be under way even now. */
+		n = wait_until(alive, -1);
+	}
 	/* A byte: all is thawed. Nothing more to read: it has died. */
 	if (n > 0 && read(alive, &byte, 1) == 1)
 		_exit(0);
 	atomic_store(&f->shared->over, true);
-	thaw_all(f);
+	thaw_after_death(f);
 	_exit(0);
 }
 
@@ -116,7 +152,6 @@ static int start_watchdog(struct hvd_freeze *f, unsigned limit_s, int device)
 static void stop_watchdog(struct hvd_freeze *f)
 {
 	if (f->watchdog > 0) {
-		/* It may have gone, when its time was over. */
 		(void)!send(f->peer, "", 1, MSG_NOSIGNAL);
 		while (waitpid(f->watchdog, NULL, 0) < 0 && errno == EINTR)
 			;
@@ -174,11 +209,11 @@ static int freeze_one(struct hvd_freeze *f, const struct hvd_mount *mount, size_
 
 	if (f->fd[i] < 0)
 		return 0;
+	atomic_store(&f->shared->state[i], FREEZING);
 	err = f->ops->freeze(f->fd[i]);
-	if (!err) {
-		atomic_store(&f->shared->frozen[i], true);
+	atomic_store(&f->shared->state[i], err ? NOTHING : FROZEN);
+	if (!err)
 		return 0;
-	}
 	report(f, "not frozen: %s (%s): %s\n", mount->path, mount->type,
 	       err == -EBUSY ? "somebody else has frozen it" : strerror(-err));
 	/* What somebody else has frozen stands still, and those that cannot be frozen no backup finds at rest. */

@@ -23,6 +23,7 @@ static struct kernel {
 	atomic_bool frozen[MOUNTS];
 	atomic_uint order[MOUNTS], thaw_order[MOUNTS], freezes, thaws, syncs;
 	int refuse[MOUNTS]; /* what a freeze is answered */
+	bool kill; /* whoever freezes, when it is done and nobody knows yet */
 	unsigned slow_us;
 } * kernel;
 
@@ -59,6 +60,8 @@ static int fake_freeze(int fd)
 	if (atomic_exchange(&kernel->frozen[i], true))
 		return -EBUSY;
 	kernel->order[i] = ++kernel->freezes;
+	if (kernel->kill && kernel->freezes == 2)
+		raise(SIGKILL);
 	return 0;
 }
 
@@ -218,6 +221,23 @@ TAP_TEST(killed_at_any_moment)
 		waitpid(child, NULL, 0);
 		TAP_CHECK(thawed_within(3000));
 	}
+}
+
+/* The kernel ends a freeze first, however long it takes. */
+TAP_TEST(killed_while_the_kernel_freezes)
+{
+	pid_t child;
+
+	make();
+	kernel->kill = true;
+	child = fork();
+	if (!child) {
+		hvd_freeze(&f, &mounts, 60, -1);
+		_exit(1);
+	}
+	waitpid(child, NULL, 0);
+	TAP_CHECK(thawed_within(3000));
+	TAP_EQ(kernel->thaws, 2);
 }
 
 /* As services are ended. */
