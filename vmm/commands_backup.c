@@ -24,6 +24,7 @@
 #include "vmm/client.h"
 #include "vmm/commands.h"
 #include "vmm/disk/disk_config.h"
+#include "vmm/image/image.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
 
@@ -46,7 +47,9 @@ struct range {
 
 struct disk {
 	unsigned lun;
-	uint64_t bytes;
+	enum vmm_disk_format format;
+	uint64_t bytes; /* as the guest sees it */
+	uint64_t file_bytes; /* of what is copied; an image's grows until the guest stands still */
 	int from, to;
 	bool shared; /* blocks of the file, not bytes, were copied */
 	struct range *range; /* what was copied */
@@ -198,6 +201,14 @@ static int freeze(struct backup *b)
 
 /* --- disks ---------------------------------------------------------------------------------------- */
 
+static bool find_format(const char *name, enum vmm_disk_format *format)
+{
+	for (*format = VMM_DISK_RAW; *format <= VMM_DISK_VHDX; (*format)++)
+		if (!strcmp(name, vmm_disk_format_names[*format]))
+			return true;
+	return false;
+}
+
 static int open_disk(struct backup *b, const json_t *json)
 {
 	struct disk *disk = &b->disk[b->disks];
@@ -209,16 +220,18 @@ static int open_disk(struct backup *b, const json_t *json)
 	disk->bytes = (uint64_t)json_integer_value(json_object_get(json, "bytes"));
 	if (!path || path[0] != '/')
 		return complain(b, "disk %u is in memory, and cannot be backed up", disk->lun);
-	if (format && strcmp(format, "raw"))
-		return complain(b, "disk %u is a %s image; only raw ones can be backed up",
-				disk->lun, format);
+	if (!find_format(format ? format : "raw", &disk->format))
+		return complain(b, "disk %u is a %s image, which is not known here", disk->lun,
+				format);
 	snprintf(disk->path, sizeof(disk->path), "%s", path);
-	snprintf(disk->name, sizeof(disk->name), "disk-%u.raw", disk->lun);
+	snprintf(disk->name, sizeof(disk->name), "disk-%u.%s", disk->lun,
+		 vmm_disk_format_names[disk->format]);
 	disk->from = open(path, O_RDONLY | O_CLOEXEC);
 	if (disk->from < 0)
 		return complain(b, "%s: %s", path, strerror(errno));
 	if (fstat(disk->from, &status) ||
-	    (S_ISREG(status.st_mode) && (uint64_t)status.st_size < disk->bytes)) {
+	    (S_ISREG(status.st_mode) && disk->format == VMM_DISK_RAW &&
+	     (uint64_t)status.st_size < disk->bytes)) {
 		close(disk->from);
 		return complain(b, "disk %u: %s is shorter than the disk", disk->lun, path);
 	}
@@ -323,23 +336,23 @@ static int add_range(struct backup *b, struct disk *disk, uint64_t at, uint64_t 
 	return 0;
 }
 
-/* Where `fd` has data, up to the disk's end; a file that does not tell has it everywhere. */
+/* Where `fd` has data, up to the end of what is copied; a file that does not tell has it everywhere. */
 static int find_ranges(struct backup *b, struct disk *disk, int fd)
 {
 	uint64_t at = 0;
 
-	while (at < disk->bytes) {
+	while (at < disk->file_bytes) {
 		off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
 
 		if (data < 0 && errno == ENXIO)
 			break;
 		if (data < 0)
 			data = (off_t)at;
-		if ((uint64_t)data >= disk->bytes)
+		if ((uint64_t)data >= disk->file_bytes)
 			break;
 		hole = lseek(fd, data, SEEK_HOLE);
-		if (hole <= data || (uint64_t)hole > disk->bytes)
-			hole = (off_t)disk->bytes;
+		if (hole <= data || (uint64_t)hole > disk->file_bytes)
+			hole = (off_t)disk->file_bytes;
 		if (add_range(b, disk, (uint64_t)data, (uint64_t)hole))
 			return -1;
 		at = (uint64_t)hole;
@@ -364,7 +377,7 @@ static int read_ranges(struct backup *b, struct disk *disk, int from, bool copy,
 			sum_up(sum, b->piece, len, at);
 			at += len;
 			show(b, copy ? "the guest is frozen; copying" : "reading the copy", at,
-			     disk->bytes);
+			     disk->file_bytes);
 		}
 	return 0;
 }
@@ -372,7 +385,7 @@ static int read_ranges(struct backup *b, struct disk *disk, int from, bool copy,
 /* Holes stay holes. */
 static int copy_bytes(struct backup *b, struct disk *disk)
 {
-	if (ftruncate(disk->to, (off_t)disk->bytes))
+	if (ftruncate(disk->to, (off_t)disk->file_bytes))
 		return complain(b, "%s/%s: %s", b->partial, disk->name, strerror(errno));
 	if (find_ranges(b, disk, disk->from))
 		return -1;
@@ -383,7 +396,14 @@ static int copy_disks(struct backup *b)
 {
 	for (unsigned i = 0; i < b->disks; i++) {
 		struct disk *disk = &b->disk[i];
+		struct stat status;
 
+		disk->file_bytes = disk->bytes;
+		if (disk->format != VMM_DISK_RAW) {
+			if (fstat(disk->from, &status))
+				return complain(b, "%s: %s", disk->path, strerror(errno));
+			disk->file_bytes = (uint64_t)status.st_size;
+		}
 		disk->shared = !ioctl(disk->to, FICLONE, disk->from);
 		if (!disk->shared && copy_bytes(b, disk))
 			return -1;
@@ -392,6 +412,32 @@ static int copy_disks(struct backup *b)
 }
 
 /* --- afterwards ----------------------------------------------------------------------------------- */
+
+/*
+ * The copy of an image is as after a power cut: what hvhost had in its log is brought to its place, and what the guest wrote
+ * beside its file systems while it was copied may have left it torn.
+ */
+static int close_image(struct backup *b, const struct disk *disk)
+{
+	struct vmm_disk_image *image;
+	char why[256] = "";
+	int err = vmm_disk_image_open(disk->to,
+				      disk->format == VMM_DISK_VHD ? VMM_IMAGE_VHD : VMM_IMAGE_VHDX,
+				      false, &image, why, sizeof(why));
+
+	if (err)
+		return complain(b, "%s/%s is no whole image: %s", b->partial, disk->name,
+				*why ? why : strerror(-err));
+	if (vmm_disk_image_facts(image)->bytes != disk->bytes) {
+		vmm_disk_image_close(image);
+		return complain(b, "%s/%s is of another size", b->partial, disk->name);
+	}
+	err = vmm_disk_image_close(image);
+	if (err || fsync(disk->to))
+		return complain(b, "%s/%s: %s", b->partial, disk->name,
+				strerror(err ? -err : errno));
+	return 0;
+}
 
 /*
  * What is on the medium is read once more: it must be what was read when the guest stood still. Where blocks are shared nothing
@@ -404,7 +450,7 @@ static int verify(struct backup *b, struct disk *disk)
 
 	if (fsync(disk->to) || fstat(disk->to, &status))
 		return complain(b, "%s/%s: %s", b->partial, disk->name, strerror(errno));
-	if ((uint64_t)status.st_size < disk->bytes)
+	if ((uint64_t)status.st_size < disk->file_bytes)
 		return complain(b, "%s/%s is shorter than the disk", b->partial, disk->name);
 	posix_fadvise(disk->to, 0, 0, POSIX_FADV_DONTNEED);
 	if ((disk->shared && find_ranges(b, disk, disk->to)) ||
@@ -412,7 +458,7 @@ static int verify(struct backup *b, struct disk *disk)
 		return -1;
 	if (!disk->shared && sum != disk->sum)
 		return complain(b, "%s/%s is not what was written to it", b->partial, disk->name);
-	return 0;
+	return disk->format == VMM_DISK_RAW ? 0 : close_image(b, disk);
 }
 
 static json_t *describe(const struct backup *b)
@@ -421,9 +467,10 @@ static json_t *describe(const struct backup *b)
 
 	for (unsigned i = 0; i < b->disks; i++)
 		json_array_append_new(disks,
-				      json_pack("{s:i, s:s, s:o*, s:I, s:s}", "lun",
-						(int)b->disk[i].lun, "file", b->disk[i].name, "of",
-						json_string(b->disk[i].path), "bytes",
+				      json_pack("{s:i, s:s, s:s, s:o*, s:I, s:s}", "lun",
+						(int)b->disk[i].lun, "file", b->disk[i].name,
+						"format", vmm_disk_format_names[b->disk[i].format],
+						"of", json_string(b->disk[i].path), "bytes",
 						(json_int_t)b->disk[i].bytes, "by",
 						b->disk[i].shared ? "shared blocks" : "copy"));
 	return json_pack("{s:s, s:I, s:I, s:I, s:o}", "name", b->query->name, "time",

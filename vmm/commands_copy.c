@@ -145,20 +145,36 @@ static int order(struct copy *copy, json_t *request)
 	return send_order(copy, request) ? -1 : receive_reply(copy);
 }
 
+/* A reply that nobody minds any more, but for the number of the copy. False: none has come. */
+static bool drop_reply(struct copy *copy, uint64_t deadline_ns)
+{
+	json_t *reply, *id;
+
+	if (!copy->waiting || vmm_ask_receive(copy->client, deadline_ns, &reply))
+		return false;
+	copy->waiting--;
+	id = json_object_get(json_object_get(reply, "result"), "copy");
+	if (id)
+		copy->id = json_integer_value(id);
+	json_decref(reply);
+	return true;
+}
+
 /* What is known to be over at the VM needs no word; it does not mind one either. */
 static void cancel(struct copy *copy)
 {
 	uint64_t deadline_ns = vmm_now_ns() + CANCEL_TIMEOUT_NS;
-	json_t *reply;
 
-	if (vmm_client_send(copy->client, json_pack("{s:s, s:s, s:I}", "command", "copy", "order",
+	/* Who is interrupted early does not know the number yet. */
+	while (!copy->id && drop_reply(copy, deadline_ns))
+		;
+	if (!copy->id ||
+	    vmm_client_send(copy->client, json_pack("{s:s, s:s, s:I}", "command", "copy", "order",
 						    "cancel", "copy", copy->id)))
 		return;
 	copy->waiting++;
-	while (copy->waiting && !vmm_ask_receive(copy->client, deadline_ns, &reply)) {
-		copy->waiting--;
-		json_decref(reply);
-	}
+	while (drop_reply(copy, deadline_ns))
+		;
 }
 
 /* --- the file ------------------------------------------------------------------------------------- */
@@ -265,10 +281,9 @@ static enum vmm_exit run(struct copy *copy)
 		vmm_log(HVH_LOG_ERROR, "the path in the guest must be UTF-8");
 		return VMM_EXIT_FAILED;
 	}
-	if (order(copy, start))
-		return VMM_EXIT_FAILED;
-	if (send_file(copy) || order(copy, json_pack("{s:s, s:s, s:I}", "command", "copy", "order",
-						     "complete", "copy", copy->id))) {
+	if (order(copy, start) || send_file(copy) ||
+	    order(copy, json_pack("{s:s, s:s, s:I}", "command", "copy", "order", "complete", "copy",
+				  copy->id))) {
 		cancel(copy);
 		return VMM_EXIT_FAILED;
 	}

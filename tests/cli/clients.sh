@@ -80,6 +80,12 @@ result $? "copy: then the guest is told to drop it"
 fails "copy: no such file" 1 "$work/none: No such file or directory" "$hvhost" copy fake "$work/none" /srv/
 fails "copy: a folder" 1 "$work: is not a regular file" "$hvhost" copy fake "$work" /srv/
 fails "copy: a path that is no UTF-8" 1 "must be UTF-8" "$hvhost" copy fake "$work/empty" "/$(printf '\377')"
+rm -f "$COPIED"
+vm copies_slowly
+run timeout -s TERM 0.4 "$hvhost" copy fake "$work/source" /srv/name
+[ "$(cat "$COPIED")" = cancelled ]
+result $? "copy: interrupted before it had begun, it is cancelled all the same"
+vm good
 fails "copy to a VM that is not there" 1 "no VM named 'none' is running" "$hvhost" copy none "$work/empty" /srv/
 works "kvp shows all pools, the guest's first" '^guest  *shop  *closed?$' "$hvhost" kvp fake
 works "kvp: pairs that came in two pieces" '^auto  *second  *2$' "$hvhost" kvp fake list --pool auto
@@ -143,6 +149,59 @@ vm does_not_freeze
 fails "backup: a guest that does not freeze" 1 "could not freeze" "$hvhost" backup fake "$work/warm"
 [ ! -e "$work/warm.partial" ]
 result $? "backup: and nothing is kept"
+
+# Images, as they lie there while hvhost has them open
+if command -v qemu-img > /dev/null; then
+	for FORMAT in vhd vhdx; do
+		export FORMAT
+		kind=$FORMAT
+		[ "$kind" = vhdx ] || kind=vpc,force_size=on
+		DISK=$work/disk.$FORMAT BYTES=33554432
+		truncate -s 32M "$work/plain"
+		dd if="$work/disk" of="$work/plain" bs=1M seek=20 conv=notrunc status=none
+		qemu-img convert -f raw -O "${kind%%,*}" -o "subformat=dynamic${kind#"${kind%%,*}"}" "$work/plain" "$DISK"
+		vm backs_up
+		works "backup of a $FORMAT image" ': 1 disk, 32.0 MiB' "$hvhost" backup fake "$work/$FORMAT"
+		qemu-img compare -q -f raw "$work/plain" -F "${kind%%,*}" "$work/$FORMAT/disk-3.$FORMAT"
+		result $? "backup: the disk in it is the same"
+		dd if=/dev/urandom of="$DISK" bs=4096 count=8 seek=$(($(stat -c %s "$DISK") / 8192)) conv=notrunc status=none
+		truncate -s -70000 "$DISK"
+		vm backs_up
+		fails "backup of a $FORMAT image that is torn" 1 'is no whole image' "$hvhost" backup fake "$work/torn"
+		[ ! -e "$work/torn" ] && [ ! -e "$work/torn.partial" ]
+		result $? "backup: nothing of it is kept"
+	done
+else
+	skip "backup of images" "no qemu-img"
+fi
+FORMAT=tape
+vm backs_up
+fails "backup of an image that is not known" 1 "disk 3 is a tape image" "$hvhost" backup fake "$work/tape"
+unset FORMAT
+
+# shares FILESYSTEM TITLE: where its tools are, and root may mount it
+shares() {
+	mkfs=$(PATH=$PATH:/usr/sbin:/sbin command -v "mkfs.$1") || { skip "$2" "no mkfs.$1"; return; }
+	truncate -s 400M "$work/$1.img"
+	mkdir "$work/$1"
+	"$mkfs" -q "$work/$1.img" > "$work/out" 2>&1 && mount -o loop "$work/$1.img" "$work/$1" 2> /dev/null ||
+	    { skip "$2" "$1 cannot be mounted here"; return; }
+	DISK=$work/$1/disk BYTES=104857600
+	head -c 104857600 /dev/urandom > "$DISK"
+	vm backs_up
+	works "$2" ', sharing blocks; the guest was frozen for 0.[0-9]* s$' "$hvhost" backup fake "$work/$1/backup"
+	cmp -s "$DISK" "$work/$1/backup/disk-3.raw"
+	result $? "$2: the disk is the same"
+	cp "$work/$1/backup/disk-3.raw" "$work/before"
+	dd if=/dev/zero of="$DISK" bs=1M count=5 conv=notrunc status=none
+	cmp -s "$work/before" "$work/$1/backup/disk-3.raw"
+	result $? "$2: and stays so when the disk changes"
+	rm -rf "$work/before"
+	umount "$work/$1"
+}
+shares xfs "backup on xfs"
+shares btrfs "backup on btrfs"
+DISK=$work/disk BYTES=3145728
 
 vm good
 works "shutdown --json" '"answer": "accepted"' "$hvhost" shutdown fake --json

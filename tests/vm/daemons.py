@@ -11,6 +11,7 @@ import shell
 
 BOOT_TIMEOUT = 300
 SETTLE_TIMEOUT = 30
+RUN_TIMEOUT = 120  # of a script, where others use the machine too
 KERNELS = {name: linux_modules.KERNELS[name] for name in ("5.10", "6.1", "6.12", "7.2")}
 Cell = collections.namedtuple("Cell", "name version ours hvis")
 
@@ -79,7 +80,7 @@ def make_guest(folder, cell, files, *more):
 
 def run(vm, script):
     """What it prints in the guest."""
-    return shell.run(vm, script, SETTLE_TIMEOUT)[1]
+    return shell.run(vm, script, RUN_TIMEOUT)[1]
 
 
 def service(vm, name):
