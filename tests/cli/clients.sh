@@ -184,8 +184,10 @@ shares() {
 	mkfs=$(PATH=$PATH:/usr/sbin:/sbin command -v "mkfs.$1") || { skip "$2" "no mkfs.$1"; return; }
 	truncate -s 400M "$work/$1.img"
 	mkdir "$work/$1"
-	"$mkfs" -q "$work/$1.img" > "$work/out" 2>&1 && mount -o loop "$work/$1.img" "$work/$1" 2> /dev/null ||
-	    { skip "$2" "$1 cannot be mounted here"; return; }
+	if ! "$mkfs" -q "$work/$1.img" > "$work/out" 2>&1 || ! mount -o loop "$work/$1.img" "$work/$1" 2> /dev/null; then
+		skip "$2" "$1 cannot be mounted here"
+		return
+	fi
 	DISK=$work/$1/disk BYTES=104857600
 	head -c 104857600 /dev/urandom > "$DISK"
 	vm backs_up
