@@ -5,22 +5,20 @@ import struct
 
 
 def checksum(data):
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total
+    """The sum of its 16-bit words with the carries added; 0 only of zeros."""
+    number = int.from_bytes(data + b"\0" if len(data) % 2 else data, "big")
+    return number and (number % 0xffff or 0xffff)
 
 
 def frames(path):
     """The frames of a pcap file."""
-    data = path.read_bytes()
-    at = 24
-    while at + 16 <= len(data):
-        length = struct.unpack_from("<I", data, at + 8)[0]
-        yield data[at + 16:at + 16 + length]
-        at += 16 + length
+    with open(path, "rb") as file:
+        file.seek(24)
+        while len(header := file.read(16)) == 16:
+            length = struct.unpack_from("<I", header, 8)[0]
+            frame = file.read(length)
+            if len(frame) == length:
+                yield frame
 
 
 def wrong(frame):
