@@ -366,6 +366,28 @@ TAP_TEST(what_qemu_has_written_is_read)
 	free_bench(&b);
 }
 
+/* Where each byte of the disk is something, none may become another. */
+TAP_TEST(opening_and_closing_changes_nothing)
+{
+	static const char *const names[] = { "full.vhdx", "full.vhd" };
+	static const char *const formats[] = { "vhdx", "vpc" };
+	struct bench b;
+
+	NEEDS_QEMU_IMG();
+	make_bench(&b);
+	memset(b.model, 0x5a, DISK_BYTES);
+	fill(&b);
+	for (unsigned i = 0; i < 2; i++) {
+		SUCCEEDS("qemu-img convert -q -f raw -O %s %s source.raw %s", formats[i],
+			 i ? "-o force_size=on" : "-o block_size=1M", names[i]);
+		if (open_file(&b, names[i], "")) {
+			TAP_EQ(vmm_disk_file_close(&b.file), 0);
+			we_read(&b, names[i]);
+		}
+	}
+	free_bench(&b);
+}
+
 /* --- names and contents ------------------------------------------------------------------------------ */
 
 static void not_taken(const char *name, const char *options, const char *word, int line)

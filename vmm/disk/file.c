@@ -79,7 +79,10 @@ static unsigned long long device_number(dev_t device, const char *name)
 	return number;
 }
 
-/* Whether holes can be made: behind the end of a file there is nothing that the attempt could change. */
+/*
+ * Whether holes can be made: behind the end of the file there is nothing that the attempt could change. That of the disk may
+ * be in the midst of an image.
+ */
 static bool can_unmap(const struct vmm_disk_file *file, const struct stat *st)
 {
 	if (file->read_only)
@@ -88,7 +91,7 @@ static bool can_unmap(const struct vmm_disk_file *file, const struct stat *st)
 		return device_number(st->st_rdev, "discard_max_bytes") &&
 		       device_number(st->st_rdev, "write_zeroes_max_bytes");
 	return fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 (off_t)(file->bytes + 2 * UNMAP_BYTES) & -(off_t)UNMAP_BYTES,
+			 (st->st_size + 2 * (off_t)UNMAP_BYTES) & -(off_t)UNMAP_BYTES,
 			 UNMAP_BYTES) == 0;
 }
 
