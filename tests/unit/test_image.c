@@ -776,6 +776,104 @@ TAP_TEST(whatever_fails_the_image_is_one_that_opens)
 	}
 }
 
+/* --- larger disks ------------------------------------------------------------------------------------- */
+
+static int grow(struct bed *b, uint64_t bytes)
+{
+	uint64_t had = b->file.bytes;
+	int err = vmm_disk_image_resize(b->file.image, bytes, why, sizeof(why));
+
+	if (err)
+		return err;
+	b->model = realloc(b->model, bytes);
+	memset(b->model + had, 0, bytes - had);
+	b->file.bytes = bytes;
+	return 0;
+}
+
+TAP_TEST(a_dynamic_vhdx_grows_while_it_is_open)
+{
+	struct bed b = make(IMAGE_VHDX, 8 * MIB + 512, 1 << 20, 512, false);
+
+	TAP_EQ(write_at(&b, 8 * MIB - 4096, 4096 + 512, 5), 0);
+	TAP_EQ(grow(&b, 20 * MIB), 0);
+	TAP_CHECK(all_right(&b));
+	TAP_EQ(write_at(&b, 19 * MIB, MIB, 6), 0);
+	TAP_EQ(write_at(&b, 8 * MIB + 512, 8192, 7), 0);
+	again(&b);
+	TAP_EQ(b.file.bytes, 20 * MIB);
+	TAP_CHECK(all_right(&b));
+	/* With more of the table than was in use: 4096 bytes of it are 512 blocks. */
+	TAP_EQ(grow(&b, 1200 * MIB), 0);
+	TAP_EQ(write_at(&b, 1199 * MIB, MIB, 8), 0);
+	again(&b);
+	TAP_EQ(b.file.bytes, 1200 * MIB);
+	TAP_CHECK(all_right(&b));
+	done(&b);
+}
+
+/* What an image's maker left behind the end of its disk is none of the guest's. */
+TAP_TEST(a_disk_that_grows_shows_nothing_old)
+{
+	struct bed b = make(IMAGE_VHDX, 8 * MIB + 512, 1 << 20, 512, false);
+	struct vmm_extent extent;
+
+	TAP_EQ(write_at(&b, 8 * MIB, 512, 5), 0);
+	TAP_EQ(flush(&b), 0);
+	vmm_disk_image_map(b.file.image, HVH_DISK_READ, false, 8 * MIB, 512, &extent);
+	memset(buffer, 0xdd, 4096);
+	TAP_EQ(vmm_store_write(b.fd, buffer, 4096, extent.at + 512), 0);
+	TAP_EQ(grow(&b, 9 * MIB), 0);
+	TAP_CHECK(all_right(&b));
+	done(&b);
+}
+
+TAP_TEST(other_images_keep_their_size)
+{
+	struct bed vhd = make(IMAGE_VHD, 8 * MIB, 1 << 20, 512, false);
+	struct bed fixed = make(IMAGE_VHDX, 8 * MIB, 1 << 20, 512, true);
+	struct bed vhdx = make(IMAGE_VHDX, 8 * MIB, 1 << 20, 512, false);
+
+	TAP_EQ(grow(&vhd, 16 * MIB), -EINVAL);
+	TAP_EQ(grow(&fixed, 16 * MIB), -EINVAL);
+	TAP_EQ(grow(&vhdx, 4 * MIB), -EINVAL);
+	TAP_EQ(grow(&vhdx, 8 * MIB + 1), -EINVAL);
+	/* A table of 1 MiB has room for so many blocks. */
+	TAP_EQ(grow(&vhdx, MIB << 18), -EINVAL);
+	TAP_CHECK(strstr(why, "has room for"));
+	TAP_CHECK(all_right(&vhdx));
+	done(&vhd);
+	done(&fixed);
+	done(&vhdx);
+}
+
+/* Each of the changes that growing makes fails once: the image is as large as before or as it was to become. */
+TAP_TEST(growing_that_fails_leaves_an_image)
+{
+	for (int n = 0;; n++) {
+		struct bed b = make(IMAGE_VHDX, 8 * MIB, 1 << 20, 512, false);
+		bool failed;
+
+		TAP_EQ(write_at(&b, MIB, 4096, 9), 0);
+		TAP_EQ(flush(&b), 0);
+		memory_store_of(b.fd)->fail_after = n;
+		memory_store_of(b.fd)->fail_err = n & 1 ? -EIO : -ENOSPC;
+		failed = grow(&b, 16 * MIB) != 0;
+		TAP_EQ(failed, memory_store_of(b.fd)->fail_after < 0);
+		memory_store_of(b.fd)->fail_after = -1;
+		(void)image_driver_close(&b.file);
+		if (open_bed(&b)) {
+			TAP_CHECK(b.file.bytes == 16 * MIB || (failed && b.file.bytes == 8 * MIB));
+			b.model = realloc(b.model, 16 * MIB);
+			memset(b.model + 8 * MIB, 0, 8 * MIB);
+			TAP_CHECK(all_right(&b));
+		}
+		done(&b);
+		if (!failed)
+			break;
+	}
+}
+
 TAP_TEST(the_checksum_is_crc32c)
 {
 	TAP_EQ(vmm_crc32c(0, "123456789", 9), 0xe3069283);

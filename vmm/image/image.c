@@ -26,18 +26,22 @@ int vmm_disk_image_fail(struct vmm_disk_image *image, const char *what, int err)
 	return err;
 }
 
-int vmm_disk_image_make_table(struct vmm_disk_image *image, uint64_t entries, unsigned entry_bytes)
+int vmm_disk_image_make_table(struct vmm_disk_image *image, uint64_t entries, uint64_t capacity,
+			      unsigned entry_bytes)
 {
+	size_t pages;
+
 	image->entries = entries;
+	image->capacity = capacity;
 	image->page_entries = TABLE_PAGE / entry_bytes;
-	image->pages = (uint32_t)((entries + image->page_entries - 1) / image->page_entries);
-	image->table = calloc(entries, sizeof(*image->table));
+	pages = (size_t)((capacity + image->page_entries - 1) / image->page_entries);
+	image->table = calloc(capacity, sizeof(*image->table));
 	if (!image->read_only) {
-		image->changed = calloc(image->pages, sizeof(*image->changed));
-		image->is_changed = calloc(image->pages, sizeof(*image->is_changed));
+		image->changed = calloc(pages, sizeof(*image->changed));
+		image->is_changed = calloc(pages, sizeof(*image->is_changed));
 		image->page_bytes = malloc(COMMIT_PAGES * TABLE_PAGE);
 	}
-	image->page_change = calloc(image->pages, sizeof(*image->page_change));
+	image->page_change = calloc(pages, sizeof(*image->page_change));
 	if (!image->table || !image->page_change ||
 	    (!image->read_only && (!image->changed || !image->is_changed || !image->page_bytes)))
 		return vmm_disk_image_fail(image, "its table of blocks", -ENOMEM);
@@ -91,6 +95,24 @@ int vmm_disk_image_close(struct vmm_disk_image *image)
 			err = image->ops->end(image);
 	}
 	destroy(image);
+	return err;
+}
+
+int vmm_disk_image_resize(struct vmm_disk_image *image, uint64_t bytes, char *why, size_t why_size)
+{
+	int err;
+
+	image->why = why;
+	image->why_size = why_size;
+	if (!image->ops->resize)
+		err = vmm_disk_image_refuse(image, "an image of its kind keeps its size");
+	else if (bytes < image->facts.bytes || bytes % image->facts.block_bytes)
+		err = vmm_disk_image_refuse(image, "it grows only, by blocks of %u bytes",
+					    image->facts.block_bytes);
+	else
+		err = image->ops->resize(image, bytes);
+	image->why = NULL;
+	image->why_size = 0;
 	return err;
 }
 
@@ -237,23 +259,31 @@ static int prepare_block(struct vmm_disk_image *image, enum hvh_disk_op op, uint
 	}
 }
 
-int vmm_disk_image_prepare(struct vmm_disk_image *image, enum hvh_disk_op op, uint64_t offset)
+int vmm_disk_image_begin(struct vmm_disk_image *image)
 {
-	int err = image->broken;
+	int err = image->read_only ? -EROFS : image->broken;
 
-	if (op != HVH_DISK_READ && image->read_only)
-		err = -EROFS;
 	if (err)
 		return err;
 	pthread_mutex_lock(&image->prepare_lock);
-	if (op != HVH_DISK_READ && !image->begun) {
+	if (!image->begun) {
 		err = image->ops->begin(image);
 		if (!err)
 			atomic_store(&image->begun, true);
 	}
-	if (!err)
-		err = prepare_block(image, op, slot_of(image, offset));
 	pthread_mutex_unlock(&image->prepare_lock);
+	return err;
+}
+
+int vmm_disk_image_prepare(struct vmm_disk_image *image, enum hvh_disk_op op, uint64_t offset)
+{
+	int err = op == HVH_DISK_READ ? image->broken : vmm_disk_image_begin(image);
+
+	if (!err) {
+		pthread_mutex_lock(&image->prepare_lock);
+		err = prepare_block(image, op, slot_of(image, offset));
+		pthread_mutex_unlock(&image->prepare_lock);
+	}
 	return err;
 }
 

@@ -58,6 +58,12 @@ int vmm_disk_image_close(struct vmm_disk_image *image);
 const struct vmm_disk_image_facts *vmm_disk_image_facts(const struct vmm_disk_image *image);
 
 /*
+ * The disk becomes that large, a multiple of its blocks, while requests to what it had are under way; what comes reads as zeros. All
+ * of that is on stable storage then. Waits for the file. As open; nothing has changed after an error.
+ */
+int vmm_disk_image_resize(struct vmm_disk_image *image, uint64_t bytes, char *why, size_t why_size);
+
+/*
  * Where `bytes` bytes of the disk from `offset` on are, for a READ, WRITE or ZERO that follows at once. Gives a block its
  * place (WRITE) or takes it away (ZERO with `unmap`). Any thread; does not wait.
  */

@@ -53,6 +53,12 @@ struct vmm_disk_image_ops {
 	int (*store_pages)(struct vmm_disk_image *image, const uint32_t *pages, unsigned count,
 			   const uint8_t *bytes, bool *logged);
 
+	/*
+	 * Makes the disk larger: as vmm_disk_image_resize(), with image->why. NULL: the format cannot. Who calls sees to it that
+	 * nobody else changes the size.
+	 */
+	int (*resize)(struct vmm_disk_image *image, uint64_t bytes);
+
 	/* After the last commit: the file is as if it had never been opened. */
 	int (*end)(struct vmm_disk_image *image);
 
@@ -63,7 +69,7 @@ struct vmm_disk_image {
 	const struct vmm_disk_image_ops *ops; /* (c) */
 	int fd; /* (c) */
 	bool read_only; /* (c) */
-	struct vmm_disk_image_facts facts; /* (c) */
+	struct vmm_disk_image_facts facts; /* (c), but for its size */
 	uint32_t block_bytes; /* (c) of the table's blocks, a power of two */
 	unsigned gap_shift; /* (c) after so many blocks (a power of two) an entry is none; 63: never */
 	unsigned lead_bytes; /* (c) before a block's place there are so many that belong to it */
@@ -71,9 +77,9 @@ struct vmm_disk_image {
 	bool keeps; /* (c) the format has KEPT blocks */
 
 	_Atomic uint64_t *table; /* (a) */
-	uint64_t entries; /* (c) */
+	uint64_t entries; /* (l) changed when the disk becomes larger, up to: */
+	uint64_t capacity; /* (c) entries that there is room for */
 	unsigned page_entries; /* (c) */
-	uint32_t pages; /* (c) */
 
 	pthread_mutex_t prepare_lock; /* before `lock` */
 	_Atomic bool begun; /* (a) the first change has been announced */
@@ -97,7 +103,7 @@ struct vmm_disk_image {
 	uint32_t page_numbers[COMMIT_PAGES]; /* (w) */
 	uint8_t *page_bytes; /* (w) COMMIT_PAGES of them */
 
-	char *why; /* while opening */
+	char *why; /* while opening, or being made larger */
 	size_t why_size;
 };
 
@@ -118,8 +124,12 @@ __attribute__((format(printf, 2, 3))) int vmm_disk_image_refuse(struct vmm_disk_
 /* The same for a failed call; returns `err`. */
 int vmm_disk_image_fail(struct vmm_disk_image *image, const char *what, int err);
 
-/* The table, with all blocks absent, when its geometry is known. -ENOMEM. */
-int vmm_disk_image_make_table(struct vmm_disk_image *image, uint64_t entries, unsigned entry_bytes);
+/* The table, with all blocks absent, when its geometry is known: room for `capacity` entries. -ENOMEM. */
+int vmm_disk_image_make_table(struct vmm_disk_image *image, uint64_t entries, uint64_t capacity,
+			      unsigned entry_bytes);
+
+/* Before the first change, and later: the file says that it is being changed. Takes (p). */
+int vmm_disk_image_begin(struct vmm_disk_image *image);
 
 /* With image->lock: an entry that a commit is to write. */
 void vmm_disk_image_change(struct vmm_disk_image *image, uint64_t slot, uint64_t entry);

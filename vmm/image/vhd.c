@@ -118,7 +118,7 @@ static int check_footer(struct vhd *v)
 static int open_fixed(struct vhd *v)
 {
 	uint64_t blocks = (v->image.facts.bytes + FIXED_BLOCK - 1) / FIXED_BLOCK;
-	int err = vmm_disk_image_make_table(&v->image, blocks, sizeof(uint32_t));
+	int err = vmm_disk_image_make_table(&v->image, blocks, blocks, sizeof(uint32_t));
 
 	v->image.block_bytes = FIXED_BLOCK;
 	v->image.gap_shift = 63;
@@ -241,7 +241,7 @@ static int open_dynamic(struct vhd *v)
 	v->image.stride_bytes =
 		(v->bitmap_bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + v->image.block_bytes;
 	v->image.facts.allocation_bytes = v->image.block_bytes;
-	err = vmm_disk_image_make_table(&v->image, entries, sizeof(uint32_t));
+	err = vmm_disk_image_make_table(&v->image, entries, entries, sizeof(uint32_t));
 	if (err)
 		return err;
 	sector = malloc(entries * sizeof(*sector));

@@ -105,6 +105,76 @@ static int store_pages(struct vmm_disk_image *image, const uint32_t *pages, unsi
 	return err;
 }
 
+/* What media write at once. */
+#define VHDX_SIZE_SECTOR 512u
+
+/* --- a larger disk ----------------------------------------------------------------------------------- */
+
+/* What is behind the disk's end in its last block was nobody's, and becomes zeros. */
+static int clear_tail(struct vmm_disk_image *image)
+{
+	uint64_t inside = image->facts.bytes % image->block_bytes;
+	uint64_t entry = image->table[image->entries - 1];
+
+	if (!inside || block_state(entry) != BLOCK_PRESENT)
+		return 0;
+	return vmm_store_zero(image->fd, block_place(entry) + inside, image->block_bytes - inside);
+}
+
+/* The entries that come are zeros in the file before the size says that they count. */
+static void add_entries(struct vmm_disk_image *image, uint64_t entries)
+{
+	pthread_mutex_lock(&image->lock);
+	for (uint64_t slot = image->entries; slot < entries;
+	     slot += image->page_entries - slot % image->page_entries)
+		vmm_disk_image_change(image, slot, BLOCK_ABSENT);
+	image->entries = entries;
+	pthread_mutex_unlock(&image->lock);
+}
+
+/* Eight bytes in one sector: after a crash the old size is there or the new one. */
+static int write_size(struct vhdx *v, uint64_t bytes)
+{
+	int err = vmm_store_write(v->image.fd, &bytes, sizeof(bytes), v->size_offset);
+
+	return err ? err : vmm_store_sync(v->image.fd);
+}
+
+static int resize(struct vmm_disk_image *image, uint64_t bytes)
+{
+	struct vhdx *v = (struct vhdx *)image;
+	uint64_t entries = vmm_vhdx_entries(v, bytes);
+	int err;
+
+	if (v->fixed)
+		return vmm_disk_image_refuse(image, "a fixed VHDX keeps its size");
+	if (bytes > VHDX_DISK_BYTES_MAX || entries > image->capacity)
+		return vmm_disk_image_refuse(
+			image, "the VHDX's table has room for %llu blocks of %u MiB only",
+			(unsigned long long)image->capacity, image->block_bytes >> 20);
+	if (v->size_offset / VHDX_SIZE_SECTOR !=
+	    (v->size_offset + sizeof(bytes) - 1) / VHDX_SIZE_SECTOR)
+		return vmm_disk_image_refuse(image, "the VHDX has its size across two sectors");
+	err = vmm_disk_image_begin(image);
+	if (!err)
+		err = clear_tail(image);
+	if (!err) {
+		add_entries(image, entries);
+		err = vmm_disk_image_commit(image);
+	}
+	/* Also where the log has it, and its place has not. */
+	if (!err)
+		err = image->broken;
+	if (!err)
+		err = write_size(v, bytes);
+	if (err)
+		return vmm_disk_image_fail(image, "the VHDX cannot grow", err);
+	image->facts.bytes = bytes;
+	return 0;
+}
+
+/* --- the end ----------------------------------------------------------------------------------------- */
+
 /* The file is made shorter last: by its log it may not be. */
 static int end(struct vmm_disk_image *image)
 {
@@ -134,6 +204,7 @@ static const struct vmm_disk_image_ops ops = {
 	.settle = settle,
 	.put_entry = put_entry,
 	.store_pages = store_pages,
+	.resize = resize,
 	.end = end,
 	.destroy = destroy,
 };

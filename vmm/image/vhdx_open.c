@@ -163,6 +163,8 @@ static int read_item(struct vhdx *v, const struct vhdx_metadata_item *item, stru
 	if (err)
 		return vmm_disk_image_fail(&v->image, "its metadata", err);
 	facts->found |= 1u << i;
+	if (items[i].field == offsetof(struct facts, bytes))
+		v->size_offset = v->metadata_offset + item->offset;
 	return 0;
 }
 
@@ -279,9 +281,9 @@ static bool is_gap(const struct vhdx *v, uint64_t slot)
 	return slot % chunk == chunk - 1;
 }
 
-static int take_page(struct vhdx *v, uint32_t page, const uint64_t *entry)
+/* A page of the table, whose first entry is that of `slot`. */
+static int take_page(struct vhdx *v, uint64_t slot, const uint64_t *entry)
 {
-	uint64_t slot = (uint64_t)page * v->image.page_entries;
 	int err = 0;
 
 	for (unsigned i = 0; i < v->image.page_entries && slot < v->image.entries && !err;
@@ -295,22 +297,33 @@ static int take_page(struct vhdx *v, uint32_t page, const uint64_t *entry)
 	return err;
 }
 
+/* Entries of the table for a disk of so many bytes. */
+uint64_t vmm_vhdx_entries(const struct vhdx *v, uint64_t bytes)
+{
+	uint64_t blocks = (bytes + v->image.block_bytes - 1) / v->image.block_bytes;
+
+	return blocks + ((blocks - 1) >> v->image.gap_shift);
+}
+
 static int read_table(struct vhdx *v, void *bytes)
 {
-	uint64_t blocks = (v->image.facts.bytes + v->image.block_bytes - 1) / v->image.block_bytes;
-	uint64_t entries = blocks + ((blocks - 1) >> v->image.gap_shift);
+	uint64_t entries = vmm_vhdx_entries(v, v->image.facts.bytes), at;
+	uint64_t capacity = vmm_vhdx_entries(v, VHDX_DISK_BYTES_MAX);
 	int err;
 
-	if (v->bat_bytes / sizeof(uint64_t) < entries)
+	if (v->bat_bytes / sizeof(uint64_t) < capacity)
+		capacity = v->bat_bytes / sizeof(uint64_t);
+	if (capacity < entries)
 		return vmm_disk_image_refuse(
 			&v->image, "the VHDX's table of blocks is too short for the disk");
-	err = vmm_disk_image_make_table(&v->image, entries, sizeof(uint64_t));
-	for (uint32_t page = 0; page < v->image.pages && !err; page++) {
+	err = vmm_disk_image_make_table(&v->image, entries, v->fixed ? entries : capacity,
+					sizeof(uint64_t));
+	for (at = 0; at < entries && !err; at += v->image.page_entries) {
 		err = vmm_store_read(v->image.fd, bytes, TABLE_PAGE,
-				     v->bat_offset + (uint64_t)page * TABLE_PAGE);
+				     v->bat_offset + at * sizeof(uint64_t));
 		if (err)
 			return vmm_disk_image_fail(&v->image, "its table of blocks", err);
-		err = take_page(v, page, bytes);
+		err = take_page(v, at, bytes);
 	}
 	return err;
 }

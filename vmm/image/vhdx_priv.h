@@ -18,6 +18,7 @@ struct vhdx {
 	uint64_t file_bytes; /* as opened */
 	uint64_t bat_offset, bat_bytes; /* (c) */
 	uint64_t metadata_offset, metadata_bytes; /* (c) */
+	uint64_t size_offset; /* (c) where in the file the disk's size is */
 	bool fixed; /* (c) */
 	uint8_t *used; /* while opening: a bit for each unit of the file */
 	uint64_t log_sequence; /* (w) of the next entry */
@@ -42,6 +43,7 @@ int vmm_vhdx_log_write(struct vhdx *v, const uint32_t *pages, unsigned count, co
 
 /* vhdx_open.c: regions, metadata, table of blocks. */
 int vmm_vhdx_read_all(struct vhdx *v);
+uint64_t vmm_vhdx_entries(const struct vhdx *v, uint64_t bytes);
 
 static inline bool vhdx_is_zero(const struct hvp_guid *id)
 {
