@@ -48,7 +48,7 @@ static void take_all(struct scsi_guest *n)
 /* A command with a header of the input's choice; in most of them the parts that matter are plausible. */
 static void send_command(struct scsi_guest *n, struct input *in)
 {
-	static const unsigned luns[4] = { 0, 1, 5, 77 };
+	static const unsigned luns[4] = { 0, 1, 5, 6 };
 	unsigned bits = input_byte(in), channel = SCSI_GUEST_CHANNEL + (bits & 3);
 	struct hvw_storvsp m;
 	uint32_t bytes, offset;
@@ -89,8 +89,6 @@ static void change_disk(struct scsi_guest *n, struct input *in)
 	unsigned bits = input_byte(in), disk = bits & 3;
 	uint64_t bytes;
 
-	if (disk >= SCSI_GUEST_DISKS)
-		return;
 	switch (bits >> 2 & 3) {
 	case 0:
 		changes += !scsi_guest_add(n, disk);
@@ -98,9 +96,18 @@ static void change_disk(struct scsi_guest *n, struct input *in)
 	case 1:
 		changes += !hvh_scsi_remove(scsi_guest_device(n), n->disk[disk].lun);
 		break;
+	case 2:
+		if (disk == SCSI_GUEST_DRIVE) {
+			changes += !hvh_scsi_eject(scsi_guest_device(n), n->disk[disk].lun);
+			break;
+		}
+		/* fall through */
 	default:
 		bytes = (uint64_t)input_word(in) * 64;
-		if (bytes <= 2 * n->disk[disk].is.bytes)
+		if (disk == SCSI_GUEST_DRIVE)
+			changes += bytes <= 2 * n->disk[disk].is.bytes &&
+				   !scsi_guest_insert(n, bytes);
+		else if (bytes <= 2 * n->disk[disk].is.bytes)
 			changes += !hvh_scsi_resize(scsi_guest_device(n), n->disk[disk].lun, bytes);
 		break;
 	}

@@ -14,7 +14,7 @@ static void check_io(const struct scsi_guest_disk *disk, const struct hvh_disk_i
 {
 	uint64_t bytes = 0;
 
-	EMBEDDER_REQUIRE(disk->there);
+	EMBEDDER_REQUIRE(disk->there && (!disk->is.dvd || disk->medium));
 	EMBEDDER_REQUIRE(io->offset <= 2 * disk->is.bytes &&
 			 io->bytes <= 2 * disk->is.bytes - io->offset);
 	EMBEDDER_REQUIRE(io->op == HVH_DISK_READ || !disk->is.read_only);
@@ -94,6 +94,16 @@ static void on_released(void *ctx, unsigned lun, void *disk)
 	n->released++;
 }
 
+static void on_ejected(void *ctx, unsigned lun, void *disk)
+{
+	struct scsi_guest *n = ctx;
+	struct scsi_guest_disk *drive = disk;
+
+	EMBEDDER_REQUIRE(drive->there && drive->is.dvd && drive->lun == lun && drive->medium);
+	drive->medium = false;
+	n->ejected++;
+}
+
 void scsi_guest_release(struct scsi_guest *n, unsigned count)
 {
 	take_held(n, count);
@@ -108,8 +118,22 @@ int scsi_guest_add(struct scsi_guest *n, unsigned disk)
 {
 	int err = hvh_scsi_add(scsi_guest_device(n), n->disk[disk].lun, &n->disk[disk].is);
 
-	if (!err)
+	if (!err) {
 		n->disk[disk].there = true;
+		n->disk[disk].medium = n->disk[disk].is.dvd && n->disk[disk].is.bytes;
+	}
+	return err;
+}
+
+int scsi_guest_insert(struct scsi_guest *n, uint64_t bytes)
+{
+	struct scsi_guest_disk *drive = &n->disk[SCSI_GUEST_DRIVE];
+	int err = hvh_scsi_insert(scsi_guest_device(n), drive->lun, bytes);
+
+	if (!err) {
+		EMBEDDER_REQUIRE(!drive->medium);
+		drive->medium = true;
+	}
 	return err;
 }
 
@@ -120,9 +144,13 @@ static struct hvh_device *own_create(struct embedder *e)
 	struct hvh_device *device = NULL;
 
 	EMBEDDER_REQUIRE(!hvh_scsi_create(&n->config, &n->backend, n, &device));
-	for (unsigned i = 0; i < SCSI_GUEST_DISKS; i++)
-		EMBEDDER_REQUIRE(!n->disk[i].there ||
-				 !hvh_scsi_add(device, n->disk[i].lun, &n->disk[i].is));
+	for (unsigned i = 0; i < SCSI_GUEST_DISKS; i++) {
+		struct hvh_scsi_disk is = n->disk[i].is;
+
+		if (is.dvd && !n->disk[i].medium)
+			is.bytes = 0;
+		EMBEDDER_REQUIRE(!n->disk[i].there || !hvh_scsi_add(device, n->disk[i].lun, &is));
+	}
 	return device;
 }
 
@@ -133,7 +161,7 @@ struct hvh_device *scsi_guest_device(struct scsi_guest *n)
 
 static void make_disks(struct scsi_guest *n)
 {
-	static const unsigned luns[SCSI_GUEST_DISKS] = { 0, 1, 5 };
+	static const unsigned luns[SCSI_GUEST_DISKS] = { 0, 1, 5, 6 };
 
 	for (unsigned i = 0; i < SCSI_GUEST_DISKS; i++) {
 		struct scsi_guest_disk *disk = &n->disk[i];
@@ -142,9 +170,12 @@ static void make_disks(struct scsi_guest *n)
 		if (!disk->is.bytes)
 			disk->is.bytes = 1u << 20;
 		if (!disk->is.block_bytes)
-			disk->is.block_bytes = i == 1 ? 4096 : 512;
-		disk->is.physical_bytes = 4096;
-		disk->is.unmap_bytes = i == 2 ? 0 : 4096;
+			disk->is.block_bytes = i == 1 ? 4096 : i == SCSI_GUEST_DRIVE ? 2048 : 512;
+		disk->is.dvd = i == SCSI_GUEST_DRIVE;
+		if (disk->is.dvd)
+			disk->is.read_only = true;
+		disk->is.physical_bytes = disk->is.dvd ? 2048 : 4096;
+		disk->is.unmap_bytes = i >= 2 ? 0 : 4096;
 		disk->is.disk = disk;
 		memset(disk->is.id.b, (int)(0x10 * (i + 1)), sizeof(disk->is.id.b));
 		disk->bytes = calloc(2, disk->is.bytes);
@@ -167,6 +198,7 @@ bool scsi_guest_init(struct scsi_guest *n)
 	n->backend.submit = on_submit;
 	n->backend.kick = on_kick;
 	n->backend.released = on_released;
+	n->backend.ejected = on_ejected;
 	n->held_end = &n->held;
 	n->next_id = 1000;
 	n->config.instance_id = instance;

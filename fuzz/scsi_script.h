@@ -16,7 +16,8 @@
 #define SCSI_GUEST_RING	   32u /* pages; half of them each way */
 #define SCSI_GUEST_DATA	   65u /* pages */
 #define SCSI_GUEST_QUEUES  4u
-#define SCSI_GUEST_DISKS   3u /* LUNs 0, 1 and 5 */
+#define SCSI_GUEST_DISKS   4u /* LUNs 0, 1 and 5; a DVD drive at 6 */
+#define SCSI_GUEST_DRIVE   3u /* … which is that disk */
 #define SCSI_GUEST_LOG	   1024u
 
 /* A disk in memory, twice as large as it says, so that it can grow. */
@@ -24,6 +25,7 @@ struct scsi_guest_disk {
 	unsigned lun;
 	struct hvh_scsi_disk is;
 	bool there; /* given to the controller, and not back yet */
+	bool medium; /* the same, of a drive's */
 	uint8_t *bytes;
 };
 
@@ -45,7 +47,7 @@ struct scsi_guest {
 	unsigned requests; /* that came to the back end */
 	struct scsi_guest_io log[SCSI_GUEST_LOG];
 	struct hvh_disk_io *held, **held_end;
-	unsigned kicks, released;
+	unsigned kicks, released, ejected;
 	uint64_t data_gpns[SCSI_GUEST_DATA];
 	uint8_t *data; /* where these are with us: the embedder's memory is contiguous */
 	uint64_t next_id;
@@ -90,6 +92,9 @@ bool scsi_guest_blocks(struct scsi_guest *n, unsigned lun, uint8_t op, uint8_t f
 void scsi_guest_release(struct scsi_guest *n, unsigned count);
 
 int scsi_guest_add(struct scsi_guest *n, unsigned disk);
+
+/* A medium of so many bytes into the drive. */
+int scsi_guest_insert(struct scsi_guest *n, uint64_t bytes);
 
 /* Save, destroy, load. 0; -EBUSY: something is under way. */
 int scsi_guest_save_and_load(struct scsi_guest *n);

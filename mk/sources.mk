@@ -83,6 +83,7 @@ HOST_SRCS += host/dev/net_save.c
 HOST_SRCS += host/dev/net_tx.c
 HOST_SRCS += host/dev/scsi.c
 HOST_SRCS += host/dev/scsi_command.c
+HOST_SRCS += host/dev/scsi_dvd.c
 HOST_SRCS += host/dev/scsi_inquiry.c
 HOST_SRCS += host/dev/scsi_io.c
 HOST_SRCS += host/dev/scsi_lun.c

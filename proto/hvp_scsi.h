@@ -32,6 +32,10 @@
 	X(0x35, SYNCHRONIZE_CACHE_10, 10)                                                          \
 	X(0x41, WRITE_SAME_10, 10)                                                                 \
 	X(0x42, UNMAP, 10)                                                                         \
+	X(0x43, READ_TOC, 10)                                                                      \
+	X(0x46, GET_CONFIGURATION, 10)                                                             \
+	X(0x4a, GET_EVENT_STATUS, 10)                                                              \
+	X(0x51, READ_DISC_INFORMATION, 10)                                                         \
 	X(0x55, MODE_SELECT_10, 10)                                                                \
 	X(0x5a, MODE_SENSE_10, 10)                                                                 \
 	X(0x88, READ_16, 16)                                                                       \
@@ -79,6 +83,10 @@ enum hvp_scsi_op {
 #define HVP_CDB_DESC	     0x01u /* REQUEST SENSE 1: descriptor format */
 #define HVP_CDB_SELF_TEST    0x04u /* SEND DIAGNOSTIC 1 */
 #define HVP_CDB_START	     0x01u /* START STOP UNIT 4 */
+#define HVP_CDB_LOEJ	     0x02u /* START STOP UNIT 4: load or eject the medium */
+#define HVP_CDB_PREVENT	     0x01u /* PREVENT ALLOW MEDIUM REMOVAL 4 */
+#define HVP_CDB_MSF	     0x02u /* READ TOC 1: minutes, seconds, frames instead of blocks */
+#define HVP_CDB_POLLED	     0x01u /* GET EVENT STATUS NOTIFICATION 1 */
 
 /* --- sense ------------------------------------------------------------------------------------------ */
 
@@ -101,8 +109,11 @@ enum hvp_scsi_op {
 #define HVP_ASC_INVALID_PARAMETER	0x2600u
 #define HVP_ASC_WRITE_PROTECTED		0x2700u
 #define HVP_ASC_SPACE_ALLOCATION_FAILED 0x2707u
+#define HVP_ASC_MEDIUM_MAY_HAVE_CHANGED 0x2800u
 #define HVP_ASC_CAPACITY_CHANGED	0x2a09u
 #define HVP_ASC_SAVING_NOT_SUPPORTED	0x3900u
+#define HVP_ASC_NO_MEDIUM_TRAY_CLOSED	0x3a01u
+#define HVP_ASC_REMOVAL_PREVENTED	0x5302u
 
 /* Fixed format. */
 struct hvp_sense {
@@ -171,6 +182,8 @@ HVP_OFFSET(struct hvp_cdb_16, length, 10);
 /* --- INQUIRY ----------------------------------------------------------------------------------------- */
 
 #define HVP_INQUIRY_DISK      0x00u
+#define HVP_INQUIRY_DVD	      0x05u
+#define HVP_INQUIRY_REMOVABLE 0x80u
 #define HVP_INQUIRY_NO_DEVICE 0x7fu /* nothing there, and nothing can be */
 #define HVP_INQUIRY_SPC_3     5u
 #define HVP_INQUIRY_FORMAT    2u
@@ -178,7 +191,7 @@ HVP_OFFSET(struct hvp_cdb_16, length, 10);
 
 struct hvp_inquiry {
 	uint8_t type;
-	uint8_t removable; /* 0x80 */
+	uint8_t removable; /* HVP_INQUIRY_REMOVABLE */
 	uint8_t version;
 	uint8_t format;
 	uint8_t additional_length; /* all behind this byte */
@@ -334,6 +347,7 @@ HVP_SIZE(struct hvp_unmap_descriptor, 16);
 #define HVP_MODE_PAGE_CACHING	 0x08u
 #define HVP_MODE_PAGE_CONTROL	 0x0au
 #define HVP_MODE_PAGE_EXCEPTIONS 0x1cu
+#define HVP_MODE_PAGE_DRIVE	 0x2au /* what a CD or DVD drive can do */
 #define HVP_MODE_PAGE_ALL	 0x3fu
 #define HVP_MODE_SUBPAGES_ALL	 0xffu
 #define HVP_MODE_SUBPAGE	 0x40u /* byte 0 of a page that has them */
@@ -370,6 +384,12 @@ HVP_SIZE(struct hvp_mode_block, 8);
 #define HVP_MODE_CACHING_BYTES	  0x12u
 #define HVP_MODE_CONTROL_BYTES	  0x0au
 #define HVP_MODE_EXCEPTIONS_BYTES 0x0au
+#define HVP_MODE_DRIVE_BYTES	  0x12u
+
+#define HVP_MODE_DRIVE_READS 0x0bu /* byte 2: CD-R, CD-RW, DVD-ROM */
+#define HVP_MODE_DRIVE_MECHANISM                                                                   \
+	0x29u /* byte 6: a tray, ejects, can be locked; also in a feature */
+#define HVP_MODE_DRIVE_LOCKED 0x02u /* byte 6 */
 
 /* --- REPORT SUPPORTED OPERATION CODES ---------------------------------------------------------------- */
 
@@ -391,5 +411,96 @@ HVP_SIZE(struct hvp_opcode_entry, 8);
 #define HVP_OPCODE_HAS_ACTION	 0x01u
 #define HVP_OPCODE_NOT_SUPPORTED 1u /* byte 1 of the answer about one */
 #define HVP_OPCODE_SUPPORTED	 3u
+
+/* --- DVD drives -------------------------------------------------------------------------------------- */
+
+#define HVP_DVD_BLOCK 2048u
+
+/* READ TOC: which, in byte 2; tracks: one with data, and the lead-out behind it. */
+#define HVP_TOC_FORMAT_MASK 0x0fu
+#define HVP_TOC_TRACKS	    0u
+#define HVP_TOC_SESSIONS    1u
+#define HVP_TOC_DATA	    0x14u /* control and ADR */
+#define HVP_TOC_LEAD_OUT    0xaau
+#define HVP_MSF_FRAMES	    75u /* of a second */
+#define HVP_MSF_START	    150u /* frames before the first block */
+
+struct hvp_toc {
+	uint8_t length[2]; /* behind this field */
+	uint8_t first, last;
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_toc, 4);
+
+struct hvp_toc_track {
+	uint8_t reserved;
+	uint8_t control;
+	uint8_t track;
+	uint8_t reserved2;
+	uint8_t start[4];
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_toc_track, 8);
+
+/* GET CONFIGURATION: a header, then features in the order of their numbers. */
+#define HVP_CONFIGURATION_MASK	  0x03u /* byte 1: which */
+#define HVP_CONFIGURATION_ALL	  0u
+#define HVP_CONFIGURATION_CURRENT 1u
+#define HVP_CONFIGURATION_ONE	  2u
+
+struct hvp_configuration {
+	uint8_t length[4]; /* behind this field */
+	uint8_t reserved[2];
+	uint8_t profile[2]; /* HVP_PROFILE_DVD_ROM; 0: no medium */
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_configuration, 8);
+
+struct hvp_feature {
+	uint8_t code[2];
+	uint8_t flags; /* HVP_FEATURE_* below */
+	uint8_t length; /* behind this header */
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_feature, 4);
+
+#define HVP_PROFILE_DVD_ROM	    0x0010u
+#define HVP_FEATURE_PROFILES	    0x0000u
+#define HVP_FEATURE_CORE	    0x0001u
+#define HVP_FEATURE_REMOVABLE	    0x0003u
+#define HVP_FEATURE_RANDOM_READABLE 0x0010u
+#define HVP_FEATURE_DVD_READ	    0x001fu
+#define HVP_FEATURE_IS_CURRENT	    0x01u
+#define HVP_FEATURE_PERSISTENT	    0x02u
+#define HVP_FEATURE_INTERFACE_SCSI  1u
+
+/* GET EVENT STATUS NOTIFICATION: one class of events at a time. */
+struct hvp_event {
+	uint8_t length[2]; /* behind this field */
+	uint8_t class_; /* HVP_EVENT_NONE_AVAILABLE */
+	uint8_t classes; /* a bit for each that there is */
+	uint8_t code; /* of class HVP_EVENT_MEDIA, as what follows */
+	uint8_t status;
+	uint8_t slots[2];
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_event, 8);
+
+#define HVP_EVENT_MEDIA		 4u
+#define HVP_EVENT_NONE_AVAILABLE 0x80u
+#define HVP_MEDIA_EJECT_REQUEST	 1u
+#define HVP_MEDIA_NEW		 2u
+#define HVP_MEDIA_REMOVAL	 3u
+#define HVP_MEDIA_PRESENT	 0x02u /* status */
+
+struct hvp_disc_information {
+	uint8_t length[2]; /* behind this field */
+	uint8_t status; /* HVP_DISC_COMPLETE */
+	uint8_t first_track;
+	uint8_t sessions;
+	uint8_t first_of_last, last_of_last;
+	uint8_t flags; /* HVP_DISC_UNRESTRICTED */
+	uint8_t type;
+	uint8_t reserved[25];
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_disc_information, 34);
+
+#define HVP_DISC_COMPLETE     0x0eu /* it and its last session */
+#define HVP_DISC_UNRESTRICTED 0x20u
 
 #endif

@@ -719,20 +719,25 @@ static enum vmm_cmdline_result parse_ip(struct parser *p, struct vmm_query *quer
 	return VMM_CMDLINE_OK;
 }
 
-/* "add DISK", "remove LUN" or "resize LUN [SIZE]". */
+/* "add DISK", "remove LUN", "resize LUN [SIZE]", "eject LUN" or "insert LUN FILE". */
 static enum vmm_cmdline_result parse_disk(struct parser *p, struct vmm_query *query)
 {
 	const char *what = p->operands[2], *size = p->operands[3];
 	struct vmm_disk_config disk;
 	uint64_t lun;
+	bool insert;
 
 	query->disk_order = p->operands[1];
-	if (strcmp(query->disk_order, "add") && strcmp(query->disk_order, "remove") &&
-	    strcmp(query->disk_order, "resize"))
-		return fail(p, "'%.64s': must be add, remove or resize", query->disk_order);
+	insert = !strcmp(query->disk_order, "insert");
+	if (!insert && strcmp(query->disk_order, "add") && strcmp(query->disk_order, "remove") &&
+	    strcmp(query->disk_order, "resize") && strcmp(query->disk_order, "eject"))
+		return fail(p, "'%.64s': must be add, remove, resize, eject or insert",
+			    query->disk_order);
 	if (!what)
 		return fail(p, "say which disk to %s", query->disk_order);
-	if (size && strcmp(query->disk_order, "resize"))
+	if (insert && !size)
+		return fail(p, "say which file to insert");
+	if (size && !insert && strcmp(query->disk_order, "resize"))
 		return fail(p, "'%.64s' is one argument too many", size);
 	if (!strcmp(query->disk_order, "add")) {
 		const char *right = vmm_disk_config_parse(what, &disk);
@@ -743,7 +748,9 @@ static enum vmm_cmdline_result parse_disk(struct parser *p, struct vmm_query *qu
 	if (!parse_number(what, strlen(what), VMM_DISKS_MAX - 1, &lun))
 		return fail(p, "'%.64s': must be the number (LUN) of a disk, from 0", what);
 	query->lun = (unsigned)lun;
-	if (size && !vmm_disk_size_parse(size, &query->disk_bytes))
+	if (insert)
+		query->medium = size;
+	else if (size && !vmm_disk_size_parse(size, &query->disk_bytes))
 		return fail(p, "'%.64s': must be a size with its unit, as 512M or 20G", size);
 	return VMM_CMDLINE_OK;
 }

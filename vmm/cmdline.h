@@ -50,8 +50,9 @@ struct vmm_query {
 	unsigned freeze_seconds; /* that the guest may be frozen */
 	bool create_dirs;
 	bool overwrite;
-	const char *disk_order; /* "add", "remove" or "resize"; NULL: none */
+	const char *disk_order; /* "add", "remove", "resize", "eject" or "insert"; NULL: none */
 	const char *disk; /* to be added: as --disk has it */
+	const char *medium; /* to be inserted: a file */
 	unsigned lun;
 	uint64_t disk_bytes; /* 0: what the file has now */
 	const char *trace_path; /* to be normalised */

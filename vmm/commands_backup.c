@@ -254,7 +254,8 @@ static int open_disks(struct backup *b)
 		err = complain(b, "the VM '%s' has no disks", b->query->name);
 	json_array_foreach(disks, i, disk)
 	{
-		if (!err)
+		/* What is in a DVD drive is none of the machine's. */
+		if (!err && !json_is_true(json_object_get(disk, "dvd")))
 			err = b->disks < VMM_DISKS_MAX ? open_disk(b, disk) : -1;
 	}
 	json_decref(status);

@@ -64,7 +64,9 @@ void vmm_print_disks(const json_t *storage)
 		vmm_print("%-4lld %12s %12s %-5s %s\n", number_of(disk, "lun"),
 			  size_of(bytes, sizeof(bytes), disk, "bytes"),
 			  size_of(allocated, sizeof(allocated), disk, "allocated_bytes"),
-			  json_is_true(json_object_get(disk, "readonly")) ? "ro" : "rw",
+			  json_is_true(json_object_get(disk, "dvd"))	  ? "dvd" :
+			  json_is_true(json_object_get(disk, "readonly")) ? "ro" :
+									    "rw",
 			  text_of(disk, "path"));
 }
 
@@ -99,6 +101,8 @@ enum vmm_exit vmm_command_disk(const struct vmm_query *query)
 		json_object_set_new(request, "disk", json_string(query->disk));
 	else
 		json_object_set_new(request, "lun", json_integer(query->lun));
+	if (query->medium)
+		json_object_set_new(request, "disk", json_sprintf("%s,dvd", query->medium));
 	if (query->disk_bytes)
 		json_object_set_new(request, "bytes", json_integer((json_int_t)query->disk_bytes));
 	result = vmm_ask(query->name, request, VMM_ASK_TIMEOUT_S);
@@ -113,6 +117,10 @@ enum vmm_exit vmm_command_disk(const struct vmm_query *query)
 			  size_of(bytes, sizeof(bytes), result, "bytes"));
 	else if (!strcmp(query->disk_order, "remove"))
 		vmm_print("%s: disk %u is gone\n", query->name, query->lun);
+	else if (!strcmp(query->disk_order, "eject"))
+		vmm_print("%s: drive %u is empty\n", query->name, query->lun);
+	else if (query->medium)
+		vmm_print("%s: %s is in drive %u\n", query->name, query->medium, query->lun);
 	else
 		vmm_print("%s: disk %u has %s\n", query->name, query->lun,
 			  size_of(bytes, sizeof(bytes), result, "bytes"));

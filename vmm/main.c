@@ -43,7 +43,8 @@ static const struct command commands[] = {
 			"  --vmbus-version MAX    newest VMBus version to offer, 2.4 to 5.3 (5.3)\n"
 			"  --nic KIND[,OPTION]... user, tap=INTERFACE, null, loop or echo; may be repeated: see hvhost-run(1)\n"
 			"  --disk FILE[,OPTION]...\n"
-			"                         image or block device, or memory:SIZE; may be repeated: see hvhost-run(1)\n"
+			"                         image or block device, memory:SIZE, or a DVD drive: FILE,dvd or empty,dvd;\n"
+			"                         may be repeated: see hvhost-run(1)\n"
 			"  --no-service NAME      leave out heartbeat, shutdown, timesync, kvp, fcopy or vss; may be repeated\n"
 			"  --no-enlightenment NAME\n"
 			"                         do not offer that part of the hypervisor's interface; may be repeated:\n"
@@ -174,11 +175,14 @@ static const struct command commands[] = {
 		.name = "disk",
 		.query = vmm_command_disk,
 		.takes = VMM_TAKES_NAME | VMM_TAKES_JSON | VMM_TAKES_DISK,
-		.arguments = "NAME [add DISK|remove LUN|resize LUN [SIZE]] [--json]",
-		.summary = "show the disks, or add, remove or resize one",
+		.arguments =
+			"NAME [add DISK|remove LUN|resize LUN [SIZE]|eject LUN|insert LUN FILE] [--json]",
+		.summary = "show the disks, add, remove or resize one, or change a DVD",
 		.help = "  add DISK             FILE[,OPTION]... as with --disk of hvhost run\n"
 			"  remove LUN           take it away from the guest, and wait until nothing uses it\n"
 			"  resize LUN [SIZE]    make its file that large; without SIZE: tell what it has become\n"
+			"  eject LUN            take out what is in a DVD drive\n"
+			"  insert LUN FILE      put a file into an empty one\n"
 			"  --json               as an object for programs\n",
 	},
 	{

@@ -35,6 +35,7 @@ struct scsi_request *hvh_scsi_request_get(struct scsi_queue *q)
 	q->free = r->next;
 	r->next = NULL;
 	r->lun = NULL;
+	r->medium = false;
 	r->room = 0;
 	r->iovs = 0;
 	atomic_store_explicit(&q->busy, atomic_load_explicit(&q->busy, memory_order_relaxed) + 1,
@@ -114,8 +115,11 @@ void hvh_scsi_finish(struct scsi_request *r)
 {
 	struct scsi_queue *q = r->q;
 
+	if (r->medium)
+		hvh_scsi_medium_put(q->scsi, r->lun);
 	if (r->lun)
 		hvh_scsi_lun_put(q->scsi, r->lun);
+	r->medium = false;
 	r->lun = NULL;
 	if (!q->closing && (q->due || send_answer(r) == -EAGAIN)) {
 		hvh_scsi_request_due(r);
@@ -343,6 +347,12 @@ static void read_lun(const struct scsi_lun *lun, struct hvh_scsi_lun_status *sta
 	status->read_only = lun->disk.read_only;
 	status->write_cache = atomic_load(&lun->write_cache);
 	status->bytes = atomic_load(&lun->blocks) << lun->shift;
+	status->dvd = lun->disk.dvd;
+	if (!status->dvd)
+		return;
+	status->locked = atomic_load(&lun->locked);
+	if (!hvh_scsi_medium_present(lun))
+		status->bytes = 0;
 }
 
 void hvh_scsi_status(const struct hvh_device *device, struct hvh_scsi_status *status)

@@ -115,12 +115,15 @@ static void good(struct scsi_request *r)
 /* A unit attention that has not been told yet, once; 0: there is none. */
 static uint16_t take_attention(struct scsi_lun *lun)
 {
-	uint32_t attentions = atomic_load(&lun->attentions);
+	uint32_t attentions = atomic_load(&lun->attentions), first;
 
-	if (!attentions ||
-	    !(atomic_fetch_and(&lun->attentions, ~ATTENTION_CAPACITY) & ATTENTION_CAPACITY))
-		return 0;
-	return HVP_ASC_CAPACITY_CHANGED;
+	do {
+		if (!attentions)
+			return 0;
+		first = attentions & ~(attentions - 1);
+	} while (!atomic_compare_exchange_weak(&lun->attentions, &attentions, attentions & ~first));
+	return first == ATTENTION_MEDIUM ? HVP_ASC_MEDIUM_MAY_HAVE_CHANGED :
+					   HVP_ASC_CAPACITY_CHANGED;
 }
 
 static void request_sense(struct scsi_request *r)
@@ -174,6 +177,12 @@ static void maintenance_in(struct scsi_request *r)
 /* Not held up by a unit attention. */
 #define BEFORE_ATTENTION 0x1u
 
+/* What has the command; of a drive it may need the medium. */
+#define DISK   0x2u
+#define DVD    0x4u
+#define MEDIUM 0x8u
+#define BOTH   (DISK | DVD)
+
 /* There is one initiator, so that a reservation keeps nobody out. */
 /* clang-format off */
 static const struct command {
@@ -182,51 +191,62 @@ static const struct command {
 	uint16_t action; /* of those that have one */
 	void (*run)(struct scsi_request *r);
 } commands[] = {
-	{ HVP_SCSI_TEST_UNIT_READY, 0, 0, good },
-	{ HVP_SCSI_REQUEST_SENSE, BEFORE_ATTENTION, 0, request_sense },
-	{ HVP_SCSI_READ_6, 0, 0, hvh_scsi_read },
-	{ HVP_SCSI_WRITE_6, 0, 0, hvh_scsi_write },
-	{ HVP_SCSI_INQUIRY, BEFORE_ATTENTION, 0, hvh_scsi_inquiry },
-	{ HVP_SCSI_MODE_SELECT_6, 0, 0, hvh_scsi_mode_select },
-	{ HVP_SCSI_RESERVE_6, 0, 0, good },
-	{ HVP_SCSI_RELEASE_6, 0, 0, good },
-	{ HVP_SCSI_MODE_SENSE_6, 0, 0, hvh_scsi_mode_sense },
-	{ HVP_SCSI_START_STOP_UNIT, 0, 0, start_stop },
-	{ HVP_SCSI_SEND_DIAGNOSTIC, 0, 0, send_diagnostic },
-	{ HVP_SCSI_PREVENT_ALLOW, 0, 0, good },
-	{ HVP_SCSI_READ_CAPACITY_10, 0, 0, hvh_scsi_capacity_10 },
-	{ HVP_SCSI_READ_10, 0, 0, hvh_scsi_read },
-	{ HVP_SCSI_WRITE_10, 0, 0, hvh_scsi_write },
-	{ HVP_SCSI_WRITE_VERIFY_10, 0, 0, hvh_scsi_write_verify },
-	{ HVP_SCSI_VERIFY_10, 0, 0, hvh_scsi_verify },
-	{ HVP_SCSI_SYNCHRONIZE_CACHE_10, 0, 0, hvh_scsi_synchronize },
-	{ HVP_SCSI_WRITE_SAME_10, 0, 0, hvh_scsi_write_same },
-	{ HVP_SCSI_UNMAP, 0, 0, hvh_scsi_unmap },
-	{ HVP_SCSI_MODE_SELECT_10, 0, 0, hvh_scsi_mode_select },
-	{ HVP_SCSI_MODE_SENSE_10, 0, 0, hvh_scsi_mode_sense },
-	{ HVP_SCSI_READ_16, 0, 0, hvh_scsi_read },
-	{ HVP_SCSI_WRITE_16, 0, 0, hvh_scsi_write },
-	{ HVP_SCSI_WRITE_VERIFY_16, 0, 0, hvh_scsi_write_verify },
-	{ HVP_SCSI_VERIFY_16, 0, 0, hvh_scsi_verify },
-	{ HVP_SCSI_SYNCHRONIZE_CACHE_16, 0, 0, hvh_scsi_synchronize },
-	{ HVP_SCSI_WRITE_SAME_16, 0, 0, hvh_scsi_write_same },
-	{ HVP_SCSI_SERVICE_ACTION_IN_16, 0, HVP_SCSI_ACTION_READ_CAPACITY_16, service_action_in },
-	{ HVP_SCSI_REPORT_LUNS, BEFORE_ATTENTION, 0, hvh_scsi_report_luns },
-	{ HVP_SCSI_MAINTENANCE_IN, 0, HVP_SCSI_ACTION_SUPPORTED_OPCODES, maintenance_in },
-	{ HVP_SCSI_READ_12, 0, 0, hvh_scsi_read },
-	{ HVP_SCSI_WRITE_12, 0, 0, hvh_scsi_write },
-	{ HVP_SCSI_WRITE_VERIFY_12, 0, 0, hvh_scsi_write_verify },
-	{ HVP_SCSI_VERIFY_12, 0, 0, hvh_scsi_verify },
+	{ HVP_SCSI_TEST_UNIT_READY, BOTH | MEDIUM, 0, good },
+	{ HVP_SCSI_REQUEST_SENSE, BEFORE_ATTENTION | BOTH, 0, request_sense },
+	{ HVP_SCSI_READ_6, BOTH | MEDIUM, 0, hvh_scsi_read },
+	{ HVP_SCSI_WRITE_6, DISK, 0, hvh_scsi_write },
+	{ HVP_SCSI_INQUIRY, BEFORE_ATTENTION | BOTH, 0, hvh_scsi_inquiry },
+	{ HVP_SCSI_MODE_SELECT_6, BOTH, 0, hvh_scsi_mode_select },
+	{ HVP_SCSI_RESERVE_6, BOTH, 0, good },
+	{ HVP_SCSI_RELEASE_6, BOTH, 0, good },
+	{ HVP_SCSI_MODE_SENSE_6, BOTH, 0, hvh_scsi_mode_sense },
+	{ HVP_SCSI_START_STOP_UNIT, DISK, 0, start_stop },
+	{ HVP_SCSI_START_STOP_UNIT, DVD, 0, hvh_scsi_dvd_start_stop },
+	{ HVP_SCSI_SEND_DIAGNOSTIC, BOTH, 0, send_diagnostic },
+	{ HVP_SCSI_PREVENT_ALLOW, DISK, 0, good },
+	{ HVP_SCSI_PREVENT_ALLOW, DVD, 0, hvh_scsi_dvd_prevent_allow },
+	{ HVP_SCSI_READ_CAPACITY_10, BOTH | MEDIUM, 0, hvh_scsi_capacity_10 },
+	{ HVP_SCSI_READ_10, BOTH | MEDIUM, 0, hvh_scsi_read },
+	{ HVP_SCSI_WRITE_10, DISK, 0, hvh_scsi_write },
+	{ HVP_SCSI_WRITE_VERIFY_10, DISK, 0, hvh_scsi_write_verify },
+	{ HVP_SCSI_VERIFY_10, BOTH | MEDIUM, 0, hvh_scsi_verify },
+	{ HVP_SCSI_SYNCHRONIZE_CACHE_10, DISK, 0, hvh_scsi_synchronize },
+	{ HVP_SCSI_WRITE_SAME_10, DISK, 0, hvh_scsi_write_same },
+	{ HVP_SCSI_UNMAP, DISK, 0, hvh_scsi_unmap },
+	{ HVP_SCSI_READ_TOC, DVD | MEDIUM, 0, hvh_scsi_dvd_toc },
+	{ HVP_SCSI_GET_CONFIGURATION, BEFORE_ATTENTION | DVD, 0, hvh_scsi_dvd_configuration },
+	{ HVP_SCSI_GET_EVENT_STATUS, BEFORE_ATTENTION | DVD, 0, hvh_scsi_dvd_event },
+	{ HVP_SCSI_READ_DISC_INFORMATION, DVD | MEDIUM, 0, hvh_scsi_dvd_disc },
+	{ HVP_SCSI_MODE_SELECT_10, BOTH, 0, hvh_scsi_mode_select },
+	{ HVP_SCSI_MODE_SENSE_10, BOTH, 0, hvh_scsi_mode_sense },
+	{ HVP_SCSI_READ_16, BOTH | MEDIUM, 0, hvh_scsi_read },
+	{ HVP_SCSI_WRITE_16, DISK, 0, hvh_scsi_write },
+	{ HVP_SCSI_WRITE_VERIFY_16, DISK, 0, hvh_scsi_write_verify },
+	{ HVP_SCSI_VERIFY_16, DISK, 0, hvh_scsi_verify },
+	{ HVP_SCSI_SYNCHRONIZE_CACHE_16, DISK, 0, hvh_scsi_synchronize },
+	{ HVP_SCSI_WRITE_SAME_16, DISK, 0, hvh_scsi_write_same },
+	{ HVP_SCSI_SERVICE_ACTION_IN_16, DISK, HVP_SCSI_ACTION_READ_CAPACITY_16, service_action_in },
+	{ HVP_SCSI_REPORT_LUNS, BEFORE_ATTENTION | BOTH, 0, hvh_scsi_report_luns },
+	{ HVP_SCSI_MAINTENANCE_IN, BOTH, HVP_SCSI_ACTION_SUPPORTED_OPCODES, maintenance_in },
+	{ HVP_SCSI_READ_12, BOTH | MEDIUM, 0, hvh_scsi_read },
+	{ HVP_SCSI_WRITE_12, DISK, 0, hvh_scsi_write },
+	{ HVP_SCSI_WRITE_VERIFY_12, DISK, 0, hvh_scsi_write_verify },
+	{ HVP_SCSI_VERIFY_12, DISK, 0, hvh_scsi_verify },
 };
 /* clang-format on */
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static const struct command *find(uint8_t op)
+static bool has(const struct scsi_lun *lun, const struct command *command)
+{
+	return command->flags & (lun->disk.dvd ? DVD : DISK);
+}
+
+static const struct command *find(const struct scsi_lun *lun, uint8_t op)
 {
 	size_t i;
 
 	for (i = 0; i < COMMANDS; i++)
-		if (commands[i].op == op)
+		if (commands[i].op == op && has(lun, &commands[i]))
 			return &commands[i];
 	return NULL;
 }
@@ -246,7 +266,7 @@ void hvh_scsi_execute(struct scsi_request *r)
 {
 	const struct hvp_storvsp_srb *srb = &r->message.u.srb;
 	bool known = !hvw_cdb_parse(&r->cdb, srb->cdb, srb->cdb_length);
-	const struct command *command = known ? find(r->cdb.op) : NULL;
+	const struct command *command;
 	uint16_t asc;
 
 	r->lun = hvh_scsi_lun_get(r->q->scsi, srb);
@@ -254,13 +274,18 @@ void hvh_scsi_execute(struct scsi_request *r)
 		execute_absent(r);
 		return;
 	}
+	command = known ? find(r->lun, r->cdb.op) : NULL;
 	if (!command) {
 		hvh_scsi_check(r, HVP_SENSE_ILLEGAL_REQUEST, HVP_ASC_INVALID_OPCODE);
 		return;
 	}
 	asc = command->flags & BEFORE_ATTENTION ? 0 : take_attention(r->lun);
+	r->medium = !asc && r->lun->disk.dvd && (command->flags & MEDIUM) &&
+		    hvh_scsi_medium_get(r->lun);
 	if (asc)
 		hvh_scsi_check(r, HVP_SENSE_UNIT_ATTENTION, asc);
+	else if (r->lun->disk.dvd && (command->flags & MEDIUM) && !r->medium)
+		hvh_scsi_check(r, HVP_SENSE_NOT_READY, HVP_ASC_NO_MEDIUM_TRAY_CLOSED);
 	else
 		command->run(r);
 }
@@ -276,6 +301,8 @@ static void report_all(struct scsi_request *r)
 	for (i = 0; i < COMMANDS; i++) {
 		struct hvp_opcode_entry entry = { .op = commands[i].op };
 
+		if (!has(r->lun, &commands[i]))
+			continue;
 		if (commands[i].action) {
 			hvw_put_be16(entry.action, commands[i].action);
 			entry.flags = HVP_OPCODE_HAS_ACTION;
@@ -291,7 +318,7 @@ static void report_all(struct scsi_request *r)
 /* About one command: whether it is there, and which of its bits are looked at (not told in detail: all of them). */
 static void report_one(struct scsi_request *r, uint8_t op, bool has_action, uint16_t action)
 {
-	const struct command *command = find(op);
+	const struct command *command = find(r->lun, op);
 	unsigned len = command ? hvw_cdb_bytes(op) : 0;
 
 	if (command && !command->action != !has_action) {

@@ -9,6 +9,7 @@
 /* Linux and FreeBSD know by the vendor that they may trust what a disk says of UNMAP and WRITE SAME. */
 #define VENDOR	 "Msft    "
 #define PRODUCT	 "Virtual Disk    "
+#define DRIVE	 "Virtual DVD-ROM "
 #define REVISION "1.0 "
 
 /* The IEEE's number of Microsoft, in an identifier of NAA 6. */
@@ -17,23 +18,27 @@ static const uint8_t naa_prefix[4] = { 0x60, 0x02, 0x24, 0x80 };
 
 /* --- INQUIRY ----------------------------------------------------------------------------------------- */
 
-static uint32_t put_standard(uint8_t *buffer, bool present)
+/* `disk`: NULL where there is none. */
+static uint32_t put_standard(uint8_t *buffer, const struct hvh_scsi_disk *disk)
 {
 	struct hvp_inquiry inquiry = {
-		.type = present ? HVP_INQUIRY_DISK : HVP_INQUIRY_NO_DEVICE,
+		.type = HVP_INQUIRY_NO_DEVICE,
 		.version = HVP_INQUIRY_SPC_3,
 		.format = HVP_INQUIRY_FORMAT,
 		.additional_length =
 			sizeof(inquiry) - offsetof(struct hvp_inquiry, additional_length) - 1,
 	};
 
-	if (present) {
+	if (disk) {
+		inquiry.type = disk->dvd ? HVP_INQUIRY_DVD : HVP_INQUIRY_DISK;
+		inquiry.removable = disk->dvd ? HVP_INQUIRY_REMOVABLE : 0;
 		inquiry.flags7 = HVP_INQUIRY_CMDQUE;
 		memcpy(inquiry.vendor, VENDOR, sizeof(inquiry.vendor));
-		memcpy(inquiry.product, PRODUCT, sizeof(inquiry.product));
+		memcpy(inquiry.product, disk->dvd ? DRIVE : PRODUCT, sizeof(inquiry.product));
 		memcpy(inquiry.revision, REVISION, sizeof(inquiry.revision));
 		hvw_put_be16(inquiry.descriptors[0], HVP_STANDARD_SPC_3);
-		hvw_put_be16(inquiry.descriptors[1], HVP_STANDARD_SBC_3);
+		if (!disk->dvd)
+			hvw_put_be16(inquiry.descriptors[1], HVP_STANDARD_SBC_3);
 	}
 	memcpy(buffer, &inquiry, sizeof(inquiry));
 	return sizeof(inquiry);
@@ -119,6 +124,8 @@ static uint32_t put_pages(uint8_t *page, const struct hvh_scsi_disk *disk)
 	if (disk->serial[0])
 		page[len++] = HVP_VPD_SERIAL;
 	page[len++] = HVP_VPD_IDENTIFIERS;
+	if (disk->dvd)
+		return len;
 	page[len++] = HVP_VPD_BLOCK_LIMITS;
 	page[len++] = HVP_VPD_BLOCK_DEVICE;
 	if (disk->unmap_bytes)
@@ -137,9 +144,9 @@ static uint32_t put_page(uint8_t *page, uint8_t number, const struct scsi_lun *l
 	case HVP_VPD_IDENTIFIERS:
 		return put_identifiers(page, &lun->disk);
 	case HVP_VPD_BLOCK_LIMITS:
-		return put_limits(page, lun);
+		return lun->disk.dvd ? 0 : put_limits(page, lun);
 	case HVP_VPD_BLOCK_DEVICE:
-		return put_block_device(page);
+		return lun->disk.dvd ? 0 : put_block_device(page);
 	case HVP_VPD_PROVISIONING:
 		return lun->disk.unmap_bytes ? put_provisioning(page) : 0;
 	default:
@@ -156,14 +163,15 @@ static uint32_t allocation(const struct scsi_request *r)
 void hvh_scsi_inquiry(struct scsi_request *r)
 {
 	uint8_t flags = r->cdb.flags, page = r->message.u.srb.cdb[2];
-	struct hvp_vpd h = { .type = HVP_INQUIRY_DISK, .page = page };
+	struct hvp_vpd h = { .type = r->lun->disk.dvd ? HVP_INQUIRY_DVD : HVP_INQUIRY_DISK,
+			     .page = page };
 	uint32_t len;
 
 	if (!(flags & HVP_CDB_EVPD)) {
 		if (flags || page)
 			hvh_scsi_invalid(r);
 		else
-			hvh_scsi_reply(r, put_standard(r->buffer, true), allocation(r));
+			hvh_scsi_reply(r, put_standard(r->buffer, &r->lun->disk), allocation(r));
 		return;
 	}
 	len = put_page(r->buffer + sizeof(h), page, r->lun);
@@ -181,7 +189,7 @@ void hvh_scsi_inquiry_absent(struct scsi_request *r)
 	if (r->cdb.flags & HVP_CDB_EVPD)
 		hvh_scsi_invalid(r);
 	else
-		hvh_scsi_reply(r, put_standard(r->buffer, false), allocation(r));
+		hvh_scsi_reply(r, put_standard(r->buffer, NULL), allocation(r));
 }
 
 /* --- LUNs, capacity ---------------------------------------------------------------------------------- */

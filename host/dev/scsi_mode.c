@@ -8,20 +8,28 @@
 
 #define PAGE_HEADER 2u
 
-/* Pages, in ascending order: number, bytes behind the two of the header. */
+/* Pages, in ascending order: number, bytes behind the two of the header, whether disks and DVD drives have it. */
 static const struct {
 	uint8_t page;
 	uint8_t bytes;
+	bool disk, dvd;
 } pages[] = {
-	{ HVP_MODE_PAGE_ERRORS, HVP_MODE_ERRORS_BYTES },
-	{ HVP_MODE_PAGE_CACHING, HVP_MODE_CACHING_BYTES },
-	{ HVP_MODE_PAGE_CONTROL, HVP_MODE_CONTROL_BYTES },
-	{ HVP_MODE_PAGE_EXCEPTIONS, HVP_MODE_EXCEPTIONS_BYTES },
+	{ HVP_MODE_PAGE_ERRORS, HVP_MODE_ERRORS_BYTES, true, true },
+	{ HVP_MODE_PAGE_CACHING, HVP_MODE_CACHING_BYTES, true, false },
+	{ HVP_MODE_PAGE_CONTROL, HVP_MODE_CONTROL_BYTES, true, false },
+	{ HVP_MODE_PAGE_EXCEPTIONS, HVP_MODE_EXCEPTIONS_BYTES, true, false },
+	{ HVP_MODE_PAGE_DRIVE, HVP_MODE_DRIVE_BYTES, false, true },
 };
 #define PAGES (sizeof(pages) / sizeof(pages[0]))
 
-/* All of them but the caching page are zeros. Returns where the next one goes. */
-static uint8_t *put_page(uint8_t *at, unsigned index, uint8_t control, bool write_cache)
+static bool has_page(const struct scsi_lun *lun, unsigned index)
+{
+	return lun->disk.dvd ? pages[index].dvd : pages[index].disk;
+}
+
+/* All but these two are zeros. Returns where the next one goes. */
+static uint8_t *put_page(uint8_t *at, unsigned index, const struct scsi_lun *lun, uint8_t control,
+			 bool write_cache)
 {
 	memset(at, 0, PAGE_HEADER + pages[index].bytes);
 	at[0] = pages[index].page;
@@ -29,6 +37,12 @@ static uint8_t *put_page(uint8_t *at, unsigned index, uint8_t control, bool writ
 	if (pages[index].page == HVP_MODE_PAGE_CACHING &&
 	    (control == HVP_MODE_CHANGEABLE || control == HVP_MODE_DEFAULT || write_cache))
 		at[2] = HVP_MODE_WCE;
+	if (pages[index].page == HVP_MODE_PAGE_DRIVE && control != HVP_MODE_CHANGEABLE) {
+		at[2] = HVP_MODE_DRIVE_READS;
+		at[6] = HVP_MODE_DRIVE_MECHANISM;
+		if (atomic_load(&lun->locked) && control == HVP_MODE_CURRENT)
+			at[6] |= HVP_MODE_DRIVE_LOCKED;
+	}
 	return at + PAGE_HEADER + pages[index].bytes;
 }
 
@@ -45,6 +59,8 @@ static uint8_t *put_block(uint8_t *at, const struct scsi_lun *lun)
 
 static uint8_t specific(const struct scsi_lun *lun)
 {
+	if (lun->disk.dvd)
+		return 0;
 	return (uint8_t)((lun->disk.read_only ? HVP_MODE_WRITE_PROTECTED : 0) | HVP_MODE_FUA);
 }
 
@@ -81,13 +97,14 @@ void hvh_scsi_mode_sense(struct scsi_request *r)
 		hvh_scsi_check(r, HVP_SENSE_ILLEGAL_REQUEST, HVP_ASC_SAVING_NOT_SUPPORTED);
 		return;
 	}
-	if (!(r->cdb.flags & HVP_CDB_DBD))
+	/* Drives have none. */
+	if (!(r->cdb.flags & HVP_CDB_DBD) && !r->lun->disk.dvd)
 		at = put_block(at, r->lun);
 	block_len = (uint32_t)(at - start);
 	for (i = 0; i < PAGES; i++) {
-		if (page != HVP_MODE_PAGE_ALL && page != pages[i].page)
+		if (!has_page(r->lun, i) || (page != HVP_MODE_PAGE_ALL && page != pages[i].page))
 			continue;
-		at = put_page(at, i, control, write_cache);
+		at = put_page(at, i, r->lun, control, write_cache);
 		found = true;
 	}
 	if (!found || (cdb[3] && cdb[3] != HVP_MODE_SUBPAGES_ALL)) {
@@ -100,7 +117,8 @@ void hvh_scsi_mode_sense(struct scsi_request *r)
 }
 
 /* A page as the guest wants it: false: something in it would change that cannot. */
-static bool take_page(const uint8_t *at, uint32_t left, bool *write_cache, uint32_t *used)
+static bool take_page(const struct scsi_lun *lun, const uint8_t *at, uint32_t left,
+		      bool *write_cache, uint32_t *used)
 {
 	uint8_t same[PAGE_HEADER + UINT8_MAX];
 	unsigned i = 0;
@@ -109,10 +127,11 @@ static bool take_page(const uint8_t *at, uint32_t left, bool *write_cache, uint3
 		return false;
 	while (i < PAGES && pages[i].page != at[0])
 		i++;
-	if (i == PAGES || at[1] != pages[i].bytes || left - PAGE_HEADER < at[1])
+	if (i == PAGES || !has_page(lun, i) || at[1] != pages[i].bytes ||
+	    left - PAGE_HEADER < at[1])
 		return false;
 	*used = PAGE_HEADER + at[1];
-	put_page(same, i, HVP_MODE_CURRENT, *write_cache);
+	put_page(same, i, lun, HVP_MODE_CURRENT, *write_cache);
 	if (at[0] == HVP_MODE_PAGE_CACHING) {
 		*write_cache = at[2] & HVP_MODE_WCE;
 		same[2] = (uint8_t)((same[2] & ~HVP_MODE_WCE) | (at[2] & HVP_MODE_WCE));
@@ -144,7 +163,7 @@ static bool take_list(struct scsi_request *r, uint32_t len, bool *write_cache)
 	if (block_len > len - at || !take_blocks(r->lun, r->buffer + at, block_len))
 		return false;
 	for (at += block_len; at < len; at += used)
-		if (!take_page(r->buffer + at, len - at, write_cache, &used))
+		if (!take_page(r->lun, r->buffer + at, len - at, write_cache, &used))
 			return false;
 	return true;
 }
@@ -166,6 +185,8 @@ void hvh_scsi_mode_select(struct scsi_request *r)
 		hvh_scsi_invalid(r);
 	} else if (!take_list(r, len, &write_cache)) {
 		hvh_scsi_check(r, HVP_SENSE_ILLEGAL_REQUEST, HVP_ASC_INVALID_PARAMETER);
+	} else if (r->lun->disk.dvd) {
+		hvh_scsi_good(r, len);
 	} else if (!write_cache) {
 		/* What was cached before is to be durable too. */
 		atomic_store(&r->lun->write_cache, false);

@@ -37,8 +37,16 @@ enum scsi_lun_state {
 /* Users: commands under way; with the bit nobody may begin to use it. */
 #define LUN_GONE_BIT 0x80000000u
 
-/* Unit attentions, each told once. */
-#define ATTENTION_CAPACITY 0x1u
+/* Unit attentions, each told once, in this order. */
+#define ATTENTION_MEDIUM   0x1u
+#define ATTENTION_CAPACITY 0x2u
+#define ATTENTIONS	   (ATTENTION_MEDIUM | ATTENTION_CAPACITY)
+
+/* What a DVD drive has to tell, in this order. */
+#define EVENT_REMOVAL	    0x1u
+#define EVENT_NEW	    0x2u
+#define EVENT_EJECT_REQUEST 0x4u
+#define EVENTS		    (EVENT_REMOVAL | EVENT_NEW | EVENT_EJECT_REQUEST)
 
 struct scsi_lun {
 	_Atomic uint32_t users; /* (a) */
@@ -46,6 +54,11 @@ struct scsi_lun {
 	_Atomic uint64_t blocks; /* (a) */
 	_Atomic uint32_t attentions; /* (a) */
 	_Atomic bool write_cache; /* (a) */
+	/* A DVD drive's: commands that use its medium; with LUN_GONE_BIT: there is none, or it is just going. */
+	_Atomic uint32_t medium_users; /* (a) */
+	_Atomic bool medium_out; /* (a) another may come */
+	_Atomic bool locked; /* (a) the guest keeps it in */
+	_Atomic uint32_t events; /* (a) */
 	unsigned shift; /* bytes of a block, as a power of two; as all below (c) while there are users */
 	struct hvh_scsi_disk disk;
 };
@@ -56,6 +69,7 @@ struct scsi_request {
 	struct scsi_queue *q; /* (c) */
 	struct scsi_request *next; /* in the list of the free ones, or of those that are due */
 	struct scsi_lun *lun; /* in use; NULL: there is none */
+	bool medium; /* the drive's medium is in use too */
 	uint64_t transaction_id;
 	bool answer; /* the guest wants one */
 	struct hvw_storvsp message; /* the guest's, then ours */
@@ -131,6 +145,12 @@ struct scsi_lun *hvh_scsi_lun_get(struct scsi *scsi, const struct hvp_storvsp_sr
 void hvh_scsi_lun_put(struct scsi *scsi, struct scsi_lun *lun);
 bool hvh_scsi_lun_present(const struct scsi *scsi, unsigned lun);
 
+/* … of a DVD drive. False: there is no medium; eject: there was none. */
+bool hvh_scsi_medium_get(struct scsi_lun *lun);
+void hvh_scsi_medium_put(struct scsi *scsi, struct scsi_lun *lun);
+bool hvh_scsi_medium_present(const struct scsi_lun *lun);
+bool hvh_scsi_medium_eject(struct scsi *scsi, struct scsi_lun *lun);
+
 /* scsi_command.c: a command begins; it ends with one of the answers below, now or later. (q) */
 void hvh_scsi_execute(struct scsi_request *r);
 void hvh_scsi_good(struct scsi_request *r, uint32_t transferred);
@@ -166,6 +186,14 @@ void hvh_scsi_capacity_16(struct scsi_request *r);
 /* scsi_mode.c */
 void hvh_scsi_mode_sense(struct scsi_request *r);
 void hvh_scsi_mode_select(struct scsi_request *r);
+
+/* scsi_dvd.c: what only DVD drives have. */
+void hvh_scsi_dvd_start_stop(struct scsi_request *r);
+void hvh_scsi_dvd_prevent_allow(struct scsi_request *r);
+void hvh_scsi_dvd_toc(struct scsi_request *r);
+void hvh_scsi_dvd_configuration(struct scsi_request *r);
+void hvh_scsi_dvd_event(struct scsi_request *r);
+void hvh_scsi_dvd_disc(struct scsi_request *r);
 
 /* scsi_save.c */
 void hvh_scsi_save(const struct hvh_device *device, struct hvh_state_writer *w);

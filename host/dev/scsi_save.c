@@ -12,7 +12,7 @@
 #include "scsi_priv.h"
 
 #define STATE_TAG     HVH_STATE_TAG('S', 'C', 'S', 'I')
-#define STATE_VERSION 1
+#define STATE_VERSION 2
 
 /* clang-format off */
 #define COUNTERS(X) \
@@ -60,6 +60,9 @@ static void save_lun(const struct scsi_lun *lun, struct hvh_state_writer *w)
 	hvh_state_put_u64(w, atomic_load(&lun->blocks) << lun->shift);
 	hvh_state_put_u32(w, atomic_load(&lun->attentions));
 	hvh_state_put_u32(w, atomic_load(&lun->write_cache));
+	hvh_state_put_u32(w, lun->disk.dvd && hvh_scsi_medium_present(lun));
+	hvh_state_put_u32(w, atomic_load(&lun->locked));
+	hvh_state_put_u32(w, atomic_load(&lun->events));
 }
 
 void hvh_scsi_save(const struct hvh_device *device, struct hvh_state_writer *w)
@@ -123,11 +126,24 @@ static void load_queue(struct scsi *scsi, struct scsi_queue *q, struct hvh_state
 #undef LOAD_COUNTER
 }
 
+/* A drive in which there is another medium now, or none any more: the guest is to hear of it. */
+static void load_drive(struct scsi_lun *lun, bool medium, bool other, uint32_t *attentions,
+		       uint32_t *events)
+{
+	bool now = hvh_scsi_medium_present(lun);
+
+	if (medium && (!now || other))
+		*events |= EVENT_REMOVAL;
+	if (now && (!medium || other)) {
+		*events |= EVENT_NEW;
+		*attentions |= ATTENTION_MEDIUM;
+	}
+}
+
 static void load_lun(struct scsi_lun *lun, struct hvh_state_reader *r)
 {
-	bool present = hvh_state_get_u32(r) != 0;
-	uint64_t bytes;
-	uint32_t attentions;
+	bool present = hvh_state_get_u32(r) != 0, medium, other;
+	uint32_t attentions, events;
 
 	if (r->err || present != (atomic_load(&lun->state) == LUN_PRESENT)) {
 		hvh_state_refuse(r);
@@ -135,15 +151,20 @@ static void load_lun(struct scsi_lun *lun, struct hvh_state_reader *r)
 	}
 	if (!present)
 		return;
-	bytes = hvh_state_get_u64(r);
+	other = hvh_state_get_u64(r) != atomic_load(&lun->blocks) << lun->shift;
 	attentions = hvh_state_get_u32(r);
-	atomic_store(&lun->write_cache, hvh_state_get_u32(r) != 0);
-	/* A disk that has another size now: the guest is to hear of it. */
-	if (bytes != atomic_load(&lun->blocks) << lun->shift)
-		attentions |= ATTENTION_CAPACITY;
-	if (attentions & ~ATTENTION_CAPACITY)
+	atomic_store(&lun->write_cache, hvh_state_get_u32(r) && !lun->disk.dvd);
+	medium = hvh_state_get_u32(r) != 0;
+	atomic_store(&lun->locked, hvh_state_get_u32(r) && lun->disk.dvd);
+	events = hvh_state_get_u32(r);
+	if ((attentions & ~ATTENTIONS) || (events & ~EVENTS))
 		hvh_state_refuse(r);
-	atomic_store(&lun->attentions, attentions & ATTENTION_CAPACITY);
+	if (lun->disk.dvd)
+		load_drive(lun, medium, other, &attentions, &events);
+	else if (other)
+		attentions |= ATTENTION_CAPACITY;
+	atomic_store(&lun->attentions, attentions & ATTENTIONS);
+	atomic_store(&lun->events, events & EVENTS);
 }
 
 int hvh_scsi_load(struct hvh_device *device, struct hvh_state_reader *r)

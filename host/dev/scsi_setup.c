@@ -4,9 +4,19 @@
  */
 #include "scsi_priv.h"
 
+/* Whoever kept media in their drives is gone, or has forgotten it. */
+static void unlock_all(struct scsi *scsi)
+{
+	unsigned i;
+
+	for (i = 0; i < HVH_SCSI_LUNS; i++)
+		atomic_store(&scsi->lun[i].locked, false);
+}
+
 /* All that was agreed on with a guest is void. */
 void hvh_scsi_forget(struct scsi *scsi)
 {
+	unlock_all(scsi);
 	atomic_store(&scsi->state, SCSI_RESET);
 	scsi->version = 0;
 	scsi->granted = 0;
@@ -83,10 +93,12 @@ static uint32_t on_end(struct scsi *scsi)
  * Nothing is aborted: what is under way comes to its end soon, and is answered. That is what guests wait for after the
  * answer to their reset.
  */
-static uint32_t on_reset(const struct scsi *scsi)
+static uint32_t on_reset(struct scsi *scsi)
 {
-	return atomic_load(&scsi->state) == SCSI_READY ? HVP_STORVSP_STATUS_SUCCESS :
-							 HVP_STORVSP_STATUS_INVALID_STATE;
+	if (atomic_load(&scsi->state) != SCSI_READY)
+		return HVP_STORVSP_STATUS_INVALID_STATE;
+	unlock_all(scsi);
+	return HVP_STORVSP_STATUS_SUCCESS;
 }
 
 static bool is_reset(uint32_t operation)

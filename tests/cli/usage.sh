@@ -61,7 +61,9 @@ fails "service: neither on nor off" 2 "'heartbeat': must be on or off" "$hvhost"
 fails "service: which" 2 "name the service behind 'off'" "$hvhost" service a off
 fails "service: unknown one" 2 "'rdv': must be one of heartbeat shutdown timesync kvp fcopy vss" "$hvhost" service a off rdv
 fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" service a off heartbeat b
-fails "disk: unknown order" 2 "'eject': must be add, remove or resize" "$hvhost" disk a eject 0
+fails "disk: unknown order" 2 "'enlarge': must be add, remove, resize, eject or insert" "$hvhost" disk a enlarge 0
+fails "disk: a drive of what" 2 "'memory:1M,dvd': what is in a DVD drive must be a raw file" "$hvhost" disk a add memory:1M,dvd
+fails "disk: nothing to insert" 2 'say which file to insert' "$hvhost" disk a insert 1
 fails "disk: which" 2 'say which disk to remove' "$hvhost" disk a remove
 fails "disk: no number" 2 "'64': must be the number (LUN) of a disk" "$hvhost" disk a remove 64
 fails "disk: a size without unit" 2 "'100': must be a size with its unit" "$hvhost" disk a resize 0 100

@@ -36,10 +36,18 @@ static void on_released(void *ctx, unsigned lun, void *disk)
 	vmm_call_post(&((struct vmm_disk *)disk)->released);
 }
 
+static void on_ejected(void *ctx, unsigned lun, void *disk)
+{
+	(void)ctx;
+	(void)lun;
+	vmm_call_post(&((struct vmm_disk *)disk)->ejected);
+}
+
 static const struct hvh_scsi_backend backend = {
 	.submit = on_submit,
 	.kick = on_kick,
 	.released = on_released,
+	.ejected = on_ejected,
 };
 
 /* --- what the engines need --------------------------------------------------------------------------- */
@@ -229,6 +237,17 @@ static void on_disk_released(void *ctx)
 		vmm_vm_wake(vm);
 }
 
+/* By whose order ever: its file is not used any more. */
+static void on_disk_ejected(void *ctx)
+{
+	struct vmm_disk *disk = ctx;
+
+	vmm_log(HVH_LOG_INFO, "disk %u: %s is out of the drive", disk->lun, disk->config.path);
+	/* A file without an image is complete at any time. */
+	(void)vmm_disk_file_close(&disk->file);
+	disk->config.path[0] = '\0';
+}
+
 static int choose_lun(const struct vmm_scsi *scsi, unsigned *lun, char *why, size_t why_size)
 {
 	if (*lun != VMM_DISK_LUN_ANY) {
@@ -272,6 +291,7 @@ int vmm_disk_create(struct vmm_scsi *scsi, const char *text, struct vmm_disk **c
 		return err;
 	}
 	vmm_call_init(&disk->released, scsi->vm->loop, on_disk_released, disk);
+	vmm_call_init(&disk->ejected, scsi->vm->loop, on_disk_ejected, disk);
 	disk->id = identify(scsi, disk);
 	scsi->disk[disk->lun] = disk;
 	*created = disk;
@@ -293,6 +313,7 @@ int vmm_disk_attach(struct vmm_scsi *scsi, struct vmm_disk *disk)
 {
 	struct hvh_scsi_disk is = {
 		.disk = disk,
+		.dvd = disk->config.dvd,
 		.bytes = disk->file.bytes,
 		.block_bytes = disk->file.block_bytes,
 		.physical_bytes = disk->file.physical_bytes,

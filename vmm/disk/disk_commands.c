@@ -169,6 +169,97 @@ static void resize(struct vmm_disk *disk, struct vmm_request *request, const jso
 		send(order);
 }
 
+/* --- DVD drives -------------------------------------------------------------------------------------- */
+
+static bool visit_eject(struct vmm_errand *errand, unsigned index)
+{
+	struct order *order = (struct order *)errand;
+
+	order->err = hvh_scsi_eject(errand->devices[index], order->disk->lun);
+	return true;
+}
+
+static void back_eject(struct vmm_errand *errand)
+{
+	struct order *order = (struct order *)errand;
+
+	if (order->err == -EPERM)
+		vmm_reply_error(order->request,
+				"the guest keeps it in the drive, and has been asked for it");
+	else if (order->err == -ENOMEDIUM)
+		vmm_reply_error(order->request, "there is nothing in drive %u", order->disk->lun);
+	else if (order->err)
+		vmm_reply_error(order->request, "the controller refuses it: %s",
+				strerror(-order->err));
+	else
+		vmm_reply(order->request, json_object());
+	free(order);
+}
+
+static void eject(struct vmm_disk *disk, struct vmm_request *request)
+{
+	struct order *order = create_order(disk, request, visit_eject, back_eject);
+
+	if (order)
+		send(order);
+}
+
+static bool visit_insert(struct vmm_errand *errand, unsigned index)
+{
+	struct order *order = (struct order *)errand;
+
+	order->err =
+		hvh_scsi_insert(errand->devices[index], order->disk->lun, order->disk->file.bytes);
+	return true;
+}
+
+static void back_insert(struct vmm_errand *errand)
+{
+	struct order *order = (struct order *)errand;
+
+	if (order->err) {
+		vmm_reply_error(order->request, "the controller refuses it: %s",
+				strerror(-order->err));
+		(void)vmm_disk_file_close(&order->disk->file);
+		order->disk->config.path[0] = '\0';
+	} else {
+		vmm_reply(order->request,
+			  json_pack("{s:I}", "bytes", (json_int_t)order->disk->file.bytes));
+	}
+	free(order);
+}
+
+static void insert(struct vmm_disk *disk, struct vmm_request *request, const json_t *arguments)
+{
+	const char *text = json_string_value(json_object_get(arguments, "disk"));
+	struct vmm_disk_config config;
+	struct vmm_disk_file file;
+	struct order *order;
+	char why[512];
+
+	if (!text || vmm_disk_config_parse(text, &config) || !config.dvd || !config.path[0]) {
+		vmm_reply_error(request, "\"disk\" must be a file, as FILE,dvd");
+		return;
+	}
+	/* In it, or just coming in or going out. */
+	if (disk->config.path[0]) {
+		vmm_reply_error(request, "%s is in the drive: eject it first", disk->config.path);
+		return;
+	}
+	if (vmm_disk_file_open(&config, &file, why, sizeof(why))) {
+		vmm_reply_error(request, "%s", why);
+		return;
+	}
+	order = create_order(disk, request, visit_insert, back_insert);
+	if (!order) {
+		(void)vmm_disk_file_close(&file);
+		return;
+	}
+	disk->file = file;
+	memcpy(disk->config.path, config.path, sizeof(config.path));
+	send(order);
+}
+
 /* --- all --------------------------------------------------------------------------------------------- */
 
 /* NULL after replying with an error. */
@@ -202,15 +293,26 @@ void vmm_disk_command(struct vmm_vm *vm, struct vmm_request *request, const json
 		add(vm, request, arguments);
 		return;
 	}
-	if (!order || (strcmp(order, "remove") && strcmp(order, "resize"))) {
-		vmm_reply_error(request, "\"order\" must be add, remove or resize");
+	if (!order || (strcmp(order, "remove") && strcmp(order, "resize") &&
+		       strcmp(order, "eject") && strcmp(order, "insert"))) {
+		vmm_reply_error(request, "\"order\" must be add, remove, resize, eject or insert");
 		return;
 	}
 	disk = find(vm, request, arguments);
-	if (disk && !strcmp(order, "remove"))
+	if (!disk)
+		return;
+	if (!strcmp(order, "remove"))
 		remove_disk(disk, request);
-	else if (disk)
+	else if (disk->config.dvd != (!strcmp(order, "eject") || !strcmp(order, "insert")))
+		vmm_reply_error(request, "%u is a %s", disk->lun,
+				disk->config.dvd ? "DVD drive, whose medium says how large it is" :
+						   "disk, which stays in its place");
+	else if (!strcmp(order, "resize"))
 		resize(disk, request, arguments);
+	else if (!strcmp(order, "eject"))
+		eject(disk, request);
+	else
+		insert(disk, request, arguments);
 }
 
 /* --- status ------------------------------------------------------------------------------------------ */
@@ -229,11 +331,13 @@ static json_t *disk_json(const struct vmm_disk *disk, const struct hvh_scsi_lun_
 {
 	uint64_t allocated = vmm_disk_file_allocated(&disk->file);
 
-	return json_pack("{s:i, s:s, s:s, s:I, s:i, s:o, s:b, s:b, s:b, s:s}", "lun",
-			 (int)disk->lun, "path",
-			 disk->config.path[0] ? disk->config.path : "memory", "format",
-			 disk->file.format, "bytes", (json_int_t)status->bytes, "block_bytes",
-			 (int)disk->file.block_bytes, "allocated_bytes",
+	return json_pack("{s:i, s:b, s:b, s:s, s:s, s:I, s:i, s:o, s:b, s:b, s:b, s:s}", "lun",
+			 (int)disk->lun, "dvd", status->dvd, "locked", status->locked, "path",
+			 disk->config.path[0] ? disk->config.path :
+			 disk->config.dvd     ? "empty" :
+						"memory",
+			 "format", disk->file.format, "bytes", (json_int_t)status->bytes,
+			 "block_bytes", (int)disk->file.block_bytes, "allocated_bytes",
 			 allocated ? json_integer((json_int_t)allocated) : json_null(), "readonly",
 			 status->read_only, "write_cache", status->write_cache, "unmap",
 			 disk->file.unmap_bytes != 0, "serial", disk->config.serial);

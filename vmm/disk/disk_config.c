@@ -7,6 +7,8 @@
 #include <strings.h>
 
 #define MEMORY "memory:"
+#define EMPTY		"empty" /* DVD drives */
+#define DVD_BLOCK_BYTES 2048u
 
 static const char right_path[] =
 	"must begin with the path of an image or block device, or with memory:SIZE, as memory:64M";
@@ -16,7 +18,9 @@ static const char right_serial[] =
 	"serial= takes 1 to 32 printable characters without blanks and commas";
 static const char right_format[] = "format= takes auto, raw, vhd or vhdx";
 static const char right_option[] =
-	"an option must be readonly, lun=N, serial=TEXT, block=N or format=FORMAT";
+	"an option must be readonly, dvd, lun=N, serial=TEXT, block=N or format=FORMAT";
+static const char right_dvd[] =
+	"what is in a DVD drive must be a raw file, with blocks of their own size, or empty";
 
 const char *const vmm_disk_format_names[] = {
 	[VMM_DISK_AUTO] = "auto",
@@ -96,6 +100,11 @@ static const char *set_option(struct vmm_disk_config *config, const char *option
 		config->read_only = true;
 		return NULL;
 	}
+	if (!strcmp(option, "dvd")) {
+		config->dvd = true;
+		config->read_only = true;
+		return NULL;
+	}
 	if (!strncmp(option, "lun=", 4))
 		return set_lun(config, option + 4);
 	if (!strncmp(option, "serial=", 7))
@@ -140,6 +149,19 @@ static enum vmm_disk_format format_by_name(const char *path)
 	return VMM_DISK_AUTO;
 }
 
+/* All has been said about a drive. */
+static const char *finish_dvd(struct vmm_disk_config *config)
+{
+	if (config->memory_bytes || config->block_bytes ||
+	    (config->format != VMM_DISK_AUTO && config->format != VMM_DISK_RAW))
+		return right_dvd;
+	config->format = VMM_DISK_RAW;
+	config->block_bytes = DVD_BLOCK_BYTES;
+	if (!strcmp(config->path, EMPTY))
+		config->path[0] = '\0';
+	return NULL;
+}
+
 const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *config)
 {
 	size_t len = strcspn(text, ",");
@@ -158,6 +180,8 @@ const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *conf
 		option[len] = '\0';
 		right = set_option(config, option);
 	}
+	if (!right && config->dvd)
+		right = finish_dvd(config);
 	if (config->format == VMM_DISK_AUTO)
 		config->format = format_by_name(config->path);
 	return right;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What --disk says: FILE[,OPTION]... or memory:SIZE[,OPTION]...
+ * What --disk says: FILE[,OPTION]... or memory:SIZE[,OPTION]..., or a DVD drive: FILE,dvd[,OPTION]... or empty,dvd[,OPTION]...
  */
 #ifndef VMM_DISK_DISK_CONFIG_H
 #define VMM_DISK_DISK_CONFIG_H
@@ -22,7 +22,8 @@ enum vmm_disk_format {
 extern const char *const vmm_disk_format_names[];
 
 struct vmm_disk_config {
-	char path[VMM_DISK_PATH_MAX]; /* "": in memory */
+	char path[VMM_DISK_PATH_MAX]; /* "": in memory, or a drive with nothing in it */
+	bool dvd; /* a drive; read_only then */
 	uint64_t memory_bytes;
 	bool read_only;
 	enum vmm_disk_format format; /* as said, or else as the file's name says */

@@ -24,6 +24,7 @@ struct vmm_disk {
 	struct hvp_guid id; /* (c) what the guest knows it by */
 	struct vmm_disk_file file; /* (o), but for what is constant while the controller has it */
 	struct vmm_call released; /* to the control loop */
+	struct vmm_call ejected; /* … too */
 	bool leaving; /* (o) */
 	struct vmm_request *request; /* (o) who waits for its end; NULL: nobody */
 };

@@ -229,8 +229,10 @@ int vmm_disk_file_open(const struct vmm_disk_config *config, struct vmm_disk_fil
 		.format = "raw",
 		.read_only = config->read_only,
 		.block_bytes = config->block_bytes ? config->block_bytes : BLOCK_BYTES_DEFAULT,
-		.physical_bytes = PHYSICAL_BYTES,
+		.physical_bytes = config->dvd ? config->block_bytes : PHYSICAL_BYTES,
 	};
+	if (!config->path[0] && config->dvd)
+		return 0;
 	if (!config->path[0])
 		return open_memory(config, file, why, why_size);
 	file->fd = open(config->path, (config->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
@@ -286,10 +288,13 @@ int vmm_disk_file_resize(struct vmm_disk_file *file, uint64_t bytes, char *why, 
 		return -EINVAL;
 	}
 	if (file->image) {
-		if (!bytes || bytes == file->bytes)
-			return 0;
-		snprintf(why, why_size, "an image keeps its size");
-		return -EINVAL;
+		int err = 0;
+
+		if (bytes && bytes != file->bytes)
+			err = vmm_disk_image_resize(file->image, bytes, why, why_size);
+		if (bytes && !err)
+			file->bytes = bytes;
+		return err;
 	}
 	return resize_raw(file, bytes, why, why_size);
 }
@@ -298,5 +303,7 @@ uint64_t vmm_disk_file_allocated(const struct vmm_disk_file *file)
 {
 	struct stat st;
 
-	return file->device || fstat(file->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+	return file->fd < 0 || file->device || fstat(file->fd, &st) < 0 ?
+		       0 :
+		       (uint64_t)st.st_blocks * 512;
 }

@@ -13,7 +13,7 @@
 struct vmm_disk_image;
 
 struct vmm_disk_file {
-	int fd;
+	int fd; /* -1: a drive with nothing in it */
 	struct vmm_disk_image *image; /* NULL: the file's bytes are the disk's */
 	const char *format; /* for people */
 	bool device; /* a block device */

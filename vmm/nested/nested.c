@@ -633,8 +633,9 @@ void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, 
 	int err;
 
 	if (!names_shared_disk(nested, command, arguments, &message)) {
-		vmm_reply_error(request, "in nested mode a file can be added again that the VM was "
-					 "started with, or a disk in memory");
+		vmm_reply_error(request,
+				"in nested mode a file can be added or inserted that the VM "
+				"was started with, or a disk in memory be added");
 		return;
 	}
 	while (slot < nested->pending + REQUESTS_MAX && slot->request)

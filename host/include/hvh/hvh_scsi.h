@@ -65,6 +65,12 @@ struct hvh_scsi_backend {
 
 	/* After hvh_scsi_remove(): nobody uses that disk any more. On the loop of the queue that used it last. */
 	void (*released)(void *ctx, unsigned lun, void *disk);
+
+	/*
+	 * The medium of a DVD drive is out, by hvh_scsi_eject() or by the guest's order: nobody uses it any more. As
+	 * released(), which comes later if it comes. NULL: there are no DVD drives.
+	 */
+	void (*ejected)(void *ctx, unsigned lun, void *disk);
 };
 
 struct hvh_scsi_config {
@@ -72,10 +78,11 @@ struct hvh_scsi_config {
 	unsigned queues_max; /* 1 to HVH_SCSI_QUEUES_MAX */
 };
 
-/* A disk, for hvh_scsi_add(). */
+/* A disk, or a DVD drive with or without a medium, for hvh_scsi_add(). */
 struct hvh_scsi_disk {
 	void *disk; /* the embedder's */
-	uint64_t bytes; /* a multiple of block_bytes, not 0 */
+	bool dvd; /* with blocks of 2048 bytes, read-only, without unmap_bytes */
+	uint64_t bytes; /* a multiple of block_bytes; 0: a drive with nothing in it */
 	uint32_t block_bytes; /* 512 or 4096 */
 	uint32_t physical_bytes; /* of a block that is written at once: block_bytes times a power of two */
 	uint32_t unmap_bytes; /* what room is given back in; 0: never */
@@ -97,6 +104,8 @@ struct hvh_scsi_queue_status {
 
 struct hvh_scsi_lun_status {
 	bool present;
+	bool dvd;
+	bool locked; /* the guest keeps the medium in the drive */
 	bool read_only;
 	bool write_cache; /* as the guest has set it */
 	uint64_t bytes;
@@ -124,6 +133,14 @@ int hvh_scsi_add(struct hvh_device *device, unsigned lun,
 		 const struct hvh_scsi_disk *disk) HVW_MUST_CHECK;
 int hvh_scsi_remove(struct hvh_device *device, unsigned lun) HVW_MUST_CHECK;
 int hvh_scsi_resize(struct hvh_device *device, unsigned lun, uint64_t bytes) HVW_MUST_CHECK;
+
+/*
+ * The medium of a DVD drive. Loop of queue 0. -EINVAL: no such drive, or no such size. Eject: -ENOMEDIUM: there is none;
+ * -EPERM: the guest keeps it in, and is told that somebody wants it out. Insert: -EBUSY: there is one, or the old one is still
+ * in use.
+ */
+int hvh_scsi_eject(struct hvh_device *device, unsigned lun) HVW_MUST_CHECK;
+int hvh_scsi_insert(struct hvh_device *device, unsigned lun, uint64_t bytes) HVW_MUST_CHECK;
 
 /* Loop of queue 0. */
 void hvh_scsi_status(const struct hvh_device *device, struct hvh_scsi_status *status);
