@@ -65,7 +65,7 @@ bench-time: deps-bench $(HVHOST) nested
 	scripts/run-bench --output build/bench-time.json bench/time
 
 demo: deps-demo
-	@$(MAKE) $(JOBS) all nested
+	@$(MAKE) $(JOBS) all nested guests
 	@scripts/demo
 
 # libFuzzer: new inputs go to build/fuzz-corpus/NAME; copy what is worth keeping to fuzz/corpora/NAME.
