@@ -95,6 +95,13 @@ static int open_locked(unsigned pool)
 
 /* --- the file ---------------------------------------------------------------------------------------- */
 
+/* Other programs may fill all the room of a text. */
+static void terminate(struct hvd_pair *pair)
+{
+	pair->key[HVD_KEY_BYTES - 1] = '\0';
+	pair->value[HVD_VALUE_BYTES - 1] = '\0';
+}
+
 static int read_all(struct pool *p, off_t bytes)
 {
 	size_t count = (size_t)bytes / sizeof(struct hvd_pair), got = 0, want;
@@ -117,10 +124,8 @@ static int read_all(struct pool *p, off_t bytes)
 		got += (size_t)n;
 	}
 	p->count = count;
-	for (size_t i = 0; i < count; i++) {
-		p->pair[i].key[HVD_KEY_BYTES - 1] = '\0';
-		p->pair[i].value[HVD_VALUE_BYTES - 1] = '\0';
-	}
+	for (size_t i = 0; i < count; i++)
+		terminate(&p->pair[i]);
 	return 0;
 }
 
@@ -248,19 +253,25 @@ int hvd_pool_get(unsigned pool, const char *key, char value[HVD_VALUE_BYTES])
 	return pair ? 0 : -ENOENT;
 }
 
+/* Hosts read a pool pair by pair: no more is read than that one. */
 int hvd_pool_at(unsigned pool, uint32_t index, struct hvd_pair *pair)
 {
-	struct pool p;
-	int err = enter(&p, pool);
+	int fd = open_locked(pool);
+	ssize_t n;
 
-	if (err)
-		return err;
-	if (index < p.count)
-		*pair = p.pair[index];
-	else
-		err = -ENOENT;
-	leave(&p);
-	return err;
+	if (fd < 0)
+		return fd;
+	do
+		n = index < HVD_PAIRS_MAX ?
+			    pread(fd, pair, sizeof(*pair), index * (off_t)sizeof(*pair)) :
+			    0;
+	while (n < 0 && errno == EINTR);
+	n = n < 0 ? -errno : n;
+	close(fd);
+	if (n < 0)
+		return (int)n;
+	terminate(pair);
+	return n == (ssize_t)sizeof(*pair) ? 0 : -ENOENT;
 }
 
 int hvd_pool_set(unsigned pool, const char *key, const char *value)

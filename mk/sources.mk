@@ -365,6 +365,7 @@ RAW_SRCS += tests/guests/raw/tap.c
 
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
+TESTS_CLI += tests/cli/cloud_init
 TESTS_CLI += tests/cli/daemons
 TESTS_CLI += tests/cli/hook.sh
 TESTS_CLI += tests/cli/hvis.sh
@@ -401,11 +402,13 @@ FUZZ_TARGETS += fuzz/storvsp.c
 BENCH += bench/bench_ring.c
 BENCH += bench/boot
 BENCH += bench/chan
+BENCH += bench/manage
 BENCH += bench/net
 
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
 BENCH_HELPERS += bench/chan_run.c
+BENCH_HELPERS += bench/manage_load.c
 BENCH_HELPERS += bench/net_peer.c
 
 # Programs that run the guest core on port/sim, and what they need for it

@@ -57,7 +57,7 @@ check: all baremetal $(call objs,$(GUEST_SRCS) $(PORT_SIM_SRCS) $(PORT_USER_SRCS
 	scripts/check-man $(if $(VMM_SRCS),--hvhost $(HVHOST)) || failed=1; \
 	test -z "$$failed"
 
-bench: deps-bench $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) baremetal nested
+bench: deps-bench $(BUILD)/libhvis-host.a $(if $(VMM_SRCS),$(HVHOST)) $(call programs,$(BENCH) $(BENCH_HELPERS)) baremetal nested guests
 	scripts/run-bench --output build/bench.json $(call programs,$(BENCH))
 
 # Half an hour, and nothing else should run meanwhile

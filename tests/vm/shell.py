@@ -5,7 +5,7 @@ import base64
 import re
 import time
 
-ANSWER_TIMEOUT = 60
+ANSWER_TIMEOUT = 180  # where others use the machine too
 LOGIN = "login: "
 PROMPT = "root # "
 
