@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -148,6 +149,15 @@ static int open_file(struct hvd_target *target)
 	return target->fd < 0 ? -errno : 0;
 }
 
+/* False: there is less than that, where the file system can tell. */
+static bool has_room(int fd, uint64_t bytes)
+{
+	struct statvfs system;
+
+	return fstatvfs(fd, &system) || !system.f_blocks ||
+	       bytes / (system.f_frsize ? system.f_frsize : 1) <= system.f_bavail;
+}
+
 int hvd_target_open(struct hvd_target *target, const struct hvd_policy *policy, const char *path,
 		    const char *name, uint64_t bytes, bool overwrite, bool create)
 {
@@ -166,9 +176,8 @@ int hvd_target_open(struct hvd_target *target, const struct hvd_policy *policy, 
 	err = look(target, policy);
 	if (!err)
 		err = open_file(target);
-	/* That there is no room for it shows now, where the file system can tell. */
-	if (!err && bytes && fallocate(target->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) &&
-	    errno == ENOSPC)
+	/* Not by taking it: some file systems fill with zeros what is to be kept for a file, and the host waits. */
+	if (!err && !has_room(target->fd, bytes))
 		err = -ENOSPC;
 	if (err)
 		hvd_target_cancel(target);
