@@ -791,6 +791,40 @@ static int grow(struct bed *b, uint64_t bytes)
 	return 0;
 }
 
+/* Room that blocks have left is other blocks' from the next opening on, so that the file does not grow. */
+TAP_TEST(places_that_were_given_back_are_used_again)
+{
+	struct bed b = make(IMAGE_VHDX, 16 * MIB, 1 << 20, 512, false);
+	uint64_t bytes;
+
+	for (unsigned i = 0; i < 8; i++)
+		TAP_EQ(write_at(&b, i * MIB, MIB, 1 + (int)i), 0);
+	memset(b.model, 0, 4 * MIB);
+	TAP_EQ(image_io(&b.file, HVH_DISK_ZERO, IMAGE_UNMAP, 0, 4 * MIB, NULL), 0);
+	again(&b);
+	TAP_EQ(vmm_store_size(b.fd, &bytes), 0);
+	/* What is there from before does not come to light. */
+	for (unsigned i = 10; i < 14; i++)
+		TAP_EQ(write_at(&b, i * MIB + 4096, 4096, (int)i), 0);
+	TAP_CHECK(all_right(&b));
+	again(&b);
+	TAP_CHECK(all_right(&b));
+	TAP_EQ(memory_store_of(b.fd)->bytes, bytes);
+	/* One that is used up, one that is left over, and no more. */
+	memset(b.model + 6 * MIB, 0, 2 * MIB);
+	TAP_EQ(image_io(&b.file, HVH_DISK_ZERO, IMAGE_UNMAP, 6 * MIB, 2 * MIB, NULL), 0);
+	again(&b);
+	TAP_EQ(write_at(&b, 0, 4096, 77), 0);
+	again(&b);
+	TAP_CHECK(all_right(&b));
+	TAP_EQ(memory_store_of(b.fd)->bytes, bytes);
+	for (unsigned i = 1; i < 4; i++)
+		TAP_EQ(write_at(&b, i * MIB, MIB, 80 + (int)i), 0);
+	again(&b);
+	TAP_CHECK(all_right(&b));
+	done(&b);
+}
+
 TAP_TEST(a_dynamic_vhdx_grows_while_it_is_open)
 {
 	struct bed b = make(IMAGE_VHDX, 8 * MIB + 512, 1 << 20, 512, false);

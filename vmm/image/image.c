@@ -250,9 +250,10 @@ static int prepare_block(struct vmm_disk_image *image, enum hvh_disk_op op, uint
 	case BLOCK_ABSENT:
 		if (op != HVH_DISK_WRITE || allocate(image, slot))
 			return 0;
-		err = image->ops->extend(image);
-		if (!err && !allocate(image, slot))
-			err = -EIO;
+		/* Others may be quicker, and the room for one block. */
+		do
+			err = image->ops->extend(image);
+		while (!err && !allocate(image, slot));
 		return err;
 	default:
 		return 0;

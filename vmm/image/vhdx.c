@@ -3,8 +3,9 @@
  * A VHDX while it is in use.
  *
  * Its header says from the first change to the end that there is a log, so that whoever opens it after a crash replays
- * it. New blocks take their room at the end of the file, which grows by some at a time. A block that the guest gives back
- * keeps its place, so nothing that is still under way to it can damage another.
+ * it. A block that the guest gives back keeps its place, so nothing that is still under way to it can damage another, until
+ * the image is opened and changed the next time: then nothing is. New blocks go to such places, and when there are no more, to
+ * the end of the file, which grows by some at a time.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,6 +25,47 @@ static void new_id(struct hvp_guid *id)
 	id->b[8] = (uint8_t)((id->b[8] & 0x3f) | 0x80);
 }
 
+/* Blocks that were given back and have a place: how many, and (unless NULL) their places, which they leave. */
+static uint64_t leave_places(struct vhdx *v, uint64_t *place)
+{
+	struct vmm_disk_image *image = &v->image;
+	uint64_t count = 0;
+
+	pthread_mutex_lock(&image->lock);
+	for (uint64_t slot = 0; slot < image->entries; slot++) {
+		uint64_t entry = image->table[slot];
+
+		if (block_state(entry) != BLOCK_KEPT)
+			continue;
+		if (place) {
+			place[count] = block_place(entry);
+			vmm_disk_image_change(image, slot, BLOCK_ABSENT);
+		}
+		count++;
+	}
+	pthread_mutex_unlock(&image->lock);
+	return count;
+}
+
+/* They may be others' when it is durable that they are not those blocks' any more. */
+static int gather_spares(struct vhdx *v)
+{
+	uint64_t count = v->fixed ? 0 : leave_places(v, NULL);
+	int err;
+
+	if (!count)
+		return 0;
+	v->spare = malloc(count * sizeof(*v->spare));
+	/* Then they stay as they are. */
+	if (!v->spare)
+		return 0;
+	(void)leave_places(v, v->spare);
+	err = vmm_disk_image_commit(&v->image);
+	if (!err)
+		v->spares = count;
+	return err;
+}
+
 /*
  * The log's new name is in the header only when the log holds an entry of that name: a header that tells of a log with
  * nothing in it is that of a damaged file.
@@ -41,10 +83,25 @@ static int begin(struct vmm_disk_image *image)
 	if (err)
 		return err;
 	err = vmm_vhdx_headers_write(v);
+	if (!err)
+		err = gather_spares(v);
 	/* One of them may tell of that log already: it cannot begin again. */
 	if (err)
 		image->broken = err;
 	return err;
+}
+
+static int use_spare(struct vhdx *v)
+{
+	struct vmm_disk_image *image = &v->image;
+	uint64_t place = v->spare[v->spares - 1];
+	int err = vmm_store_zero(image->fd, place, image->block_bytes);
+
+	if (err)
+		return err;
+	v->spares--;
+	vmm_disk_image_make_room(image, place, place + image->block_bytes, image->file_bytes);
+	return 0;
 }
 
 static int extend(struct vmm_disk_image *image)
@@ -53,6 +110,8 @@ static int extend(struct vmm_disk_image *image)
 	uint64_t from = image->used_bytes, bytes = ROOM_BYTES;
 	int err = 0;
 
+	if (v->spares)
+		return use_spare(v);
 	if (bytes < image->block_bytes)
 		bytes = image->block_bytes;
 	if (from + bytes > VHDX_FILE_BYTES_MAX)
@@ -185,7 +244,8 @@ static int end(struct vmm_disk_image *image)
 		return err;
 	memset(&v->header.log, 0, sizeof(v->header.log));
 	err = vmm_vhdx_headers_write(v);
-	if (!err && image->next < image->limit)
+	/* A place that a block has left may be in the midst of it. */
+	if (!err && image->next < image->limit && image->limit == image->used_bytes)
 		err = vmm_store_resize(image->fd, image->next);
 	return err;
 }
@@ -194,6 +254,7 @@ static void destroy(struct vmm_disk_image *image)
 {
 	struct vhdx *v = (struct vhdx *)image;
 
+	free(v->spare);
 	free(v->entry);
 	free(v);
 }

@@ -21,6 +21,8 @@ struct vhdx {
 	uint64_t size_offset; /* (c) where in the file the disk's size is */
 	bool fixed; /* (c) */
 	uint8_t *used; /* while opening: a bit for each unit of the file */
+	uint64_t *spare; /* (p) places in the file that blocks have left; NULL: none */
+	uint64_t spares; /* (p) */
 	uint64_t log_sequence; /* (w) of the next entry */
 	uint32_t log_at; /* (w) where in the log it goes */
 	uint8_t *entry; /* (w) to build it in */
