@@ -63,6 +63,8 @@ fails "service: unknown one" 2 "'rdv': must be one of heartbeat shutdown timesyn
 fails "service: argument too many" 2 "'b' is one argument too many" "$hvhost" service a off heartbeat b
 fails "disk: unknown order" 2 "'enlarge': must be add, remove, resize, eject or insert" "$hvhost" disk a enlarge 0
 fails "disk: a drive of what" 2 "'memory:1M,dvd': what is in a DVD drive must be a raw file" "$hvhost" disk a add memory:1M,dvd
+fails "disk: late by how much" 2 "'a,late=0': late= takes milliseconds" "$hvhost" disk a add a,late=0
+fails "disk: which requests fail" 2 "'a,fail=x': fail= takes a number" "$hvhost" disk a add a,fail=x
 fails "disk: nothing to insert" 2 'say which file to insert' "$hvhost" disk a insert 1
 fails "disk: which" 2 'say which disk to remove' "$hvhost" disk a remove
 fails "disk: no number" 2 "'64': must be the number (LUN) of a disk" "$hvhost" disk a remove 64

@@ -43,6 +43,31 @@ TAP_TEST(what_disk_says_is_understood)
 	TAP_EQ(config.format, VMM_DISK_VHD);
 }
 
+TAP_TEST(drives_and_faults_are_understood)
+{
+	struct vmm_disk_config config;
+	struct vmm_disk_file file;
+	char why[256];
+
+	TAP_CHECK(!vmm_disk_config_parse("a.iso,dvd,lun=2", &config));
+	TAP_STR_EQ(config.path, "a.iso");
+	TAP_CHECK(config.dvd && config.read_only);
+	TAP_EQ(config.format, VMM_DISK_RAW);
+	TAP_EQ(config.block_bytes, 2048);
+	TAP_CHECK(!vmm_disk_config_parse("empty,dvd", &config));
+	TAP_STR_EQ(config.path, "");
+	TAP_EQ(vmm_disk_file_open(&config, &file, why, sizeof(why)), 0);
+	TAP_EQ(file.fd, -1);
+	TAP_EQ(file.bytes, 0);
+	TAP_EQ(vmm_disk_file_close(&file), 0);
+	TAP_CHECK(!vmm_disk_config_parse("empty", &config));
+	TAP_STR_EQ(config.path, "empty");
+	TAP_CHECK(!config.dvd && !config.late_ms && !config.fail_every);
+	TAP_CHECK(!vmm_disk_config_parse("a,late=600000,fail=10", &config));
+	TAP_EQ(config.late_ms, 600000);
+	TAP_EQ(config.fail_every, 10);
+}
+
 TAP_TEST(what_makes_no_sense_is_refused_with_words)
 {
 	static const char *const wrong[] = {
@@ -61,6 +86,14 @@ TAP_TEST(what_makes_no_sense_is_refused_with_words)
 		"a,serial=012345678901234567890123456789012",
 		"a,block=1024",
 		"a,format=qcow2",
+		"a,dvd,format=vhdx",
+		"a,dvd,block=512",
+		"memory:1M,dvd",
+		"a,late=0",
+		"a,late=600001",
+		"a,late=-1",
+		"a,fail=",
+		"a,fail=1x",
 		"a,readonly=1",
 		"a,",
 		"a,what",

@@ -15,11 +15,31 @@
 
 /* --- what the controller needs ----------------------------------------------------------------------- */
 
+/* It is done; with some disks the guest is to hear of it later. */
+static void finish(struct vmm_scsi_queue *queue, struct hvh_disk_io *io)
+{
+	const struct vmm_disk *disk = io->disk;
+
+	if (disk->config.late_ms)
+		vmm_disk_late_add(&queue->late, io, disk->config.late_ms);
+	else
+		hvh_scsi_done(io, io->result);
+}
+
 static void on_submit(void *ctx, struct hvh_disk_io *io)
 {
 	struct vmm_scsi *scsi = ctx;
+	struct vmm_scsi_queue *queue = &scsi->queue[io->queue];
+	struct vmm_disk *disk = io->disk;
 
-	scsi->engine->submit(scsi->queue[io->queue].engine, io);
+	if (disk->config.fail_every &&
+	    atomic_fetch_add(&disk->requests, 1) % disk->config.fail_every ==
+		    disk->config.fail_every - 1) {
+		io->result = -EIO;
+		finish(queue, io);
+	} else {
+		scsi->engine->submit(queue->engine, io);
+	}
 }
 
 static void on_kick(void *ctx, unsigned queue)
@@ -59,8 +79,7 @@ static const struct vmm_disk_file *file_of(void *disk)
 
 static void on_done(void *ctx, struct hvh_disk_io *io)
 {
-	(void)ctx;
-	hvh_scsi_done(io, io->result);
+	finish(ctx, io);
 }
 
 static void on_flush(void *ctx)
@@ -107,6 +126,7 @@ static int create_engines(struct vmm_scsi *scsi)
 		if (err)
 			return err;
 		vmm_call_init(&queue->start, loop, on_start, queue);
+		vmm_disk_late_init(&queue->late, loop, on_flush, queue);
 	}
 	return 0;
 }

@@ -18,7 +18,9 @@ static const char right_serial[] =
 	"serial= takes 1 to 32 printable characters without blanks and commas";
 static const char right_format[] = "format= takes auto, raw, vhd or vhdx";
 static const char right_option[] =
-	"an option must be readonly, dvd, lun=N, serial=TEXT, block=N or format=FORMAT";
+	"an option must be readonly, dvd, lun=N, serial=TEXT, block=N, format=FORMAT, late=MS or fail=N";
+static const char right_late[] = "late= takes milliseconds, from 1 to 600000";
+static const char right_fail[] = "fail= takes a number from 1 to 1000000";
 static const char right_dvd[] =
 	"what is in a DVD drive must be a raw file, with blocks of their own size, or empty";
 
@@ -83,6 +85,15 @@ static const char *set_lun(struct vmm_disk_config *config, const char *value)
 	return *end || config->lun >= VMM_DISKS_MAX ? right_lun : NULL;
 }
 
+static bool parse_fault(const char *value, unsigned max, unsigned *number)
+{
+	char *end;
+	unsigned long parsed = strtoul(value, &end, 10);
+
+	*number = (unsigned)parsed;
+	return *value >= '0' && *value <= '9' && !*end && parsed >= 1 && parsed <= max;
+}
+
 static const char *set_format(struct vmm_disk_config *config, const char *value)
 {
 	for (unsigned i = VMM_DISK_AUTO; i <= VMM_DISK_VHDX; i++) {
@@ -113,6 +124,10 @@ static const char *set_option(struct vmm_disk_config *config, const char *option
 		config->block_bytes = !strcmp(option + 6, "4096") ? 4096 : 512;
 		return strcmp(option + 6, "4096") && strcmp(option + 6, "512") ? right_block : NULL;
 	}
+	if (!strncmp(option, "late=", 5))
+		return parse_fault(option + 5, 600000, &config->late_ms) ? NULL : right_late;
+	if (!strncmp(option, "fail=", 5))
+		return parse_fault(option + 5, 1000000, &config->fail_every) ? NULL : right_fail;
 	if (!strncmp(option, "format=", 7))
 		return set_format(config, option + 7);
 	return right_option;

@@ -30,6 +30,9 @@ struct vmm_disk_config {
 	unsigned lun; /* VMM_DISK_LUN_ANY: the first that is free */
 	unsigned block_bytes; /* 0: as the image says, 512 where there is none */
 	char serial[VMM_DISK_SERIAL_MAX + 1]; /* "": none */
+	/* Faults on purpose. 0: none */
+	unsigned late_ms; /* each request is answered so much later */
+	unsigned fail_every; /* each one of so many fails */
 };
 
 /* NULL; or what would be right, in words for the user. */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What disk.c and disk_commands.c share. Keys as in vm_priv.h.
+ * What disk.c and disk_commands.c share. Keys as in vm_priv.h; (q): on the queue's loop; (a): atomic.
  */
 #ifndef VMM_DISK_DISK_PRIV_H
 #define VMM_DISK_DISK_PRIV_H
 
+#include <stdatomic.h>
+
 #include "vmm/disk/disk.h"
 #include "vmm/disk/engine.h"
 #include "vmm/disk/file.h"
+#include "vmm/disk/late.h"
 #include "vmm/loop.h"
 
 struct vmm_scsi_queue {
@@ -15,6 +18,7 @@ struct vmm_scsi_queue {
 	unsigned index; /* (c) */
 	void *engine; /* (c) */
 	struct vmm_call start; /* to its loop */
+	struct vmm_disk_late late; /* (q) */
 };
 
 struct vmm_disk {
@@ -25,6 +29,7 @@ struct vmm_disk {
 	struct vmm_disk_file file; /* (o), but for what is constant while the controller has it */
 	struct vmm_call released; /* to the control loop */
 	struct vmm_call ejected; /* … too */
+	_Atomic unsigned requests; /* (a) counted for fail_every */
 	bool leaving; /* (o) */
 	struct vmm_request *request; /* (o) who waits for its end; NULL: nobody */
 };
