@@ -398,6 +398,7 @@ FUZZ_TARGETS += fuzz/scsi.c
 FUZZ_TARGETS += fuzz/server.c
 FUZZ_TARGETS += fuzz/services.c
 FUZZ_TARGETS += fuzz/state.c
+FUZZ_TARGETS += fuzz/stor_guest.c
 FUZZ_TARGETS += fuzz/storvsp.c
 
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
@@ -421,6 +422,7 @@ USES_SIM += fuzz/loopback.c
 USES_SIM += fuzz/net_guest.c
 USES_SIM += fuzz/net_host.c
 USES_SIM += fuzz/soft_hypervisor.c
+USES_SIM += fuzz/stor_guest.c
 USES_SIM += tests/loopback/test_guest_host.c
 USES_SIM += tests/loopback/test_guest_net_host.c
 USES_SIM += tests/loopback/test_guest_stor_host.c
@@ -457,6 +459,7 @@ SRCS_fuzz/image.c = $(IMAGE_TEST_SRCS)
 SRCS_fuzz/net.c := $(HOST_TEST_SRCS) fuzz/net_script.c
 SRCS_fuzz/net_guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/net_host.c
 SRCS_fuzz/scsi.c := $(HOST_TEST_SRCS) fuzz/scsi_script.c
+SRCS_fuzz/stor_guest.c = $(SIM_SRCS) fuzz/fake_host.c
 SRCS_fuzz/server.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/services.c := $(HOST_TEST_SRCS)
 SRCS_fuzz/state.c := $(HOST_TEST_SRCS)

@@ -152,6 +152,20 @@ HVP_OFFSET(struct hvp_storvsp_properties, unique_id, 28);
 
 #define HVP_STORVSP_MULTI_CHANNEL 0x1u
 
+/* What only guests of a Fibre Channel adapter ask; and the answer. */
+#define HVP_STORVSP_FIBRE_DATA 12u
+
+struct hvp_storvsp_fibre {
+	struct hvp_storvsp_header h;
+	uint8_t primary; /* 0: the secondary path is in use */
+	uint8_t reserved[3];
+	struct {
+		uint8_t port[8]; /* world-wide names, as on the wire of Fibre Channel */
+		uint8_t node[8];
+	} paths[2]; /* primary, secondary */
+} HVP_WIRE(4);
+HVP_SIZE(struct hvp_storvsp_fibre, 48);
+
 struct hvp_storvsp_sub_channels {
 	struct hvp_storvsp_header h;
 	uint16_t count;

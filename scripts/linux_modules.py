@@ -31,7 +31,7 @@ KERNELS = {"5.10": Kernel("bullseye", sparse=False), "6.1": Kernel("bookworm"), 
 
 # What the tests load, by the target of port/linux/Makefile that makes it.
 TARGETS = {"modules": "hv_utils", "hvis": "hvis/hvis_utils", "netvsc": "netvsc/hv_netvsc", "storvsc": "storvsc/hv_storvsc",
-           "conformance": "conformance/hvis_conformance"}
+           "hvis-storvsc": "hvis-storvsc/hvis_storvsc", "conformance": "conformance/hvis_conformance"}
 
 
 def release_of(kernel):

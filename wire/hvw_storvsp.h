@@ -18,6 +18,7 @@ struct hvw_storvsp {
 		struct hvp_storvsp_srb srb;
 		struct hvp_storvsp_query_version query_version;
 		struct hvp_storvsp_properties properties;
+		struct hvp_storvsp_fibre fibre;
 		struct hvp_storvsp_sub_channels sub_channels;
 		uint8_t bytes[HVP_STORVSP_BYTES];
 	} u;

@@ -49,7 +49,10 @@ void hvg_stor_destroy(struct hvg_stor *stor)
 
 /* --- attach, detach ------------------------------------------------------------------------------------- */
 
-/* Sub-channels first: they do not live without the first. */
+/*
+ * Sub-channels first: they do not live without the first. Some systems really close them only with that one, and until then the
+ * host may be at work for them.
+ */
 static void stop_all(struct hvg_stor *stor)
 {
 	unsigned i;
@@ -57,7 +60,9 @@ static void stop_all(struct hvg_stor *stor)
 	hvos_mutex_lock(&stor->subs_mutex);
 	stor->subs_wanted = false;
 	for (i = HVG_STOR_QUEUES_MAX; i--;)
-		hvg_stor_queue_stop(&stor->queues[i]);
+		hvg_stor_queue_close(&stor->queues[i]);
+	for (i = 0; i < HVG_STOR_QUEUES_MAX; i++)
+		hvg_stor_queue_end(&stor->queues[i]);
 	hvos_mutex_unlock(&stor->subs_mutex);
 }
 
@@ -135,8 +140,10 @@ void hvg_stor_subchannel_gone(struct hvg_stor *stor, struct hvg_chan *chan)
 	const uint32_t index = hvg_chan_index(chan);
 
 	hvos_mutex_lock(&stor->subs_mutex);
-	if (index < HVG_STOR_QUEUES_MAX && stor->queues[index].chan == chan)
-		hvg_stor_queue_stop(&stor->queues[index]);
+	if (index < HVG_STOR_QUEUES_MAX && stor->queues[index].chan == chan) {
+		hvg_stor_queue_close(&stor->queues[index]);
+		hvg_stor_queue_end(&stor->queues[index]);
+	}
 	hvos_mutex_unlock(&stor->subs_mutex);
 }
 

@@ -370,13 +370,19 @@ static void end_all(struct hvg_stor_queue *queue)
 	}
 }
 
-void hvg_stor_queue_stop(struct hvg_stor_queue *queue)
+void hvg_stor_queue_close(struct hvg_stor_queue *queue)
 {
 	if (!__atomic_exchange_n(&queue->open, 0, __ATOMIC_SEQ_CST))
 		return;
 	while (__atomic_load_n(&queue->users, __ATOMIC_ACQUIRE))
 		hvos_sleep_ms(1);
 	hvg_chan_close(queue->chan);
+}
+
+void hvg_stor_queue_end(struct hvg_stor_queue *queue)
+{
+	if (!queue->chan)
+		return;
 	end_all(queue);
 	hvos_lock_fini(&queue->lock);
 	hvos_free(queue->slots);

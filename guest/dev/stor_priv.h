@@ -94,6 +94,9 @@ bool hvg_stor_answer(struct hvg_stor *stor, uint64_t id, const void *bytes, uint
 
 /* stor_io.c. T. */
 int hvg_stor_queue_start(struct hvg_stor_queue *queue, struct hvg_chan *chan) HVW_MUST_CHECK;
-void hvg_stor_queue_stop(struct hvg_stor_queue *queue); /* ends what is under way with -ENODEV */
+void hvg_stor_queue_close(struct hvg_stor_queue *queue);
+
+/* After it, when the host is done with the channel: ends what is under way with -ENODEV. */
+void hvg_stor_queue_end(struct hvg_stor_queue *queue);
 
 #endif

@@ -164,6 +164,25 @@ static int query(struct hvg_stor *stor)
 	return 0;
 }
 
+static int query_fibre(struct hvg_stor *stor)
+{
+	struct hvw_storvsp msg, answer;
+	const struct hvp_storvsp_fibre *fibre = &answer.u.fibre;
+	unsigned path;
+	int err;
+
+	hvw_storvsp_init(&msg, HVP_STORVSP_FIBRE_DATA);
+	err = order(stor, &msg, &answer);
+	if (err)
+		return err;
+	if (answer.len < sizeof(*fibre))
+		return -EPROTO;
+	path = fibre->primary ? 0 : 1;
+	hvw_memcpy(stor->info.fibre_port, fibre->paths[path].port, sizeof(stor->info.fibre_port));
+	hvw_memcpy(stor->info.fibre_node, fibre->paths[path].node, sizeof(stor->info.fibre_node));
+	return 0;
+}
+
 int hvg_stor_agree(struct hvg_stor *stor)
 {
 	int err;
@@ -174,6 +193,8 @@ int hvg_stor_agree(struct hvg_stor *stor)
 		err = negotiate(stor);
 	if (!err)
 		err = query(stor);
+	if (!err && stor->config.fibre)
+		err = query_fibre(stor);
 	if (!err)
 		err = say(stor, HVP_STORVSP_END_INITIALIZATION);
 	return err;

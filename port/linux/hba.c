@@ -51,13 +51,32 @@ MODULE_PARM_DESC(
 static const struct hvg_driver hba_driver = { .name = "storage" };
 
 static const struct hba_kind scsi = {
-	.channels = 8, .targets = 2, .luns = 255, .subchannels = true
+	.channels = 8,
+	.targets = 2,
+	.luns = 255,
+	.subchannels = true,
+	.transfer_max = TRANSFER_MAX,
 };
-static const struct hba_kind ide = { .channels = 1, .targets = 1, .luns = 64, .one_disk = true };
+static const struct hba_kind fibre_channel = {
+	.channels = 8,
+	.targets = 128,
+	.luns = 255,
+	.fibre = true,
+	.subchannels = true,
+	.transfer_max = 512 << 10,
+};
+static const struct hba_kind ide = {
+	.channels = 1,
+	.targets = 1,
+	.luns = 64,
+	.one_disk = true,
+	.transfer_max = TRANSFER_MAX,
+};
 
 static const struct hv_vmbus_device_id hba_ids[] = {
 	{ HV_SCSI_GUID, .driver_data = (kernel_ulong_t)&scsi },
 	{ HV_IDE_GUID, .driver_data = (kernel_ulong_t)&ide },
+	{ HV_SYNTHFC_GUID, .driver_data = (kernel_ulong_t)&fibre_channel },
 	{},
 };
 MODULE_DEVICE_TABLE(vmbus, hba_ids);
@@ -108,10 +127,23 @@ static unsigned ring_commands(void)
 				HVP_STORVSP_BYTES);
 }
 
+static unsigned block_queues(void)
+{
+	return hw_queues ? min(hw_queues, num_present_cpus()) : num_present_cpus();
+}
+
+/* Of each of these. Hosts that have fewer channels than there are processors are the rule. */
+static unsigned block_commands(void)
+{
+	const unsigned channels = 1 + (num_present_cpus() - 1) / max(cpus_per_channel, 1);
+
+	return clamp(ring_commands() * channels * 9 / 10, 1u, HVG_STOR_DEPTH_MAX);
+}
+
 static void set_limits(struct hba *hba)
 {
 	const struct hvg_stor_info *info = hvg_stor_info(hba->stor);
-	const u32 bytes = min(info->transfer_max, TRANSFER_MAX) & ~(HVP_PAGE_SIZE - 1);
+	const u32 bytes = min(info->transfer_max, hba->kind->transfer_max) & ~(HVP_PAGE_SIZE - 1);
 	struct Scsi_Host *shost = hba->shost;
 
 	shost->max_lun = hba->kind->luns;
@@ -120,21 +152,32 @@ static void set_limits(struct hba *hba)
 	shost->max_cmd_len = HVP_CDB_BYTES;
 	shost->max_sectors = bytes >> SECTOR_SHIFT;
 	shost->sg_tablesize = bytes / HVP_PAGE_SIZE + 1;
-	shost->nr_hw_queues = hw_queues ? min(hw_queues, num_present_cpus()) : num_present_cpus();
-	/* Hosts that have fewer channels than there are processors are the rule. */
-	shost->can_queue = ring_commands() *
-			   (1 + (num_present_cpus() - 1) / max(cpus_per_channel, 1)) * 9 / 10;
-	shost->can_queue = clamp_t(int, shost->can_queue, 1, HVG_STOR_DEPTH_MAX);
+	shost->nr_hw_queues = block_queues();
+	shost->can_queue = block_commands();
+	if (hba->kind->fibre)
+		hba_fibre_init(shost);
 }
 
-static void add_disks(struct hba *hba)
+static int add_host(struct hba *hba, struct device *parent)
 {
 	const u8 *instance = hba->device->info.instance_id.b;
+	int err = scsi_add_host(hba->shost, parent);
 
+	if (err)
+		return err;
+	if (hba->kind->fibre) {
+		err = hba_fibre_add(hba);
+		if (err) {
+			scsi_remove_host(hba->shost);
+			return err;
+		}
+	}
+	/* That there is no disk yet is no error. */
 	if (hba->kind->one_disk)
-		scsi_add_device(hba->shost, 0, instance[5] << 8 | instance[4], 0);
+		(void)scsi_add_device(hba->shost, 0, instance[5] << 8 | instance[4], 0);
 	else
 		scsi_scan_host(hba->shost);
+	return 0;
 }
 
 /* --- the core's side ------------------------------------------------------------------------------------ */
@@ -211,9 +254,10 @@ static int create_stor(struct hba *hba)
 		.version_max = HVP_STORVSP_6_2,
 		.queues = queues,
 		/* Any may be in use by all processors for a while. */
-		.depth = HVG_STOR_DEPTH_MAX,
+		.depth = min(block_commands() * block_queues(), HVG_STOR_DEPTH_MAX),
 		.ring_pages = ring_pages(),
 		.timeout_seconds = 60,
+		.fibre = hba->kind->fibre,
 		.spare_percent = queues > 1 ? clamp(lowater, 0, 100) : 0,
 	};
 
@@ -231,6 +275,7 @@ static struct hba *make_hba(struct hv_device *hv, const struct hba_kind *kind)
 	hba->shost = shost;
 	hba->kind = kind;
 	mutex_init(&hba->life);
+	mutex_init(&hba->map_lock);
 	hvos_work_init(&hba->scan, hba_run_scan, hba);
 	hvos_work_init(&hba->luns, hba_run_luns, hba);
 	INIT_DELAYED_WORK(&hba->watch, watch);
@@ -265,11 +310,9 @@ static int hba_probe(struct hv_device *hv, const struct hv_vmbus_device_id *id)
 	err = attach(hba);
 	if (!err) {
 		set_limits(hba);
-		err = scsi_add_host(hba->shost, &hv->device);
-		if (!err) {
-			add_disks(hba);
+		err = add_host(hba, &hv->device);
+		if (!err)
 			return 0;
-		}
 		detach(hba);
 	}
 	hvg_log(HVOS_WARNING, "storage: it cannot be attached: error %d", -err);
@@ -287,6 +330,8 @@ static COMPAT_REMOVE_TYPE hba_remove(struct hv_device *hv)
 
 	watch(&hba->watch.work);
 	hvos_work_fini(&hba->scan);
+	if (hba->kind->fibre)
+		hba_fibre_remove(hba);
 	scsi_remove_host(hba->shost);
 	hvos_work_fini(&hba->luns);
 	cancel_delayed_work_sync(&hba->watch);
@@ -333,15 +378,25 @@ static int __init hba_init(void)
 
 	if (err)
 		return err;
+	err = hba_fibre_start();
+	if (err)
+		goto err_stop;
 	err = vmbus_driver_register(&hba_hv_driver);
 	if (err)
-		hvos_linux_stop();
+		goto err_fibre;
+	return 0;
+
+err_fibre:
+	hba_fibre_stop();
+err_stop:
+	hvos_linux_stop();
 	return err;
 }
 
 static void __exit hba_exit(void)
 {
 	vmbus_driver_unregister(&hba_hv_driver);
+	hba_fibre_stop();
 	hvos_linux_stop();
 }
 

@@ -25,7 +25,9 @@
 struct hba_kind {
 	unsigned channels, targets, luns; /* of each: what comes before it */
 	bool one_disk; /* each device is a disk, whose target its instance's identifier tells */
+	bool fibre;
 	bool subchannels;
+	u32 transfer_max; /* bytes of a command, also where the host would take more */
 };
 
 /* Memory of a SCSI host. */
@@ -38,6 +40,7 @@ struct hba {
 	void __percpu *
 		scratch; /* (c) of scratch_bytes each: a command's pages, until it is in the ring */
 	u32 scratch_bytes; /* (c) */
+	struct mutex map_lock; /* to write the map */
 	u8 *map; /* (c); the elements (a): by processor, the queue that serves it */
 	struct mutex life; /* to ask the host something, or to attach or detach */
 	bool attached; /* (m) */
@@ -86,6 +89,13 @@ compat_geometry_type hba_geometry;
 void hba_lun_mark(struct hba *hba, struct scsi_device *sdev, enum hba_mark mark);
 void hba_run_luns(void *ctx); /* works; `ctx` is a struct hba */
 void hba_run_scan(void *ctx);
+
+/* hba_fibre.c. T. The transport, while the module is there; then what differs for such a host. */
+int hba_fibre_start(void) HVW_MUST_CHECK;
+void hba_fibre_stop(void);
+void hba_fibre_init(struct Scsi_Host *shost);
+int hba_fibre_add(struct hba *hba) HVW_MUST_CHECK; /* after scsi_add_host() */
+void hba_fibre_remove(struct hba *hba);
 
 /* hba_queue.c. T. */
 void hba_map_queues(struct hba *hba);

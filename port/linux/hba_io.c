@@ -144,10 +144,11 @@ compat_queue_status hba_queue(struct Scsi_Host *shost, struct scsi_cmnd *cmd)
 /* --- back ----------------------------------------------------------------------------------------------- */
 
 /* Hosts do not know all that is asked so; Linux takes an empty answer better than an error. */
-static bool is_forgiven(const struct scsi_cmnd *cmd)
+static bool is_forgiven(const struct hba *hba, const struct scsi_cmnd *cmd)
 {
 	return cmd->cmnd[0] == INQUIRY || cmd->cmnd[0] == MODE_SENSE ||
-	       cmd->cmnd[0] == MODE_SENSE_10;
+	       cmd->cmnd[0] == MODE_SENSE_10 ||
+	       (hba->kind->fibre && cmd->cmnd[0] == MAINTENANCE_IN);
 }
 
 /* What else is known of the disk is not what it was: its size, or anything but (3F/03) INQUIRY data and (3F/0E) LUNs. */
@@ -229,7 +230,7 @@ static void finish(struct hba *hba, struct scsi_cmnd *cmd, const struct hvg_stor
 		return;
 	}
 	/* An answer as if there were no disk is one that the scan needs. */
-	if (code != HVP_SRB_INVALID_LUN && is_forgiven(cmd)) {
+	if (code != HVP_SRB_INVALID_LUN && is_forgiven(hba, cmd)) {
 		scsi_set_resid(cmd, request->bytes - request->transferred);
 		cmd->result = 0;
 		return;

@@ -36,6 +36,7 @@ void hba_map_queues(struct hba *hba)
 {
 	unsigned cpu, queue, last = 0;
 
+	mutex_lock(&hba->map_lock);
 	for_each_possible_cpu(cpu)
 	{
 		for (queue = 0; queue < HVG_STOR_QUEUES_MAX; queue++)
@@ -49,6 +50,7 @@ void hba_map_queues(struct hba *hba)
 		}
 		WRITE_ONCE(hba->map[cpu], queue % HVG_STOR_QUEUES_MAX);
 	}
+	mutex_unlock(&hba->map_lock);
 }
 
 /* --- sub-channels --------------------------------------------------------------------------------------- */

@@ -33,6 +33,7 @@ static struct bed {
 	bool confuses; /* before each answer one with another number, which says no */
 	uint32_t version_max; /* of storage */
 	uint16_t sub_channels;
+	bool fibre, secondary;
 	unsigned versions, orders[HVP_STORVSP_END];
 	uint64_t id[SEEN]; /* of commands */
 	struct hvw_storvsp seen[SEEN];
@@ -79,7 +80,8 @@ static int attach(struct hvg_device *device)
 						.queues = 2,
 						.depth = 4,
 						.ring_pages = 2,
-						.timeout_seconds = 60 };
+						.timeout_seconds = 60,
+						.fibre = b.fibre };
 	struct hvg_stor *stor;
 
 	b.attach_result = hvg_stor_create(device, &config, &ops, NULL, &stor);
@@ -176,7 +178,14 @@ static void answer_order(struct fake_channel *channel, uint64_t id, const struct
 		to.u.properties.sub_channels_max = b.sub_channels;
 		to.u.properties.flags = b.sub_channels ? HVP_STORVSP_MULTI_CHANNEL : 0;
 		to.u.properties.transfer_max = 0x40000;
-		len = b.mode == MODE_SHORT ? 24 : 64;
+		len = b.mode == MODE_SHORT && !b.fibre ? 24 : 64;
+	} else if (m->u.h.operation == HVP_STORVSP_FIBRE_DATA) {
+		to.u.fibre.primary = !b.secondary;
+		for (unsigned i = 0; i < 2; i++) {
+			memset(to.u.fibre.paths[i].port, 0x50 + i, 8);
+			memset(to.u.fibre.paths[i].node, 0x20 + i, 8);
+		}
+		len = b.mode == MODE_SHORT ? 40 : 64;
 	}
 	answer(channel, id, &to, len);
 }
@@ -332,6 +341,30 @@ static void confused(struct world *w)
 TAP_TEST(an_answer_to_another_question_is_none)
 {
 	world_schedules(confused, 0);
+}
+
+static void fibre_channel(struct world *w)
+{
+	begin(w, w->n == 2 ? MODE_SHORT : MODE_RIGHT, HVP_STORVSP_6_2);
+	b.fibre = true;
+	b.secondary = w->n;
+	W_EQ(w, world_up(w), true);
+	if (w->n == 2) {
+		W_EQ(w, b.attach_result, -EPROTO);
+		return;
+	}
+	W_EQ(w, b.stor != NULL, true);
+	if (!b.stor)
+		return;
+	W_EQ(w, b.orders[HVP_STORVSP_FIBRE_DATA], 1);
+	W_EQ(w, hvg_stor_info(b.stor)->fibre_port[7], 0x50 + w->n);
+	W_EQ(w, hvg_stor_info(b.stor)->fibre_node[0], 0x20 + w->n);
+}
+
+TAP_TEST(a_fibre_channel_adapter_tells_its_names)
+{
+	for (unsigned n = 0; n < 3; n++)
+		world_schedules(fibre_channel, n);
 }
 
 /* --- answers -------------------------------------------------------------------------------------------- */

@@ -60,6 +60,7 @@ struct hvg_stor_config {
 	unsigned depth; /* commands of each at a time; 1 to HVG_STOR_DEPTH_MAX */
 	uint32_t ring_pages; /* each way */
 	uint32_t timeout_seconds; /* told to the host with each command */
+	bool fibre; /* a Fibre Channel adapter */
 	unsigned spare_percent; /* where less of a ring is free, another queue takes the command, if it can; 0: never */
 };
 
@@ -67,6 +68,7 @@ struct hvg_stor_info {
 	uint32_t version;
 	uint32_t transfer_max; /* bytes of one command */
 	unsigned queues_max; /* that the host would have, the first included */
+	uint8_t fibre_port[8], fibre_node[8]; /* of a Fibre Channel adapter: its names */
 };
 
 #define HVG_STOR_COUNTERS(X)                                                                       \
