@@ -192,6 +192,7 @@ VMM_SRCS += vmm/vm_commands.c
 # port/baremetal/: with wire/ and guest/ it makes hvis-baremetal.elf
 PORT_BAREMETAL_SRCS += port/baremetal/console.c
 PORT_BAREMETAL_SRCS += port/baremetal/cpu.c
+PORT_BAREMETAL_SRCS += port/baremetal/disk.c
 PORT_BAREMETAL_SRCS += port/baremetal/firmware.c
 PORT_BAREMETAL_SRCS += port/baremetal/main.c
 PORT_BAREMETAL_SRCS += port/baremetal/mem.c

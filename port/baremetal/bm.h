@@ -182,5 +182,9 @@ extern enum hvos_power bm_power_action;
 struct hvg_driver;
 extern const struct hvg_driver bm_net_driver;
 
+/* --- disk.c ------------------------------------------------------------------------------------------------- */
+
+extern const struct hvg_driver bm_disk_driver;
+
 #endif
 #endif

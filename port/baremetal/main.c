@@ -3,7 +3,7 @@
  * The bare-metal guest: finds the host, answers its services, prints what it sees, ends when asked.
  *
  * Command line: vmbus=MAJOR.MINOR (newest version to offer), cycles=N (so many times from contact to
- * unload), quit (do not wait to be asked).
+ * unload), quit (do not wait to be asked), disk=copy (write to all disks; disk.c).
  */
 #include <hvg/hvg_bus.h>
 #include <hvg/hvg_ic.h>
@@ -22,6 +22,7 @@ static const struct hvg_driver *const drivers[] = {
 	&hvg_shutdown_driver,
 	&hvg_timesync_driver,
 	&bm_net_driver,
+	&bm_disk_driver,
 };
 
 static unsigned number(const char **text)

@@ -15,7 +15,7 @@
 #define TRANSFER_MAX (2u << 20)
 
 /* Of the commands for which there is room, assumed to be this long, so much is used: others are longer. */
-#define COMMAND_PAGES 33u
+#define COMMAND_PAGES 32u
 
 /* How often a removal looks whether the host has taken the device away. */
 #define WATCH_MS 100u
@@ -104,7 +104,6 @@ static struct scsi_host_template hba_template = {
 	.eh_timed_out = hba_timed_out,
 	.COMPAT_LUN_ALLOC = hba_lun_alloc,
 	.COMPAT_LUN_CONFIGURE = hba_lun_configure,
-	.COMPAT_LUN_DESTROY = hba_lun_destroy,
 	.bios_param = hba_geometry,
 	.change_queue_depth = scsi_change_queue_depth,
 	.track_queue_depth = 1,
@@ -119,10 +118,10 @@ static u32 ring_pages(void)
 	return DIV_ROUND_UP(clamp(ring_bytes, (int)HVP_PAGE_SIZE, 16 << 20), HVP_PAGE_SIZE) + 1;
 }
 
-/* What fits into the ring of one channel. */
+/* What fits into the ring of one channel, but for a page of it. */
 static unsigned ring_commands(void)
 {
-	return (ring_pages() - 1) * HVP_PAGE_SIZE /
+	return max(ring_pages() - 2, 1u) * HVP_PAGE_SIZE /
 	       hvw_packet_space(hba_scratch_bytes((COMMAND_PAGES - 1) * HVP_PAGE_SIZE),
 				HVP_STORVSP_BYTES);
 }

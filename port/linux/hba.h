@@ -61,11 +61,7 @@ struct hba_command {
 	struct scsi_cmnd *cmd;
 };
 
-/* Of a struct scsi_device. */
-struct hba_lun {
-	unsigned long marks; /* (a) bits of enum hba_mark */
-};
-
+/* Bits kept with each struct scsi_device. */
 enum hba_mark {
 	HBA_GONE, /* the host says that there is no such disk */
 	HBA_CHANGED, /* and that its size, or what else is known of it, is another */
@@ -83,7 +79,6 @@ u32 hba_scratch_bytes(u32 transfer_max);
 
 /* hba_lun.c */
 int hba_lun_alloc(struct scsi_device *sdev);
-void hba_lun_destroy(struct scsi_device *sdev);
 compat_configure_type hba_lun_configure;
 compat_geometry_type hba_geometry;
 void hba_lun_mark(struct hba *hba, struct scsi_device *sdev, enum hba_mark mark);

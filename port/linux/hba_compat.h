@@ -29,13 +29,11 @@ typedef int compat_configure_type(struct scsi_device *sdev, struct queue_limits 
 #define COMPAT_CONFIGURE_MORE , struct queue_limits *limits
 #define COMPAT_LUN_ALLOC      sdev_init
 #define COMPAT_LUN_CONFIGURE  sdev_configure
-#define COMPAT_LUN_DESTROY    sdev_destroy
 #else
 typedef int compat_configure_type(struct scsi_device *sdev);
 #define COMPAT_CONFIGURE_MORE
 #define COMPAT_LUN_ALLOC     slave_alloc
 #define COMPAT_LUN_CONFIGURE slave_configure
-#define COMPAT_LUN_DESTROY   slave_destroy
 #endif
 
 #if COMPAT_BIOS_PARAM_GENDISK

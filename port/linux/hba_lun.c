@@ -3,7 +3,6 @@
  * Disks of a controller: what Linux is told of each, and how they come, change and go.
  */
 #include <linux/blkdev.h>
-#include <linux/slab.h>
 #include <scsi/scsi_devinfo.h>
 
 #include "hba.h"
@@ -15,20 +14,9 @@
 
 int hba_lun_alloc(struct scsi_device *sdev)
 {
-	struct hba_lun *lun = kzalloc(sizeof(*lun), GFP_KERNEL);
-
-	if (!lun)
-		return -ENOMEM;
-	sdev->hostdata = lun;
 	/* Hyper-V's disks have both, whatever version of SCSI they say they follow. */
 	sdev->sdev_bflags = BLIST_REPORTLUN2 | BLIST_TRY_VPD_PAGES;
 	return 0;
-}
-
-void hba_lun_destroy(struct scsi_device *sdev)
-{
-	kfree(sdev->hostdata);
-	sdev->hostdata = NULL;
 }
 
 /* Hyper-V's own disks are newer than they say at these versions; only the newest hosts know WRITE SAME. */
@@ -64,12 +52,17 @@ int hba_geometry(struct scsi_device *sdev, compat_geometry_disk *disk, sector_t 
 
 /* --- marks ---------------------------------------------------------------------------------------------- */
 
+/* In the place of a pointer to memory of ours: the structure is there as long as anybody uses it, whoever deletes the disk. */
+static unsigned long *marks_of(struct scsi_device *sdev)
+{
+	BUILD_BUG_ON(sizeof(sdev->hostdata) != sizeof(unsigned long));
+	return (unsigned long *)&sdev->hostdata;
+}
+
 /* Context A. */
 void hba_lun_mark(struct hba *hba, struct scsi_device *sdev, enum hba_mark mark)
 {
-	struct hba_lun *lun = sdev->hostdata;
-
-	if (lun && !test_and_set_bit(mark, &lun->marks))
+	if (!test_and_set_bit(mark, marks_of(sdev)))
 		hvos_work_queue(&hba->luns);
 }
 
@@ -80,11 +73,9 @@ void hba_run_luns(void *ctx)
 
 	shost_for_each_device(sdev, hba->shost)
 	{
-		struct hba_lun *lun = sdev->hostdata;
-
-		if (test_and_clear_bit(HBA_CHANGED, &lun->marks))
+		if (test_and_clear_bit(HBA_CHANGED, marks_of(sdev)))
 			compat_rescan_device(sdev);
-		if (test_and_clear_bit(HBA_GONE, &lun->marks))
+		if (test_and_clear_bit(HBA_GONE, marks_of(sdev)))
 			scsi_remove_device(sdev);
 	}
 }
