@@ -18,11 +18,8 @@
 #define SETTLE_MS 30000u
 
 static const struct hvg_driver *const drivers[] = {
-	&hvg_heartbeat_driver,
-	&hvg_shutdown_driver,
-	&hvg_timesync_driver,
-	&bm_net_driver,
-	&bm_disk_driver,
+	&hvg_heartbeat_driver, &hvg_shutdown_driver, &hvg_timesync_driver,
+	&bm_net_driver,	       &bm_disk_driver,
 };
 
 static unsigned number(const char **text)
