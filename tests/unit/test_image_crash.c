@@ -406,6 +406,25 @@ static unsigned states_wanted(void)
 	return number ? (unsigned)strtoul(number, NULL, 0) : STATES;
 }
 
+/* Blocks that were written before, and given back: their places are other blocks' now, and what was there must not come to light. */
+static void leave_places(struct world *w)
+{
+	static const unsigned blocks[] = { 1, 3, 100, 101, 510 };
+	static uint8_t bytes[1 << 20];
+	struct vmm_disk_file file;
+
+	if (!TAP_EQ(image_driver_open(w->disk, w->kind, false, &file, w->why), 0))
+		return;
+	memset(bytes, 0xab, sizeof(bytes));
+	for (unsigned i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
+		uint64_t at = (uint64_t)blocks[i] * sizeof(bytes);
+
+		TAP_EQ(image_io(&file, HVH_DISK_WRITE, 0, at, sizeof(bytes), bytes), 0);
+		TAP_EQ(image_io(&file, HVH_DISK_ZERO, IMAGE_UNMAP, at, sizeof(bytes), NULL), 0);
+	}
+	TAP_EQ(image_driver_close(&file), 0);
+}
+
 static void begin_world(struct world *w, bool lies)
 {
 	for (unsigned i = 0; i < HOT_BLOCKS; i++)
@@ -422,6 +441,8 @@ static void begin_world(struct world *w, bool lies)
 		image_make_vhd(w->disk, &w->maker);
 	else
 		TAP_EQ(vmm_store_resize(w->disk, w->maker.bytes), 0);
+	if (w->kind == IMAGE_VHDX && !w->maker.fixed)
+		leave_places(w);
 	memory_store_copy(w->base, w->disk);
 	memory_store_of(w->disk)->records = true;
 	memory_store_of(w->disk)->lies = lies;
