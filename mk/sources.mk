@@ -383,6 +383,7 @@ TESTS_CHECKS += tests/checks/trace_differences
 TESTS_CHECKS += tests/checks/tree
 
 # fuzz/NAME.c holds LLVMFuzzerTestOneInput and its corpus is fuzz/corpora/NAME/
+FUZZ_TARGETS += fuzz/daemons.c
 FUZZ_TARGETS += fuzz/gpa.c
 FUZZ_TARGETS += fuzz/guest.c
 FUZZ_TARGETS += fuzz/guid.c
@@ -457,6 +458,7 @@ USER_SRCS := $(addprefix user/,$(GUEST_SRCS)) $(PORT_USER_SRCS)
 # What a single file needs beyond that: CFLAGS_<file.c>; for the program of a test, bench or fuzz target SRCS_<file.c>, LIBS_<file.c>
 # A monitor in miniature and a guest for it: what the tests of host/ stand on
 HOST_TEST_SRCS := fuzz/echo_device.c fuzz/embedder.c fuzz/guest_script.c
+SRCS_fuzz/daemons.c := daemons/mounts.c daemons/uio.c
 SRCS_fuzz/guest.c = $(SIM_SRCS) fuzz/fake_host.c fuzz/echo_driver.c
 SRCS_fuzz/image.c = $(IMAGE_TEST_SRCS)
 SRCS_fuzz/net.c := $(HOST_TEST_SRCS) fuzz/net_script.c
