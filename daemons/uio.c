@@ -106,15 +106,15 @@ int hvd_uio_open(struct hvd_uio *uio, const char *root)
 
 /* --- waiting ----------------------------------------------------------------------------------------- */
 
-/* Signals the host, and waits for it unless there is something already. As hvd_read(). */
-static ssize_t wait_for_host(struct hvd_uio *uio)
+/* Signals the host, and waits for its signal; `for_packets`: unless there are some already. As hvd_read(). */
+static ssize_t wait_for_host(struct hvd_uio *uio, bool for_packets)
 {
 	const int32_t on = 1;
 	uint32_t events;
 	ssize_t n = hvd_write(uio->fd, &on, sizeof(on));
 
 	if (n == 0) {
-		if (!hvw_rx_drained(&uio->rx))
+		if (for_packets && !hvw_rx_drained(&uio->rx))
 			return 1;
 		n = hvd_read(uio->fd, &events, sizeof(events));
 	}
@@ -135,7 +135,8 @@ static int send_packet(struct hvd_uio *uio, size_t len)
 			return err;
 		err = hvw_tx_want_space(&uio->tx, hvw_packet_space(0, (uint32_t)len));
 		if (err == -EAGAIN) {
-			ssize_t n = wait_for_host(uio);
+			/* More requests do not make room. */
+			ssize_t n = wait_for_host(uio, false);
 
 			if (n <= 0)
 				return n ? (int)n : -ENODEV;
@@ -202,7 +203,7 @@ ssize_t hvd_uio_read(struct hvd_uio *uio, uint8_t message[HVW_FCOPY_MESSAGE])
 			if (n)
 				return n;
 		} else if (n == -EAGAIN) {
-			n = wait_for_host(uio);
+			n = wait_for_host(uio, true);
 			if (n <= 0)
 				return n;
 		} else {
