@@ -224,7 +224,7 @@ static void run(const char *row, const char *interface, unsigned count)
 		send_small(NULL_ADDRESS, PEER_DISCARD, count);
 	else if (!strcmp(row, "rr"))
 		request_response(ECHO_ADDRESS, PEER_ECHO, count);
-	else if (!strcmp(row, "driver64") || !strcmp(row, "tap-driver64"))
+	else if (!strcmp(row, "driver64"))
 		generate(interface, count);
 	else if (!strcmp(row, "tap-udp64"))
 		send_small(PEER_ADDRESS, PEER_DISCARD, count);
