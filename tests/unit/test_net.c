@@ -522,6 +522,7 @@ TAP_TEST(checksums_that_the_guest_leaves_out_are_filled_in)
 					    HVP_TX_CHECKSUM_IPV4 | HVP_TX_CHECKSUM_IP_HEADER) |
 				    (udp ? HVP_TX_CHECKSUM_UDP : HVP_TX_CHECKSUM_TCP),
 		};
+		struct hvh_net_status status;
 		struct made frame;
 		uint8_t bytes[2000];
 		uint32_t len;
@@ -535,25 +536,32 @@ TAP_TEST(checksums_that_the_guest_leaves_out_are_filled_in)
 		TAP_REQUIRE(n->frames == 1);
 		TAP_EQ(n->frame[0].len, frame.len);
 		TAP_STR_EQ(made_wrong(n->frame[0].bytes, n->frame[0].len), "");
+		hvh_net_status(net_guest_device(n), &status);
+		TAP_EQ(status.queue[0].tx_checksums, 1);
 		end(n);
 	}
 }
 
 TAP_TEST(large_frames_are_cut_into_segments_with_headers_of_their_own)
 {
-	for (unsigned ipv6 = 0; ipv6 < 2; ipv6++) {
+	/* Both versions; the first is for IPv4 alone, and has the frame's length in its header. */
+	for (unsigned kind = 0; kind < 3; kind++) {
 		struct net_guest *n = world(HVP_NVSP_5);
+		const bool ipv6 = kind == 1, first = kind == 2;
 		const uint32_t payload = 3100, mss = 1000;
 		struct hvw_rndis_meta meta = {
 			.has = HVW_META_LSO,
-			.lso = mss | HVP_LSO_VERSION_2 | (ipv6 ? HVP_LSO_IPV6 : 0),
+			.lso = mss | (first ? 0 : HVP_LSO_VERSION_2) | (ipv6 ? HVP_LSO_IPV6 : 0),
 		};
+		struct hvh_net_status status;
 		struct made frame;
 		uint8_t bytes[8000];
 		uint32_t len, headers;
 
 		made_large(&frame, own_mac, other_mac, ipv6, payload);
 		headers = (uint32_t)frame.len - payload;
+		if (first)
+			hvw_put_be16(frame.bytes + 16, (uint16_t)(frame.len - 14));
 		len = packet_of(bytes, &meta, &frame);
 		TAP_EQ(completed(n, NET_GUEST_CHANNEL,
 				 net_guest_send_direct(n, NET_GUEST_CHANNEL, bytes, len,
@@ -574,6 +582,9 @@ TAP_TEST(large_frames_are_cut_into_segments_with_headers_of_their_own)
 			if (!ipv6)
 				TAP_EQ(hvw_be16(f->bytes + 18), (uint16_t)(MADE_IP_ID + i));
 		}
+		hvh_net_status(net_guest_device(n), &status);
+		TAP_EQ(status.queue[0].tx_large, 1);
+		TAP_EQ(status.queue[0].tx_segments, 4);
 		end(n);
 	}
 }
