@@ -53,7 +53,9 @@ class Listed:
 
 def name_of(line):
     """What kind of message it is: lines of one name are compared field by field."""
-    kind = line.get("message") or line.get("ic", {}).get("type") or f"{line['packet']} packet"
+    rndis = line.get("rndis", {})
+    kind = (line.get("message") or line.get("ic", {}).get("type") or " ".join(filter(None, (rndis.get("message"), rndis.get("oid")))) or
+            line.get("nvsp", {}).get("message") or f"{line['packet']} packet")
     return f"{kind} to {line['to']}"
 
 

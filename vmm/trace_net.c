@@ -9,6 +9,10 @@
 #include "hvw_rndis.h"
 #include "vmm/trace_priv.h"
 
+/* No control message is longer, and what is told of one stands in so many bytes. */
+#define CONTROL_BYTES_MAX  4096u
+#define CONTROL_HEAD_BYTES 32u
+
 /* Fields of NVSP messages: message, field; numbers of any size. */
 #define NVSP_FIELD_LIST(X)                                                                         \
 	X(INIT, version_min)                                                                       \
@@ -132,6 +136,7 @@ static json_t *control_json(const struct hvw_rndis_msg *msg)
 
 json_t *vmm_trace_rndis_json(const struct vmm_trace_record *record)
 {
+	uint8_t whole[CONTROL_BYTES_MAX] = { 0 };
 	struct hvw_rndis_iter iter;
 	struct hvw_rndis_msg msg;
 	uint32_t type = 0;
@@ -141,6 +146,10 @@ json_t *vmm_trace_rndis_json(const struct vmm_trace_record *record)
 	if (type == HVP_RNDIS_PACKET)
 		return packet_json(record);
 	/* Of long ones only the beginning is kept. */
-	hvw_rndis_iter_init(&iter, record->bytes, record->kept);
+	if (record->len > sizeof(whole) ||
+	    (record->kept < record->len && record->kept < CONTROL_HEAD_BYTES))
+		return NULL;
+	memcpy(whole, record->bytes, record->kept);
+	hvw_rndis_iter_init(&iter, whole, record->len);
 	return hvw_rndis_iter_next(&iter, &msg) ? NULL : control_json(&msg);
 }

@@ -22,7 +22,11 @@
 	X(monitor_page_to_host, PAGE)                                                              \
 	X(transaction, TRANSACTION)
 
-enum kind { CONNECTION, GPADL, OPEN, PAGE, TRANSACTION, KINDS };
+enum kind { CONNECTION, GPADL, OPEN, PAGE, TRANSACTION, QUESTION, KINDS };
+
+/* Where the number of a question stands in an RNDIS message, and how long it is, in digits of its payload. */
+#define QUESTION_DIGIT	16u
+#define QUESTION_DIGITS 8u
 
 /* Numbers in the order in which they appeared. */
 struct ranks {
@@ -180,6 +184,29 @@ static int renumber(struct stream *stream, json_t *object)
 	return 0;
 }
 
+/* An RNDIS message's number, which its answer has too: also in the payload, whose other bytes are worth comparing. */
+static int renumber_question(struct stream *stream, const json_t *line, json_t *rndis)
+{
+	const char *payload = json_string_value(json_object_get(line, "payload"));
+	uint64_t number = number_of(rndis, "id"), rank;
+	char *text;
+
+	if (!json_object_get(rndis, "id"))
+		return 0;
+	rank = rank_of(&stream->ranks[QUESTION], number);
+	if (!rank || json_object_set_new(rndis, "id", json_integer((json_int_t)rank)))
+		return -ENOMEM;
+	if (!payload || strlen(payload) < QUESTION_DIGIT + QUESTION_DIGITS)
+		return 0;
+	text = strdup(payload);
+	if (!text)
+		return -ENOMEM;
+	memset(text + QUESTION_DIGIT, '0', QUESTION_DIGITS);
+	json_string_set(json_object_get(line, "payload"), text);
+	free(text);
+	return 0;
+}
+
 static bool is_timesync(const json_t *line)
 {
 	const char *type = json_string_value(json_object_get(json_object_get(line, "ic"), "type"));
@@ -190,18 +217,22 @@ static bool is_timesync(const json_t *line)
 /* The same line without what differs. */
 static int normalise_line(struct stream *stream, json_t *line)
 {
-	json_t *fields = json_object_get(line, "fields");
+	json_t *fields = json_object_get(line, "fields"), *nvsp = json_object_get(line, "nvsp");
 	int err = renumber(stream, line);
 
 	if (!err && fields)
 		err = renumber(stream, fields);
+	if (!err && number_of(nvsp, "gpadl"))
+		err = renumber(stream, nvsp);
+	if (!err)
+		err = renumber_question(stream, line, json_object_get(line, "rndis"));
 	json_object_del(line, "time");
 	if (json_object_get(fields, "channel_id"))
 		json_object_set_new(fields, "channel_id", json_integer((json_int_t)stream->number));
 	if (json_object_get(line, "channel"))
 		json_object_set_new(line, "channel", json_integer((json_int_t)stream->number));
 	/* What the fields tell, with the numbers that were picked; or clocks. */
-	if (fields || is_timesync(line))
+	if (fields || number_of(nvsp, "gpadl") || is_timesync(line))
 		json_object_del(line, "payload");
 	return err;
 }

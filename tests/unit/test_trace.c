@@ -354,6 +354,25 @@ TAP_TEST(what_is_said_and_in_which_order_on_one_channel_matters)
 		    PACKET("0", "1", "7") PACKET("0", "1", "8"), false);
 }
 
+#define QUESTION(id, payload_id, payload)                                                          \
+	"{\"time\":1,\"channel\":1,\"rndis\":{\"message\":\"SET\",\"id\":" id                      \
+	"},\"payload\":\"0500000020000000" payload_id payload "\"}\n"
+#define BUFFER(gpadl, payload)                                                                     \
+	"{\"time\":1,\"channel\":1,\"nvsp\":{\"message\":\"SEND_RECV_BUF\",\"gpadl\":" gpadl       \
+	"},\"payload\":\"" payload "\"}\n"
+
+TAP_TEST(numbers_of_an_adapters_questions_and_buffers_do_not_matter)
+{
+	check_equal(QUESTION("9", "09000000", "aa") QUESTION("10", "0a000000", "bb"),
+		    QUESTION("3", "03000000", "aa") QUESTION("2", "02000000", "bb"), true);
+	check_equal(QUESTION("9", "09000000", "aa") QUESTION("9", "09000000", "aa"),
+		    QUESTION("3", "03000000", "aa") QUESTION("4", "04000000", "aa"), false);
+	check_equal(QUESTION("9", "09000000", "aa"), QUESTION("9", "09000000", "ab"), false);
+	check_equal(BUFFER("100", "65000000"), BUFFER("200", "66000000"), true);
+	check_equal(BUFFER("100", "65") BUFFER("200", "65"),
+		    BUFFER("100", "65") BUFFER("100", "65"), false);
+}
+
 TAP_TEST(what_is_no_trace_is_told)
 {
 	int err;

@@ -187,6 +187,29 @@ TAP_TEST(requests_show_what_they_are_about_and_answers_how_they_went)
 	json_decref(line);
 }
 
+TAP_TEST(of_a_long_request_the_beginning_is_enough)
+{
+	const uint8_t table[600] = { 0 };
+	uint8_t bytes[700];
+	json_t *line;
+	int len = hvw_rndis_build_request(bytes, sizeof(bytes), HVP_RNDIS_SET, 7,
+					  HVP_OID_GEN_RECEIVE_SCALE_PARAMETERS, table,
+					  sizeof(table));
+
+	TAP_REQUIRE(len > VMM_TRACE_BYTES);
+	line = named(bytes, (uint32_t)len, VMM_TRACE_BYTES);
+	TAP_STR_EQ(text_at(rndis_of(line), "oid"), "GEN_RECEIVE_SCALE_PARAMETERS");
+	TAP_EQ(number_at(rndis_of(line), "id"), 7);
+	json_decref(line);
+	line = named(bytes, (uint32_t)len, 20);
+	TAP_CHECK(!rndis_of(line));
+	json_decref(line);
+	/* Longer than any. */
+	line = named(bytes, 1u << 20, VMM_TRACE_BYTES);
+	TAP_CHECK(!rndis_of(line));
+	json_decref(line);
+}
+
 TAP_TEST(frames_show_their_length_and_what_is_said_of_them)
 {
 	const struct hvw_rndis_meta meta = {
