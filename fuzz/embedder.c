@@ -290,6 +290,8 @@ static void op_channel_attend(void *ctx, struct hvh_channel *channel)
 	unsigned index = index_of(e, channel);
 
 	EMBEDDER_REQUIRE(e->owned[index]);
+	if (e->attending)
+		e->attending(e);
 	queue(e, EMBEDDER_ATTEND, index, 0);
 }
 

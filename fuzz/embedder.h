@@ -81,6 +81,7 @@ struct embedder {
 	/* After each action of the guest or a loop, and when the guest is signalled; may be NULL. */
 	void (*after_action)(struct embedder *e);
 	void (*signal)(struct embedder *e, uint32_t vp, uint32_t flag);
+	void (*attending)(struct embedder *e); /* a channel is going to be told; may be NULL */
 	struct hvh_device *(*own_create)(
 		struct embedder
 			*e); /* what stands in EMBEDDER_HOT instead of an echo device; NULL: that */

@@ -322,6 +322,25 @@ int hvh_server_remove(struct hvh_server *server, struct hvh_device *device)
 	return 0;
 }
 
+/*
+ * Each channel of a device that wants it is to be told. The wish is taken back first: another loop may have one while the channels
+ * are gone through, and that is for the next time.
+ */
+static void spread_wishes(struct hvh_server *server)
+{
+	unsigned i, k;
+
+	for (i = 0; i < server->channel_count; i++) {
+		struct hvh_device *device = server->channels[i]->device;
+
+		if (!device || !atomic_exchange(&device->attend_wanted, false))
+			continue;
+		for (k = 0; k < server->channel_count; k++)
+			if (server->channels[k]->device == device)
+				atomic_store(&server->channels[k]->attend_due, true);
+	}
+}
+
 /* Channels that open or close neither get lent anything nor are told. */
 static void work_shares(struct hvh_server *server)
 {
@@ -329,20 +348,10 @@ static void work_shares(struct hvh_server *server)
 
 	if (!atomic_exchange(&server->shares_due, false))
 		return;
-	for (i = 0; i < server->channel_count; i++) {
-		struct hvh_channel *channel = server->channels[i];
-
-		if (channel->device && atomic_load(&channel->device->attend_wanted))
-			atomic_store(&channel->attend_due, true);
-	}
-	for (i = 0; i < server->channel_count; i++) {
-		struct hvh_channel *channel = server->channels[i];
-
-		if (channel->device)
-			atomic_store(&channel->device->attend_wanted, false);
-		if (channel->state == CHANNEL_OPEN)
-			hvh_share_work(channel);
-	}
+	spread_wishes(server);
+	for (i = 0; i < server->channel_count; i++)
+		if (server->channels[i]->state == CHANNEL_OPEN)
+			hvh_share_work(server->channels[i]);
 }
 
 void hvh_server_work(struct hvh_server *server)

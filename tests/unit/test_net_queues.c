@@ -3,6 +3,7 @@
  * The network device with several queues, and saved and loaded in the midst of things.
  */
 #include <errno.h>
+#include <hvh/hvh_share.h>
 
 #include "fuzz/net_script.h"
 #include "hvw_frame.h"
@@ -251,6 +252,35 @@ TAP_TEST(a_damaged_state_does_no_harm)
 	}
 	TAP_CHECK(refused > 50);
 	TAP_CHECK(taken > 5);
+}
+
+/* --- attention --------------------------------------------------------------------------------------- */
+
+static struct hvh_device *wanting;
+static unsigned told;
+
+/* As another loop would, just when the wish of before is being spread. */
+static void want_again(struct embedder *e)
+{
+	(void)e;
+	if (!told++)
+		hvh_device_attend(wanting);
+}
+
+TAP_TEST(a_wish_for_attention_is_not_lost_while_another_is_granted)
+{
+	struct net_guest *n = world();
+
+	TAP_REQUIRE(open_queues(n));
+	embedder_run(&n->e);
+	wanting = net_guest_device(n);
+	told = 0;
+	n->e.attending = want_again;
+	hvh_device_attend(wanting);
+	embedder_run(&n->e);
+	/* All channels for each of the two. */
+	TAP_EQ(told, 2 * (1 + SUBCHANNELS));
+	end(n);
 }
 
 /* --- faults on purpose ------------------------------------------------------------------------------- */
