@@ -17,7 +17,7 @@
 /* Of the commands for which there is room, assumed to be this long, so much is used: others are longer. */
 #define COMMAND_PAGES 32u
 
-/* How often a removal looks whether the host has taken the device away. */
+/* How often a removal looks whether the host still answers. */
 #define WATCH_MS 100u
 
 int hba_logging = 1;
@@ -219,12 +219,34 @@ static void detach(struct hba *hba)
 	mutex_unlock(&hba->life);
 }
 
-/* A host that takes the device away answers nothing more: those who wait for their commands are let go. */
+static u64 count_answers(const struct hba *hba)
+{
+	struct hvg_stor_counters counters;
+	u64 answers = 0;
+	unsigned i;
+
+	for (i = 0; i < HVG_STOR_QUEUES_MAX; i++) {
+		hvg_stor_counters(hba->stor, i, &counters);
+		answers += counters.completed;
+	}
+	return answers;
+}
+
+/*
+ * Who waits for commands is let go when the host has taken the device away, has spoilt a ring, or for as long as a command may
+ * take has answered none of those that it has.
+ */
 static void watch(struct work_struct *work)
 {
 	struct hba *hba = container_of(to_delayed_work(work), struct hba, watch);
+	const u64 answers = count_answers(hba);
 
-	if (hvg_chan_revoked(hvg_device_chan(hba->device)))
+	if (answers != hba->answers || !hvg_stor_busy(hba->stor)) {
+		hba->answers = answers;
+		hba->give_up = jiffies + HBA_COMMAND_SECONDS * HZ;
+	}
+	/* Nobody else detaches meanwhile. */
+	if (hba_is_lost(hba) || time_after(jiffies, hba->give_up))
 		detach(hba);
 	else
 		schedule_delayed_work(&hba->watch, msecs_to_jiffies(WATCH_MS));
@@ -327,6 +349,7 @@ static COMPAT_REMOVE_TYPE hba_remove(struct hv_device *hv)
 {
 	struct hba *hba = hv_get_drvdata(hv);
 
+	hba->give_up = jiffies + HBA_COMMAND_SECONDS * HZ;
 	watch(&hba->watch.work);
 	hvos_work_fini(&hba->scan);
 	if (hba->kind->fibre)

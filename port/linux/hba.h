@@ -21,6 +21,9 @@
 #include "hvg/hvg_stor.h"
 #include "linux_priv.h"
 
+/* Of a command. Hosts are slow when theirs is; what to do after it: hba_timed_out(). */
+#define HBA_COMMAND_SECONDS 180
+
 /* What differs between the classes of controllers. */
 struct hba_kind {
 	unsigned channels, targets, luns; /* of each: what comes before it */
@@ -47,7 +50,9 @@ struct hba {
 	bool asleep; /* (a) commands wait for the resume */
 	struct hvos_work scan; /* disks may have come or gone */
 	struct hvos_work luns; /* those with a mark */
-	struct delayed_work watch; /* for a revocation during the removal */
+	struct delayed_work watch; /* of the host, during the removal */
+	u64 answers; /* the watch's: seen so far */
+	unsigned long give_up; /* the watch's: in jiffies */
 };
 
 static inline struct hba *hba_of(struct Scsi_Host *shost)
@@ -76,6 +81,7 @@ compat_timeout_action hba_timed_out(struct scsi_cmnd *cmd);
 int hba_reset(struct scsi_cmnd *cmd);
 void hba_done(void *ctx, struct hvg_stor_request *request);
 u32 hba_scratch_bytes(u32 transfer_max);
+bool hba_is_lost(const struct hba *hba); /* no more answers come */
 
 /* hba_lun.c */
 int hba_lun_alloc(struct scsi_device *sdev);

@@ -256,6 +256,19 @@ void hba_done(void *ctx, struct hvg_stor_request *request)
 	compat_scsi_done(cmd);
 }
 
+/* While it is attached. */
+bool hba_is_lost(const struct hba *hba)
+{
+	unsigned i;
+
+	if (hvg_chan_usable(hvg_device_chan(hba->device)))
+		return true;
+	for (i = 1; i < HVG_STOR_QUEUES_MAX; i++)
+		if (hvg_stor_queue_open(hba->stor, i) && hvg_chan_usable(&hba->subs[i]))
+			return true;
+	return false;
+}
+
 /* --- when it takes too long ----------------------------------------------------------------------------- */
 
 /*
@@ -271,6 +284,16 @@ compat_timeout_action hba_timed_out(struct scsi_cmnd *cmd)
 	return COMPAT_WAIT_ON;
 }
 
+static bool has_commands(struct hba *hba)
+{
+	bool has;
+
+	mutex_lock(&hba->life);
+	has = hba->attached && hvg_stor_busy(hba->stor) && !hba_is_lost(hba);
+	mutex_unlock(&hba->life);
+	return has;
+}
+
 /* After it nothing may be under way, for the SCSI layer frees what it had waited for. */
 int hba_reset(struct scsi_cmnd *cmd)
 {
@@ -281,7 +304,7 @@ int hba_reset(struct scsi_cmnd *cmd)
 	if (hba->attached)
 		err = hvg_stor_reset(hba->stor);
 	mutex_unlock(&hba->life);
-	while (hvg_stor_busy(hba->stor) && !hvg_chan_revoked(hvg_device_chan(hba->device)))
+	while (has_commands(hba))
 		msleep(10);
 	return err ? FAILED : SUCCESS;
 }

@@ -7,9 +7,6 @@
 
 #include "hba.h"
 
-/* Of a command. Hosts are slow when theirs is; what to do after it: hba_timed_out(). */
-#define COMMAND_SECONDS 180
-
 /* --- one disk ------------------------------------------------------------------------------------------- */
 
 int hba_lun_alloc(struct scsi_device *sdev)
@@ -24,7 +21,7 @@ int hba_lun_configure(struct scsi_device *sdev COMPAT_CONFIGURE_MORE)
 {
 	const u32 version = hvg_stor_info(hba_of(sdev->host)->stor)->version;
 
-	blk_queue_rq_timeout(sdev->request_queue, COMMAND_SECONDS * HZ);
+	blk_queue_rq_timeout(sdev->request_queue, HBA_COMMAND_SECONDS * HZ);
 	sdev->no_report_opcodes = 1;
 	sdev->no_write_same = 1;
 	if (sdev->inquiry_len >= 16 && !strncmp(sdev->vendor, "Msft", 4)) {
