@@ -2,9 +2,11 @@
 /*
  * Memory: private from the heap, shared from the arena, whose other pages are watched.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "port/sim/sim_priv.h"
 
@@ -17,9 +19,6 @@
  */
 #define SCATTERED_PAGES 64u
 #define SCATTERED_OVER	1024u
-
-/* Larger arenas are not looked through for pages that were never used. */
-#define ARENA_WATCHED_PAGES 4096u
 
 enum page_state { PAGE_FRESH, PAGE_FREE, PAGE_SHARED, PAGE_CODE, PAGE_LOST };
 
@@ -42,6 +41,7 @@ static struct {
 	struct block *blocks;
 	struct view *views;
 	uint8_t *arena; /* all of it, as the host sees it */
+	int fd; /* of it, ours: the host may end before us */
 	uint8_t *state; /* enum page_state of each page */
 } memory;
 
@@ -178,7 +178,7 @@ static void map_pages(struct view *view)
 		run = view->pages <= SCATTERED_PAGES ? 1 : view->pages;
 		if (view->base == MAP_FAILED ||
 		    mmap(at, (size_t)run * HVP_PAGE_SIZE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, arena->fd, offset) != at)
+			 MAP_SHARED | MAP_FIXED, memory.fd, offset) != at)
 			sim_die("cannot map the arena");
 	}
 }
@@ -294,10 +294,23 @@ void sim_memory_start(void)
 	if (!arena->pages)
 		return;
 	memory.state = calloc(arena->pages, 1);
+	memory.fd = dup(arena->fd);
 	memory.arena = mmap(NULL, (size_t)arena->pages * HVP_PAGE_SIZE, PROT_READ | PROT_WRITE,
-			    MAP_SHARED, arena->fd, (off_t)arena->offset);
+			    MAP_SHARED, memory.fd, (off_t)arena->offset);
 	if (!memory.state || memory.arena == MAP_FAILED)
 		sim_die("cannot map the arena");
+}
+
+/* The first page from that one on that anybody has ever written to. Others hold zeroes, and to read them would take memory. */
+static uint32_t next_written(uint32_t index)
+{
+	const struct sim_arena *arena = &sim_state.config.arena;
+	off_t at = (off_t)(arena->offset + (uint64_t)index * HVP_PAGE_SIZE);
+
+	at = lseek(memory.fd, at, SEEK_DATA);
+	if (at < 0 && errno != ENXIO)
+		sim_die("cannot look through the arena");
+	return at < 0 ? arena->pages : (uint32_t)(((uint64_t)at - arena->offset) / HVP_PAGE_SIZE);
 }
 
 void sim_memory_stop(void)
@@ -308,11 +321,12 @@ void sim_memory_stop(void)
 		sim_die("left: %zu bytes of memory", memory.blocks->bytes);
 	if (memory.views)
 		sim_die("left: %u pages of shared memory", memory.views->pages);
-	for (i = 0; i < pages; i++)
-		if (memory.state[i] == PAGE_FREE ||
-		    (memory.state[i] == PAGE_FRESH && pages <= ARENA_WATCHED_PAGES))
+	for (i = pages ? next_written(0) : 0; i < pages; i = next_written(i + 1))
+		if (usable(i))
 			check_page(i);
-	if (pages)
+	if (pages) {
 		munmap(memory.arena, (size_t)pages * HVP_PAGE_SIZE);
+		close(memory.fd);
+	}
 	free(memory.state);
 }
