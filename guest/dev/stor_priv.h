@@ -75,7 +75,7 @@ struct hvg_stor {
 	struct hvg_stor_queue queues[HVG_STOR_QUEUES_MAX];
 };
 
-static inline void hvg_stor_count(uint64_t *counter)
+static inline void hvg_stor_count(unsigned long *counter)
 {
 	__atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }

@@ -80,7 +80,7 @@ struct hvg_stor_info {
 	X(bad) /* answers and messages that made no sense */
 
 struct hvg_stor_counters {
-#define HVG_STOR_COUNTER(name) uint64_t name;
+#define HVG_STOR_COUNTER(name) unsigned long name;
 	HVG_STOR_COUNTERS(HVG_STOR_COUNTER)
 #undef HVG_STOR_COUNTER
 };
