@@ -253,21 +253,11 @@ static void detach(struct hvg_device *device)
 	hvg_stor_destroy(stor);
 }
 
-static void subchannel(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel(hvg_device_data(device), chan);
-}
-
-static void subchannel_gone(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel_gone(hvg_device_data(device), chan);
-}
-
 const struct hvg_driver bm_disk_driver = {
 	.name = "storage",
 	.class_id = HVP_CLASS_SCSI,
 	.attach = attach,
 	.detach = detach,
-	.subchannel = subchannel,
-	.subchannel_gone = subchannel_gone,
+	.subchannel = hvg_stor_device_subchannel,
+	.subchannel_gone = hvg_stor_device_subchannel_gone,
 };

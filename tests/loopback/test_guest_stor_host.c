@@ -215,23 +215,13 @@ static void stor_detach(struct hvg_device *found)
 	hvg_stor_destroy(stor);
 }
 
-static void stor_subchannel(struct hvg_device *found, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel(hvg_device_data(found), chan);
-}
-
-static void stor_subchannel_gone(struct hvg_device *found, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel_gone(hvg_device_data(found), chan);
-}
-
 static const struct hvg_driver driver = {
 	.name = "storage",
 	.class_id = HVP_CLASS_SCSI,
 	.attach = stor_attach,
 	.detach = stor_detach,
-	.subchannel = stor_subchannel,
-	.subchannel_gone = stor_subchannel_gone,
+	.subchannel = hvg_stor_device_subchannel,
+	.subchannel_gone = hvg_stor_device_subchannel_gone,
 };
 
 static void put_cdb(struct command *c)

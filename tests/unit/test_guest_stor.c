@@ -105,23 +105,13 @@ static void detach(struct hvg_device *device)
 	hvg_stor_destroy(hvg_device_data(device));
 }
 
-static void subchannel(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel(hvg_device_data(device), chan);
-}
-
-static void subchannel_gone(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel_gone(hvg_device_data(device), chan);
-}
-
 const struct hvg_driver stor_driver = {
 	.name = "storage",
 	.class_id = HVP_CLASS_SCSI,
 	.attach = attach,
 	.detach = detach,
-	.subchannel = subchannel,
-	.subchannel_gone = subchannel_gone,
+	.subchannel = hvg_stor_device_subchannel,
+	.subchannel_gone = hvg_stor_device_subchannel_gone,
 };
 
 static int submit(unsigned n, unsigned queue)

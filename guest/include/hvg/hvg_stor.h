@@ -109,6 +109,17 @@ void hvg_stor_detach(struct hvg_stor *stor);
 void hvg_stor_subchannel(struct hvg_stor *stor, struct hvg_chan *chan);
 void hvg_stor_subchannel_gone(struct hvg_stor *stor, struct hvg_chan *chan);
 
+/* T. Those functions themselves, of a driver whose devices' data is the controller. */
+static inline void hvg_stor_device_subchannel(struct hvg_device *device, struct hvg_chan *chan)
+{
+	hvg_stor_subchannel(hvg_device_data(device), chan);
+}
+
+static inline void hvg_stor_device_subchannel_gone(struct hvg_device *device, struct hvg_chan *chan)
+{
+	hvg_stor_subchannel_gone(hvg_device_data(device), chan);
+}
+
 /* A. While it is attached. */
 const struct hvg_stor_info *hvg_stor_info(const struct hvg_stor *stor);
 
