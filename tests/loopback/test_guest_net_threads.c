@@ -8,7 +8,6 @@
  */
 #include <hvh/hvh_net.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "fuzz/tcp_flow.h"
 #include "fuzz/threaded_host.h"
@@ -17,6 +16,7 @@
 #include "hvp_ndis.h"
 #include "hvp_nvsp.h"
 #include "tap.h"
+#include "tests/loopback/threads.h"
 
 #define SENDERS	     4u /* and flows, and queues */
 #define PACKETS	     16u /* of each sender */
@@ -69,48 +69,11 @@ static struct {
 	unsigned fifo_head, fifo_tail; /* (h); tail also (a) */
 } w;
 
-/*
- * The ring orders what both ends do with the memory that they share, but the host sees it at another address, where
- * ThreadSanitizer takes its indices for others. So it is told not to look there; everything else it watches.
- */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WATCHED 1
-void AnnotateBenignRaceSized(const char *file, int line, const volatile void *memory, long bytes,
-			     const char *why);
-#endif
-#endif
-
-static void hide_shared(const struct user_config *user)
-{
-#ifdef WATCHED
-	AnnotateBenignRaceSized(__FILE__, __LINE__, user->memory, (long)user->memory_bytes,
-				"shared with the host");
-#else
-	(void)user;
-#endif
-}
-
-static uint32_t below(uint64_t *state, uint32_t bound)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (uint32_t)((*state * 0x2545f4914f6cdd1dull >> 32) * bound >> 32);
-}
-
 static void fail(unsigned flow, const char *what, uint32_t len)
 {
 	if (!__atomic_fetch_add(&w.wrong, 1, __ATOMIC_RELAXED))
 		snprintf(w.first_wrong, sizeof(w.first_wrong), "flow %u, %u bytes: %s", flow, len,
 			 what);
-}
-
-static void nap(long us)
-{
-	const struct timespec pause = { .tv_nsec = us * 1000 };
-
-	nanosleep(&pause, NULL);
 }
 
 /* --- the back end: the host's loop --------------------------------------------------------------------------- */
@@ -136,7 +99,7 @@ static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned 
 		return -EINVAL;
 	}
 	sender = &w.senders[flow];
-	if (!below(&w.random, 50)) {
+	if (!random_below(&w.random, 50)) {
 		w.waiting |= 1u << queue;
 		w.refused++;
 		return -EAGAIN;
@@ -148,7 +111,7 @@ static int on_send(void *ctx, unsigned queue, const struct iovec *iov, unsigned 
 	memcpy(frame + 6, peer_mac, sizeof(peer_mac));
 	w.fifo[slot].meta = (struct hvh_net_meta){ .checksum_start = meta->checksum_start,
 						   .checksum_offset = meta->checksum_offset,
-						   .verified = below(&w.random, 2) };
+						   .verified = random_below(&w.random, 2) };
 	w.fifo[slot].len = len;
 	__atomic_store_n(&w.fifo_tail, w.fifo_tail + 1, __ATOMIC_RELAXED);
 	return 0;
@@ -175,7 +138,7 @@ static void on_kick(void *ctx, unsigned queue)
 
 static void pump(struct hvh_device *device, void *ctx)
 {
-	unsigned some = 1 + below(&w.random, 64);
+	unsigned some = 1 + random_below(&w.random, 64);
 
 	(void)ctx;
 	while (w.fifo_head != w.fifo_tail && some--) {
@@ -299,15 +262,16 @@ static const struct hvg_driver nic_driver = {
 
 static void send_one(struct sender *s, unsigned n, bool more)
 {
-	const uint32_t at = n * PACKET_PAGES * HVP_PAGE_SIZE + below(&s->random, HVP_PAGE_SIZE);
+	const uint32_t at =
+		n * PACKET_PAGES * HVP_PAGE_SIZE + random_below(&s->random, HVP_PAGE_SIZE);
 	uint8_t *frame = (uint8_t *)s->memory.base + at;
-	const uint32_t mss = 500 + below(&s->random, 800);
-	const enum tcp_flow_sums sums = (enum tcp_flow_sums)below(&s->random, 3);
+	const uint32_t mss = 500 + random_below(&s->random, 800);
+	const enum tcp_flow_sums sums = (enum tcp_flow_sums)random_below(&s->random, 3);
 	const struct tcp_flow before = s->made;
-	uint32_t payload = 1 + below(&s->random, 1300), headers, transport;
+	uint32_t payload = 1 + random_below(&s->random, 1300), headers, transport;
 
 	if (sums == TCP_FLOW_LARGE)
-		payload = mss + 1 + below(&s->random, SEND_MAX - 200 - mss);
+		payload = mss + 1 + random_below(&s->random, SEND_MAX - 200 - mss);
 	headers = tcp_flow_make(&s->made, frame, payload, peer_mac, guest_mac, sums, &transport);
 	s->packets[n] = (struct hvg_netif_packet){
 		.frame = { .len = headers + payload,
@@ -350,7 +314,7 @@ static void *sender_run(void *argument)
 		if (n < PACKETS && __atomic_load_n(&w.fifo_tail, __ATOMIC_RELAXED) -
 						   __atomic_load_n(&w.fifo_head, __ATOMIC_RELAXED) <
 					   FIFO_MANY) {
-			send_one(s, n, below(&s->random, 2));
+			send_one(s, n, random_below(&s->random, 2));
 			continue;
 		}
 		hvg_netif_flush(w.nic, s->made.number);

@@ -7,7 +7,6 @@
  */
 #include <hvh/hvh_scsi.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "fuzz/threaded_host.h"
 #include "hvg/hvg_bus.h"
@@ -15,6 +14,7 @@
 #include "hvp_scsi.h"
 #include "hvw_pkt.h"
 #include "tap.h"
+#include "tests/loopback/threads.h"
 
 #define SENDERS	 4u /* and queues */
 #define COMMANDS 16u /* of each at a time */
@@ -59,40 +59,6 @@ static struct {
 	uint64_t random;
 } w;
 
-/* As tests/loopback/test_guest_net_threads.c has it, for the same reason. */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define WATCHED 1
-void AnnotateBenignRaceSized(const char *file, int line, const volatile void *memory, long bytes,
-			     const char *why);
-#endif
-#endif
-
-static void hide_shared(const struct user_config *user)
-{
-#ifdef WATCHED
-	AnnotateBenignRaceSized(__FILE__, __LINE__, user->memory, (long)user->memory_bytes,
-				"shared with the host");
-#else
-	(void)user;
-#endif
-}
-
-static uint32_t below(uint64_t *state, uint32_t bound)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (uint32_t)((*state * 0x2545f4914f6cdd1dull >> 32) * bound >> 32);
-}
-
-static void nap(long us)
-{
-	const struct timespec pause = { .tv_nsec = us * 1000 };
-
-	nanosleep(&pause, NULL);
-}
-
 /* --- the back end: the host's loop ---------------------------------------------------------------------- */
 
 static void on_submit(void *ctx, struct hvh_disk_io *io)
@@ -129,13 +95,13 @@ static void carry_out(const struct hvh_disk_io *io)
 /* Some of what it has, in any order. */
 static void pump(struct hvh_device *device, void *ctx)
 {
-	unsigned some = 1 + below(&w.random, 64), queues = 0, queue;
+	unsigned some = 1 + random_below(&w.random, 64), queues = 0, queue;
 
 	(void)ctx;
 	while (w.holds && some--) {
-		const unsigned pick = below(&w.random, w.holds);
+		const unsigned pick = random_below(&w.random, w.holds);
 		struct hvh_disk_io *io = w.held[pick];
-		const bool fails = !below(&w.random, 50);
+		const bool fails = !random_below(&w.random, 50);
 
 		queues |= 1u << io->queue;
 		w.held[pick] = w.held[--w.holds];
@@ -219,23 +185,13 @@ static void stor_detach(struct hvg_device *device)
 	hvg_stor_destroy(hvg_device_data(device));
 }
 
-static void stor_subchannel(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel(hvg_device_data(device), chan);
-}
-
-static void stor_subchannel_gone(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel_gone(hvg_device_data(device), chan);
-}
-
 static const struct hvg_driver stor_driver = {
 	.name = "storage",
 	.class_id = HVP_CLASS_SCSI,
 	.attach = stor_attach,
 	.detach = stor_detach,
-	.subchannel = stor_subchannel,
-	.subchannel_gone = stor_subchannel_gone,
+	.subchannel = hvg_stor_device_subchannel,
+	.subchannel_gone = hvg_stor_device_subchannel_gone,
 };
 
 /* --- senders -------------------------------------------------------------------------------------------- */
@@ -264,7 +220,8 @@ static void judge(struct sender *s, struct command *c)
 
 static void describe(struct sender *s, struct command *c)
 {
-	const unsigned n = (unsigned)(c - s->commands), offset = below(&s->random, 8) * BLOCK;
+	const unsigned n = (unsigned)(c - s->commands),
+		       offset = random_below(&s->random, 8) * BLOCK;
 	const unsigned block = (s->queue * COMMANDS + n) * SHARE + c->first;
 	struct hvw_gpa_writer writer;
 	uint64_t pages[PAGES];
@@ -291,12 +248,12 @@ static void send_one(struct sender *s, struct command *c)
 {
 	uint8_t *expected;
 
-	c->count = 1 + below(&s->random, SHARE);
-	c->first = below(&s->random, SHARE - c->count + 1);
-	c->reads = below(&s->random, 2);
+	c->count = 1 + random_below(&s->random, SHARE);
+	c->first = random_below(&s->random, SHARE - c->count + 1);
+	c->reads = random_below(&s->random, 2);
 	expected = c->model + c->first * BLOCK;
 	describe(s, c);
-	memset(c->data, (int)below(&s->random, 256), c->request.bytes);
+	memset(c->data, (int)random_below(&s->random, 256), c->request.bytes);
 	if (!c->reads) {
 		memcpy(c->before, expected, c->request.bytes);
 		memcpy(expected, c->data, c->request.bytes);

@@ -13,13 +13,13 @@
  * and HVIS_HOST_LOG: what both sides say.
  */
 #include <pthread.h>
-#include <time.h>
 
 #include "fuzz/echo_driver.h"
 #include "fuzz/threaded_host.h"
 #include "hvg/hvg_bus.h"
 #include "hvg/hvg_ic.h"
 #include "tap.h"
+#include "tests/loopback/threads.h"
 
 #define SCHEDULES 50u
 #define RAM	  (4u << 20)
@@ -67,14 +67,6 @@ static struct {
 	uint64_t starts, suspends, actions, turns, reloads, busy, powers, echoed, version[VERSIONS];
 } done;
 
-static uint32_t random_below(struct actor *actor, uint32_t bound)
-{
-	actor->random ^= actor->random >> 12;
-	actor->random ^= actor->random << 25;
-	actor->random ^= actor->random >> 27;
-	return (uint32_t)((actor->random * 0x2545f4914f6cdd1dull >> 32) * bound >> 32);
-}
-
 static void fail(struct actor *actor, const char *what, long value)
 {
 	if (!actor->failures++)
@@ -84,10 +76,10 @@ static void fail(struct actor *actor, const char *what, long value)
 /* Mostly not at all. */
 static void dawdle(struct actor *actor)
 {
-	struct timespec pause = { .tv_nsec = (long)random_below(actor, 300) * 1000 };
+	const long us = random_below(&actor->random, 300);
 
-	if (!random_below(actor, 4))
-		nanosleep(&pause, NULL);
+	if (!random_below(&actor->random, 4))
+		nap(us);
 }
 
 /* --- the bus ----------------------------------------------------------------------------------------- */
@@ -150,7 +142,7 @@ static void suspend_bus(struct actor *actor)
 	}
 	dawdle(actor);
 	/* A stop in place of a resume is allowed too. */
-	if (!random_below(actor, 4)) {
+	if (!random_below(&actor->random, 4)) {
 		stop_bus(actor);
 		return;
 	}
@@ -176,7 +168,7 @@ static void settle_bus(struct actor *actor)
 static void turn_cpu(struct actor *actor)
 {
 	struct schedule *s = actor->schedule;
-	unsigned cpu = random_below(actor, s->user.cpus);
+	unsigned cpu = random_below(&actor->random, s->user.cpus);
 	int err = hvg_bus_cpu_offline(s->bus, cpu);
 
 	if (err && err != -EBUSY)
@@ -198,7 +190,7 @@ static void *bus_actor(void *argument)
 			start_bus(actor);
 		if (!s->bus)
 			break;
-		switch (random_below(actor, 6)) {
+		switch (random_below(&actor->random, 6)) {
 		case 0:
 			stop_bus(actor);
 			break;
@@ -232,9 +224,9 @@ static void *channel_actor(void *argument)
 	unsigned i;
 
 	for (i = 0; goes_on(actor, i); i++) {
-		enum echo_action action = random_below(actor, ECHO_ACTIONS + 2);
-		unsigned which = random_below(actor, ECHO_DRIVER_CHANNELS);
-		uint32_t number = random_below(actor, 200);
+		enum echo_action action = random_below(&actor->random, ECHO_ACTIONS + 2);
+		unsigned which = random_below(&actor->random, ECHO_DRIVER_CHANNELS);
+		uint32_t number = random_below(&actor->random, 200);
 		int err;
 
 		if (action >= ECHO_ACTIONS)
@@ -263,15 +255,16 @@ static void *host_actor(void *argument)
 	unsigned i;
 
 	for (i = 0; goes_on(actor, i); i++) {
-		switch (random_below(actor, 7)) {
+		switch (random_below(&actor->random, 7)) {
 		case 0:
 			(void)threaded_host_shutdown(host, 0);
 			break;
 		case 1:
-			(void)threaded_host_step(host, (int64_t)random_below(actor, 100000));
+			(void)threaded_host_step(host,
+						 (int64_t)random_below(&actor->random, 100000));
 			break;
 		case 2:
-			threaded_host_turn(host, random_below(actor, THREADED_ECHOES));
+			threaded_host_turn(host, random_below(&actor->random, THREADED_ECHOES));
 			__atomic_fetch_add(&done.turns, 1, __ATOMIC_RELAXED);
 			break;
 		case 3:
@@ -309,7 +302,7 @@ static void init_actor(struct schedule *s, struct actor *actor, uint32_t number)
 	/* One multiplication spreads neighbouring seeds far enough for what they are for. */
 	actor->random = (s->seed * 3 + number) * 0x9e3779b97f4a7c15ull + 1;
 	actor->schedule = s;
-	actor->actions = 1 + random_below(actor, number == 1 ? 40 : 8);
+	actor->actions = 1 + random_below(&actor->random, number == 1 ? 40 : 8);
 }
 
 static void make_schedule(struct schedule *s, uint64_t seed)
@@ -321,19 +314,19 @@ static void make_schedule(struct schedule *s, uint64_t seed)
 	init_actor(s, &s->bus_actor, 0);
 	init_actor(s, &s->channel_actor, 1);
 	init_actor(s, &s->host_actor, 2);
-	s->host_config.cpus = 1 + random_below(choose, THREADED_CPUS_MAX);
-	s->host_config.version_max = versions[random_below(choose, VERSIONS)];
+	s->host_config.cpus = 1 + random_below(&choose->random, THREADED_CPUS_MAX);
+	s->host_config.version_max = versions[random_below(&choose->random, VERSIONS)];
 	s->host_config.ram_bytes = RAM;
-	s->host_config.echo.subchannels = random_below(choose, ECHO_SUBCHANNELS + 1);
-	s->host_config.echo.slow = random_below(choose, 2);
-	s->host_config.echo.period_ns = random_below(choose, 3) * 500000ull;
+	s->host_config.echo.subchannels = random_below(&choose->random, ECHO_SUBCHANNELS + 1);
+	s->host_config.echo.slow = random_below(&choose->random, 2);
+	s->host_config.echo.period_ns = random_below(&choose->random, 3) * 500000ull;
 	s->user.log = guest_log;
 	s->user.power = power;
 	s->bus_config.os_id = OS_ID;
 	/* Mostly it is the host that says how far they go. */
-	s->bus_config.version_max =
-		versions[VERSIONS - 1 -
-			 (random_below(choose, VERSIONS) & random_below(choose, VERSIONS))];
+	s->bus_config.version_max = versions[VERSIONS - 1 -
+					     (random_below(&choose->random, VERSIONS) &
+					      random_below(&choose->random, VERSIONS))];
 	s->bus_config.drivers = drivers;
 	s->bus_config.driver_count = sizeof(drivers) / sizeof(drivers[0]);
 }
@@ -354,7 +347,6 @@ static void run_actors(struct schedule *s)
 /* The host has all its devices again, and the guest all channels. */
 static void bring_back(struct schedule *s)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
 	struct threaded_host_stats host;
 	struct echo_driver_stats guest;
 	unsigned i, waited_ms;
@@ -369,7 +361,7 @@ static void bring_back(struct schedule *s)
 		echo_driver_stats(&guest);
 		if (guest.channels == THREADED_ECHOES * (1 + s->host_config.echo.subchannels))
 			return;
-		nanosleep(&pause, NULL);
+		nap(1000);
 	}
 	fail(&s->bus_actor, "channels of echo devices", guest.channels);
 }
