@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* Takes one input from a peer; returns 0. May abort() to report a wrong result. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -22,5 +23,8 @@ __attribute__((weak)) extern const unsigned fuzz_cuts;
  * reach (such as an accepted message of each type) it did not reach, after a "# " line on stdout for each.
  */
 __attribute__((weak)) int fuzz_corpus_complete(void);
+
+/* For fuzz_corpus_complete(): 1, and that line, unless the corpus has reached `what`. */
+#define FUZZ_NEVER(what) ((what) ? 0 : (printf("# never: %s\n", #what), 1))
 
 #endif

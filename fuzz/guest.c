@@ -331,10 +331,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		(void)fake_add(&fake, *class_of(which), (uint8_t)which, 0);
 	config.seed = byte();
 	config.works = (enum sim_works)(byte() % SIM_WORKS_WAYS);
-	config.arena = soft_arena(fake.mem);
-	config.hypervisor = &fake.soft.table;
-	config.cpu_reset = soft_cpu_reset;
-	config.ctx = &fake.soft;
+	soft_configure(&fake.soft, &config);
 	sim_start(&config);
 	echo_driver_init(PACKET_MAX);
 	quiet();

@@ -111,10 +111,7 @@ void loopback_start(struct loopback *l, const struct sim_config *config)
 	embedder_init(&l->e);
 	l->e.held = held;
 	soft_init(&l->soft, l->e.mem, config->cpus, &ops, l);
-	sim.arena = soft_arena(l->e.mem);
-	sim.hypervisor = &l->soft.table;
-	sim.cpu_reset = soft_cpu_reset;
-	sim.ctx = &l->soft;
+	soft_configure(&l->soft, &sim);
 	l->doorbell_count = 0;
 	l->stopping = l->stopped = false;
 	sim_start(&sim);

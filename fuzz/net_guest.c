@@ -384,10 +384,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	};
 	config.seed = byte();
 	config.works = (enum sim_works)(byte() % SIM_WORKS_WAYS);
-	config.arena = soft_arena(fake.mem);
-	config.hypervisor = &fake.soft.table;
-	config.cpu_reset = soft_cpu_reset;
-	config.ctx = &fake.soft;
+	soft_configure(&fake.soft, &config);
 	sim_start(&config);
 	run();
 	sim_stop();
@@ -397,20 +394,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 int fuzz_corpus_complete(void)
 {
-	int missing = 0;
-
-#define NEED(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			printf("# never: %s\n", #what);                                            \
-			missing++;                                                                 \
-		}                                                                                  \
-	} while (0)
-	NEED(received);
-	NEED(joined);
-	NEED(sent);
-	NEED(reconfigured);
-	NEED(queues == 4);
-#undef NEED
-	return missing;
+	return FUZZ_NEVER(received) + FUZZ_NEVER(joined) + FUZZ_NEVER(sent) +
+	       FUZZ_NEVER(reconfigured) + FUZZ_NEVER(queues == 4);
 }

@@ -208,7 +208,7 @@ static void set(void *ctx, uint32_t reg, uint64_t value)
 	set_synic(soft, sim_cpu());
 }
 
-void soft_cpu_reset(void *ctx, unsigned index)
+static void reset_cpu(void *ctx, unsigned index)
 {
 	struct soft_hypervisor *soft = ctx;
 	struct soft_cpu *cpu = &soft->cpu[index];
@@ -267,6 +267,14 @@ struct sim_arena soft_arena(const struct hvh_mem *mem)
 	};
 }
 
+void soft_configure(struct soft_hypervisor *soft, struct sim_config *config)
+{
+	config->arena = soft_arena(soft->mem);
+	config->hypervisor = &soft->table;
+	config->cpu_reset = reset_cpu;
+	config->ctx = soft;
+}
+
 void soft_init(struct soft_hypervisor *soft, struct hvh_mem *mem, unsigned cpus,
 	       const struct soft_host_ops *ops, void *ctx)
 {
@@ -283,7 +291,7 @@ void soft_init(struct soft_hypervisor *soft, struct hvh_mem *mem, unsigned cpus,
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
 		if (hvh_synic_create(mem, &soft->cpu[cpu].synic))
 			sim_die("no memory");
-		soft_cpu_reset(soft, cpu);
+		reset_cpu(soft, cpu);
 	}
 }
 

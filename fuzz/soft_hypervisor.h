@@ -42,13 +42,12 @@ struct soft_hypervisor {
 	bool absent; /* there is no hypervisor */
 	bool no_hypercalls; /* the hypercall page cannot be enabled */
 	bool refuse_tsc_page; /* the page says that it is not valid */
+	struct hvg_soft_hypervisor table; /* filled in by soft_init() */
 
 	/* For the test to read. */
 	uint64_t os_id, hypercall, reference_tsc;
 	uint64_t crash[HVP_CRASH_PARAMETERS], crash_control;
 	unsigned crashes;
-
-	struct hvg_soft_hypervisor table; /* for sim_config.hypervisor */
 
 	/* Private. */
 	struct hvh_mem *mem;
@@ -65,6 +64,9 @@ void soft_fini(struct soft_hypervisor *soft);
 /* The memory as sim_config.arena wants it. */
 struct sim_arena soft_arena(const struct hvh_mem *mem);
 
+/* Has a simulated guest run on it, in its memory. */
+void soft_configure(struct soft_hypervisor *soft, struct sim_config *config);
+
 /* A message of any type, put into the slot when it is free; more than the slot holds wait. */
 void soft_message(struct soft_hypervisor *soft, uint32_t vp, uint32_t type, const void *bytes,
 		  size_t len);
@@ -77,9 +79,6 @@ unsigned soft_queued(const struct soft_hypervisor *soft);
 
 /* Pages of guest memory that it has mapped. */
 unsigned soft_mapped(const struct soft_hypervisor *soft);
-
-/* sim_config.cpu_reset, with the hypervisor as ctx. */
-void soft_cpu_reset(void *soft, unsigned cpu);
 
 /* What the host takes for the partition's reference time now. */
 uint64_t soft_reference(void);

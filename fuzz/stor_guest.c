@@ -131,23 +131,13 @@ static void detach(struct hvg_device *device)
 	hvg_stor_destroy(stor);
 }
 
-static void subchannel(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel(hvg_device_data(device), chan);
-}
-
-static void subchannel_gone(struct hvg_device *device, struct hvg_chan *chan)
-{
-	hvg_stor_subchannel_gone(hvg_device_data(device), chan);
-}
-
 static const struct hvg_driver driver = {
 	.name = "storage",
 	.class_id = HVP_CLASS_SCSI,
 	.attach = attach,
 	.detach = detach,
-	.subchannel = subchannel,
-	.subchannel_gone = subchannel_gone,
+	.subchannel = hvg_stor_device_subchannel,
+	.subchannel_gone = hvg_stor_device_subchannel_gone,
 };
 
 static void count_queues(const struct hvg_stor *stor)
@@ -453,10 +443,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	guest.config.fibre = byte() % 4 == 3;
 	config.seed = byte();
 	config.works = (enum sim_works)(byte() % SIM_WORKS_WAYS);
-	config.arena = soft_arena(fake.mem);
-	config.hypervisor = &fake.soft.table;
-	config.cpu_reset = soft_cpu_reset;
-	config.ctx = &fake.soft;
+	soft_configure(&fake.soft, &config);
 	sim_start(&config);
 	run();
 	sim_stop();
@@ -466,24 +453,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 int fuzz_corpus_complete(void)
 {
-	int missing = 0;
-
-#define NEED(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			printf("# never: %s\n", #what);                                            \
-			missing++;                                                                 \
-		}                                                                                  \
-	} while (0)
-	NEED(done);
-	NEED(errors);
-	NEED(spoilt);
-	NEED(gone);
-	NEED(full);
-	NEED(rescans);
-	NEED(resets);
-	NEED(helped);
-	NEED(queues == QUEUES);
-#undef NEED
-	return missing;
+	return FUZZ_NEVER(done) + FUZZ_NEVER(errors) + FUZZ_NEVER(spoilt) + FUZZ_NEVER(gone) +
+	       FUZZ_NEVER(full) + FUZZ_NEVER(rescans) + FUZZ_NEVER(resets) + FUZZ_NEVER(helped) +
+	       FUZZ_NEVER(queues == QUEUES);
 }

@@ -283,10 +283,7 @@ static bool world_once(world_scenario scenario, const struct sim_config *config,
 	memset(&probe, 0, sizeof(probe));
 	w.strict = !config->fail_at && !config->fail_service;
 	fake_init(&w.fake, config->cpus, ram);
-	sim.arena = soft_arena(w.fake.mem);
-	sim.hypervisor = &w.fake.soft.table;
-	sim.cpu_reset = soft_cpu_reset;
-	sim.ctx = &w.fake.soft;
+	soft_configure(&w.fake.soft, &sim);
 	sim_start(&sim);
 	scenario(&w);
 	if (w.bus)

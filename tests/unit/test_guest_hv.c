@@ -47,10 +47,7 @@ static void begin(struct bed *b, const char *fail_service)
 
 	memset(b, 0, sizeof(*b));
 	fake_init(&b->fake, 2, RAM);
-	config.arena = soft_arena(b->fake.mem);
-	config.hypervisor = &b->fake.soft.table;
-	config.cpu_reset = soft_cpu_reset;
-	config.ctx = &b->fake.soft;
+	soft_configure(&b->fake.soft, &config);
 	sim_start(&config);
 }
 
