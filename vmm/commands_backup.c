@@ -201,14 +201,6 @@ static int freeze(struct backup *b)
 
 /* --- disks ---------------------------------------------------------------------------------------- */
 
-static bool find_format(const char *name, enum vmm_disk_format *format)
-{
-	for (*format = VMM_DISK_RAW; *format <= VMM_DISK_VHDX; (*format)++)
-		if (!strcmp(name, vmm_disk_format_names[*format]))
-			return true;
-	return false;
-}
-
 static int open_disk(struct backup *b, const json_t *json)
 {
 	struct disk *disk = &b->disk[b->disks];
@@ -220,7 +212,8 @@ static int open_disk(struct backup *b, const json_t *json)
 	disk->bytes = (uint64_t)json_integer_value(json_object_get(json, "bytes"));
 	if (!path || path[0] != '/')
 		return complain(b, "disk %u is in memory, and cannot be backed up", disk->lun);
-	if (!find_format(format ? format : "raw", &disk->format))
+	if (!vmm_disk_format_parse(format ? format : "raw", &disk->format) ||
+	    disk->format == VMM_DISK_AUTO)
 		return complain(b, "disk %u is a %s image, which is not known here", disk->lun,
 				format);
 	snprintf(disk->path, sizeof(disk->path), "%s", path);

@@ -111,10 +111,11 @@ static void back_remove(struct vmm_errand *errand)
 	free(errand);
 }
 
-static void remove_disk(struct vmm_disk *disk, struct vmm_request *request)
+static void remove_disk(struct vmm_disk *disk, struct vmm_request *request, const json_t *arguments)
 {
 	struct order *order = create_order(disk, request, visit_remove, back_remove);
 
+	(void)arguments;
 	if (!order)
 		return;
 	disk->leaving = true;
@@ -196,10 +197,11 @@ static void back_eject(struct vmm_errand *errand)
 	free(order);
 }
 
-static void eject(struct vmm_disk *disk, struct vmm_request *request)
+static void eject(struct vmm_disk *disk, struct vmm_request *request, const json_t *arguments)
 {
 	struct order *order = create_order(disk, request, visit_eject, back_eject);
 
+	(void)arguments;
 	if (order)
 		send(order);
 }
@@ -284,35 +286,44 @@ static struct vmm_disk *find(struct vmm_vm *vm, struct vmm_request *request,
 	return disk && !disk->leaving ? disk : NULL;
 }
 
+static const struct {
+	const char *order;
+	enum { DISKS = 1, DRIVES = 2 } of;
+	void (*carry_out)(struct vmm_disk *disk, struct vmm_request *request,
+			  const json_t *arguments);
+} orders[] = {
+	{ "remove", DISKS | DRIVES, remove_disk },
+	{ "resize", DISKS, resize },
+	{ "eject", DRIVES, eject },
+	{ "insert", DRIVES, insert },
+};
+#define ORDERS (sizeof(orders) / sizeof(orders[0]))
+
 void vmm_disk_command(struct vmm_vm *vm, struct vmm_request *request, const json_t *arguments)
 {
 	const char *order = json_string_value(json_object_get(arguments, "order"));
 	struct vmm_disk *disk;
+	unsigned i = 0;
 
 	if (order && !strcmp(order, "add")) {
 		add(vm, request, arguments);
 		return;
 	}
-	if (!order || (strcmp(order, "remove") && strcmp(order, "resize") &&
-		       strcmp(order, "eject") && strcmp(order, "insert"))) {
+	while (i < ORDERS && (!order || strcmp(order, orders[i].order)))
+		i++;
+	if (i == ORDERS) {
 		vmm_reply_error(request, "\"order\" must be add, remove, resize, eject or insert");
 		return;
 	}
 	disk = find(vm, request, arguments);
 	if (!disk)
 		return;
-	if (!strcmp(order, "remove"))
-		remove_disk(disk, request);
-	else if (disk->config.dvd != (!strcmp(order, "eject") || !strcmp(order, "insert")))
+	if (orders[i].of & (disk->config.dvd ? DRIVES : DISKS))
+		orders[i].carry_out(disk, request, arguments);
+	else
 		vmm_reply_error(request, "%u is a %s", disk->lun,
 				disk->config.dvd ? "DVD drive, whose medium says how large it is" :
 						   "disk, which stays in its place");
-	else if (!strcmp(order, "resize"))
-		resize(disk, request, arguments);
-	else if (!strcmp(order, "eject"))
-		eject(disk, request);
-	else
-		insert(disk, request, arguments);
 }
 
 /* --- status ------------------------------------------------------------------------------------------ */

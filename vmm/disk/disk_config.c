@@ -6,9 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hvp_scsi.h"
+
 #define MEMORY "memory:"
-#define EMPTY		"empty" /* DVD drives */
-#define DVD_BLOCK_BYTES 2048u
+#define EMPTY  "empty" /* DVD drives */
 
 static const char right_path[] =
 	"must begin with the path of an image or block device, or with memory:SIZE, as memory:64M";
@@ -75,34 +76,21 @@ static const char *set_serial(struct vmm_disk_config *config, const char *value)
 	return NULL;
 }
 
-static const char *set_lun(struct vmm_disk_config *config, const char *value)
-{
-	char *end;
-
-	if (*value < '0' || *value > '9' || strlen(value) > 2)
-		return right_lun;
-	config->lun = (unsigned)strtoul(value, &end, 10);
-	return *end || config->lun >= VMM_DISKS_MAX ? right_lun : NULL;
-}
-
-static bool parse_fault(const char *value, unsigned max, unsigned *number)
+static bool parse_number(const char *value, unsigned min, unsigned max, unsigned *number)
 {
 	char *end;
 	unsigned long parsed = strtoul(value, &end, 10);
 
 	*number = (unsigned)parsed;
-	return *value >= '0' && *value <= '9' && !*end && parsed >= 1 && parsed <= max;
+	return *value >= '0' && *value <= '9' && !*end && parsed >= min && parsed <= max;
 }
 
-static const char *set_format(struct vmm_disk_config *config, const char *value)
+bool vmm_disk_format_parse(const char *name, enum vmm_disk_format *format)
 {
-	for (unsigned i = VMM_DISK_AUTO; i <= VMM_DISK_VHDX; i++) {
-		if (!strcmp(value, vmm_disk_format_names[i])) {
-			config->format = (enum vmm_disk_format)i;
-			return NULL;
-		}
-	}
-	return right_format;
+	for (*format = VMM_DISK_AUTO; *format <= VMM_DISK_VHDX; (*format)++)
+		if (!strcmp(name, vmm_disk_format_names[*format]))
+			return true;
+	return false;
 }
 
 static const char *set_option(struct vmm_disk_config *config, const char *option)
@@ -117,7 +105,8 @@ static const char *set_option(struct vmm_disk_config *config, const char *option
 		return NULL;
 	}
 	if (!strncmp(option, "lun=", 4))
-		return set_lun(config, option + 4);
+		return parse_number(option + 4, 0, VMM_DISKS_MAX - 1, &config->lun) ? NULL :
+										      right_lun;
 	if (!strncmp(option, "serial=", 7))
 		return set_serial(config, option + 7);
 	if (!strncmp(option, "block=", 6)) {
@@ -125,11 +114,12 @@ static const char *set_option(struct vmm_disk_config *config, const char *option
 		return strcmp(option + 6, "4096") && strcmp(option + 6, "512") ? right_block : NULL;
 	}
 	if (!strncmp(option, "late=", 5))
-		return parse_fault(option + 5, 600000, &config->late_ms) ? NULL : right_late;
+		return parse_number(option + 5, 1, 600000, &config->late_ms) ? NULL : right_late;
 	if (!strncmp(option, "fail=", 5))
-		return parse_fault(option + 5, 1000000, &config->fail_every) ? NULL : right_fail;
+		return parse_number(option + 5, 1, 1000000, &config->fail_every) ? NULL :
+										   right_fail;
 	if (!strncmp(option, "format=", 7))
-		return set_format(config, option + 7);
+		return vmm_disk_format_parse(option + 7, &config->format) ? NULL : right_format;
 	return right_option;
 }
 
@@ -171,7 +161,7 @@ static const char *finish_dvd(struct vmm_disk_config *config)
 	    (config->format != VMM_DISK_AUTO && config->format != VMM_DISK_RAW))
 		return right_dvd;
 	config->format = VMM_DISK_RAW;
-	config->block_bytes = DVD_BLOCK_BYTES;
+	config->block_bytes = HVP_DVD_BLOCK;
 	if (!strcmp(config->path, EMPTY))
 		config->path[0] = '\0';
 	return NULL;

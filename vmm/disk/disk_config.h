@@ -38,6 +38,9 @@ struct vmm_disk_config {
 /* NULL; or what would be right, in words for the user. */
 const char *vmm_disk_config_parse(const char *text, struct vmm_disk_config *config);
 
+/* By its name in vmm_disk_format_names; false: none of them. */
+bool vmm_disk_format_parse(const char *name, enum vmm_disk_format *format);
+
 /* "64M", "2G", … in bytes, a multiple of 512; false: not such a number. */
 bool vmm_disk_size_parse(const char *text, uint64_t *bytes);
 

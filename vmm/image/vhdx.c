@@ -17,6 +17,9 @@
 /* The file grows by so much, or by one block. */
 #define ROOM_BYTES (64u << 20)
 
+/* What media write at once. */
+#define SECTOR 512u
+
 static void new_id(struct hvp_guid *id)
 {
 	vmm_store_random(id, sizeof(*id));
@@ -164,9 +167,6 @@ static int store_pages(struct vmm_disk_image *image, const uint32_t *pages, unsi
 	return err;
 }
 
-/* What media write at once. */
-#define VHDX_SIZE_SECTOR 512u
-
 /* --- a larger disk ----------------------------------------------------------------------------------- */
 
 /* What is behind the disk's end in its last block was nobody's, and becomes zeros. */
@@ -211,8 +211,7 @@ static int resize(struct vmm_disk_image *image, uint64_t bytes)
 		return vmm_disk_image_refuse(
 			image, "the VHDX's table has room for %llu blocks of %u MiB only",
 			(unsigned long long)image->capacity, image->block_bytes >> 20);
-	if (v->size_offset / VHDX_SIZE_SECTOR !=
-	    (v->size_offset + sizeof(bytes) - 1) / VHDX_SIZE_SECTOR)
+	if (v->size_offset / SECTOR != (v->size_offset + sizeof(bytes) - 1) / SECTOR)
 		return vmm_disk_image_refuse(image, "the VHDX has its size across two sectors");
 	err = vmm_disk_image_begin(image);
 	if (!err)
