@@ -12,13 +12,6 @@
 
 #define FOLDER "/var/lib/hyperv"
 
-const char hvis_kvp_help[] =
-	"usage: hvis kvp [list | get KEY | set KEY VALUE | delete KEY] [--pool POOL] [--json]\n\n"
-	"Show the key-value pairs that host and guest exchange, and change those that the guest gives.\n\n"
-	"  --pool POOL    external: what the host gives; guest: what this guest gives (what set and\n"
-	"                 delete change unless told otherwise); auto-external: facts about the host\n"
-	"  --json         for programs\n";
-
 #define POOL_NAME(number, id, name) [number] = (name),
 static const char *const names[HVP_KVP_POOLS] = { HVP_KVP_POOL_LIST(POOL_NAME) };
 #undef POOL_NAME

@@ -14,8 +14,6 @@ struct hvis_kvp_request {
 	bool json;
 };
 
-extern const char hvis_kvp_help[];
-
 /* What is wrong with it, or NULL. */
 const char *hvis_kvp_check(const struct hvis_kvp_request *request);
 

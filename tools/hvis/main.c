@@ -19,29 +19,45 @@ enum status {
 };
 
 struct command {
-	const char *name;
-	const char *summary;
+	const char *name, *arguments, *summary, *help;
+	enum status (*run)(const struct command *command, int argc, char **argv);
+	/* Of those that report what the bus has: */
 	bool (*print)(const struct hvis_bus *bus);
 	json_t *(*json)(const struct hvis_bus *bus);
 	bool versions; /* it shows them */
-	const char *help;
 };
+
+static enum status run_report(const struct command *command, int argc, char **argv);
+static enum status run_kvp(const struct command *command, int argc, char **argv);
 
 static const struct command commands[] = {
 	{
 		.name = "status",
+		.arguments = "[--json]",
 		.summary = "show the VMBus and its devices, whose drivers they have, and versions",
+		.help = "  --json    as an object for programs\n\nRoot sees more: negotiated versions are in the kernel's log.\n",
+		.run = run_report,
 		.print = hvis_status_print,
 		.json = hvis_status_json,
 		.versions = true,
-		.help = "  --json    as an object for programs\n\nRoot sees more: negotiated versions are in the kernel's log.\n",
 	},
 	{
 		.name = "devices",
+		.arguments = "[--json]",
 		.summary = "list the devices with their ids, rings and channels, as lsvmbus -vv",
+		.help = "  --json    as an array for programs\n",
+		.run = run_report,
 		.print = hvis_devices_print,
 		.json = hvis_devices_json,
-		.help = "  --json    as an array for programs\n",
+	},
+	{
+		.name = "kvp",
+		.arguments = "[list | get KEY | set KEY VALUE | delete KEY] [--pool POOL] [--json]",
+		.summary = "show the pairs that host and guest exchange, and change the guest's own",
+		.help = "  --pool POOL    external: what the host gives; guest: what this guest gives (what set and\n"
+			"                 delete change unless told otherwise); auto-external: facts about the host\n"
+			"  --json         for programs\n",
+		.run = run_kvp,
 	},
 };
 
@@ -59,9 +75,8 @@ static enum status print_overview(void)
 {
 	printf("hvis " HVIS_VERSION ": Hyper-V integration services, seen from the guest\n\n");
 	for (size_t i = 0; i < COMMANDS; i++)
-		printf("  hvis %s [--json]\n        %s\n", commands[i].name, commands[i].summary);
-	printf("  hvis kvp [list | get KEY | set KEY VALUE | delete KEY] [--pool POOL] [--json]\n"
-	       "        show the pairs that host and guest exchange, and change the guest's own\n");
+		printf("  hvis %s %s\n        %s\n", commands[i].name, commands[i].arguments,
+		       commands[i].summary);
 	printf("\nOptions of a command: hvis help COMMAND, or man hvis. Version: hvis --version.\n"
 	       "Exit status: 0 done, 1 failed, 2 wrong usage, 3 there is no VMBus here.\n");
 	return DONE;
@@ -69,8 +84,8 @@ static enum status print_overview(void)
 
 static enum status print_help(const struct command *command)
 {
-	printf("usage: hvis %s [--json]\n\n%s.\n\n%s", command->name, command->summary,
-	       command->help);
+	printf("usage: hvis %s %s\n\n%s.\n\n%s", command->name, command->arguments,
+	       command->summary, command->help);
 	return DONE;
 }
 
@@ -132,7 +147,7 @@ static enum status report(const struct command *command, bool json)
 	return status;
 }
 
-static enum status do_command(const struct command *command, int argc, char **argv)
+static enum status run_report(const struct command *command, int argc, char **argv)
 {
 	bool json = false;
 
@@ -149,16 +164,7 @@ static enum status do_command(const struct command *command, int argc, char **ar
 	return report(command, json);
 }
 
-static enum status kvp_usage(const char *problem, const char *what)
-{
-	fprintf(stderr, "hvis kvp: %s", problem);
-	if (what)
-		fprintf(stderr, " '%.64s'", what);
-	fputs(" (see `hvis help kvp`)\n", stderr);
-	return USAGE;
-}
-
-static enum status do_kvp(int argc, char **argv)
+static enum status run_kvp(const struct command *command, int argc, char **argv)
 {
 	struct hvis_kvp_request request = { 0 };
 	const char **words[] = { &request.order, &request.key, &request.value };
@@ -172,24 +178,23 @@ static enum status do_kvp(int argc, char **argv)
 		if (option && strcmp(argv[i], "--json") == 0) {
 			request.json = true;
 		} else if (option && strcmp(argv[i], "--help") == 0) {
-			fputs(hvis_kvp_help, stdout);
-			return DONE;
+			return print_help(command);
 		} else if (option && strcmp(argv[i], "--pool") == 0) {
 			if (i + 1 == argc)
-				return kvp_usage("--pool needs a name", NULL);
+				return usage_error(command, "--pool needs a name", NULL);
 			request.pool = argv[++i];
 		} else if (option && argv[i][2] == '\0') {
 			options = false;
 		} else if (option) {
-			return kvp_usage("unknown option", argv[i]);
+			return usage_error(command, "unknown option", argv[i]);
 		} else if (count == sizeof(words) / sizeof(words[0])) {
-			return kvp_usage("one argument too many:", argv[i]);
+			return usage_error(command, "one argument too many:", argv[i]);
 		} else {
 			*words[count++] = argv[i];
 		}
 	}
 	problem = hvis_kvp_check(&request);
-	return problem ? kvp_usage(problem, NULL) : (enum status)hvis_kvp_run(&request);
+	return problem ? usage_error(command, problem, NULL) : (enum status)hvis_kvp_run(&request);
 }
 
 static enum status dispatch(int argc, char **argv)
@@ -208,16 +213,10 @@ static enum status dispatch(int argc, char **argv)
 	       strcmp(first, "help") == 0;
 	if (help && argc == 2)
 		return print_overview();
-	if (strcmp(help ? argv[2] : first, "kvp") == 0) {
-		if (!help)
-			return do_kvp(argc - 2, argv + 2);
-		fputs(hvis_kvp_help, stdout);
-		return DONE;
-	}
 	command = find_command(help ? argv[2] : first);
 	if (!command)
 		return usage_error(NULL, "there is no command", help ? argv[2] : first);
-	return help ? print_help(command) : do_command(command, argc - 2, argv + 2);
+	return help ? print_help(command) : command->run(command, argc - 2, argv + 2);
 }
 
 int main(int argc, char **argv)
