@@ -2,77 +2,24 @@
 /*
  * The guest's file copy service. What it shares with other services that have a daemon is tested by test_guest_kvp.
  */
-#include "hvg/hvg_daemon.h"
-#include "hvp_daemon.h"
-#include "hvw_ic.h"
 #include "hvw_utf16.h"
 
 #define WORLD_DRIVER hvg_fcopy_driver
-#include "tests/unit/guest_world.h"
+#define SERVICE_CLASS HVP_CLASS_FCOPY
+#define SERVICE_TYPE  HVP_IC_FCOPY
+#include "tests/unit/guest_daemon.h"
 
-#define ID 4711u
-
-struct bed {
-	struct world *w;
-	struct fake_channel *channel;
-	struct hvg_device *device;
-	unsigned woken;
-	uint8_t bytes[8192]; /* what the host got last, and in it: */
-	struct hvw_ic ic;
-};
-
-static void wake(void *ctx)
-{
-	((struct bed *)ctx)->woken++;
-}
-
-static bool taken(struct bed *b)
-{
-	uint64_t id = 0;
-	int len;
-
-	hvos_sleep_ms(5);
-	len = fake_take(&b->w->fake, b->channel, &id, b->bytes, sizeof(b->bytes));
-	if (len < 0 || hvw_ic_parse(&b->ic, b->bytes, (size_t)len))
-		return false;
-	W_EQ(b->w, id, ID);
-	return b->ic.h.flags == (HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_RESPONSE);
-}
-
-static bool host_is_told(struct bed *b, uint32_t status)
-{
-	bool told = taken(b);
-
-	W_EQ(b->w, told, true);
-	if (told)
-		W_EQ(b->w, b->ic.h.status, status);
-	return told;
-}
-
-static bool negotiated(struct bed *b)
-{
-	struct hvp_ic_version framework = { 3, 0 }, message = { 1, 1 }, is[2];
-	uint8_t bytes[128];
-	int len = hvw_ic_build_negotiate(bytes, sizeof(bytes), &framework, 1, &message, 1);
-	bool good;
-
-	W_EQ(b->w, fake_put(&b->w->fake, b->channel, ID, bytes, (uint32_t)len), 0);
-	good = taken(b) && b->ic.h.type == HVP_IC_NEGOTIATE &&
-	       !hvw_ic_parse_choice(&b->ic, &framework, 1, &message, 1, &is[0], &is[1]);
-	W_EQ(b->w, good, true);
-	return good;
-}
-
-/* False: a failure keeps the device away. Versions are agreed, without a daemon. */
 static bool up(struct bed *b, struct world *w)
 {
-	memset(b, 0, sizeof(*b));
-	b->w = w;
-	b->channel = fake_add(&w->fake, (struct hvp_guid)HVP_CLASS_FCOPY, 1, 0);
-	if (!world_up(w) || !b->channel->open)
-		return false;
-	b->device = w->bus->devices;
-	return negotiated(b);
+	return service_up(b, w, (struct hvp_guid)HVP_CLASS_FCOPY, HVP_IC_FCOPY);
+}
+
+static bool agreed(struct bed *b)
+{
+	struct hvp_ic_version message = { 1, 1 };
+
+	put_versions(b, &message, 1);
+	return chosen(b, message);
 }
 
 static bool daemon_comes(struct bed *b)
@@ -93,22 +40,7 @@ static bool daemon_comes(struct bed *b)
 
 static bool up_with_daemon(struct bed *b, struct world *w)
 {
-	return up(b, w) && daemon_comes(b);
-}
-
-static void ask_with(struct bed *b, const void *body, uint16_t size)
-{
-	struct hvp_ic_header header = {
-		.type = HVP_IC_FCOPY,
-		.size = size,
-		.flags = HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_REQUEST,
-	};
-	uint8_t bytes[8192] = { 0 };
-	size_t len = hvw_ic_build(bytes, &header);
-
-	memcpy(bytes + HVW_IC_HEADERS, body, size);
-	W_EQ(b->w, fake_put(&b->w->fake, b->channel, ID, bytes, (uint32_t)len), 0);
-	hvos_sleep_ms(5);
+	return up(b, w) && agreed(b) && daemon_comes(b);
 }
 
 static void ask_start(struct bed *b, const char *path, const char *name)
@@ -264,7 +196,7 @@ static void nobody_scenario(struct world *w)
 	uint32_t version = 2;
 	struct bed b;
 
-	if (!up(&b, w))
+	if (!up(&b, w) || !agreed(&b))
 		return;
 	ask_start(&b, "/", "f");
 	if (!host_is_told(&b, HVP_IC_FAIL) || hvg_daemon_open(b.device, wake, &b))
@@ -315,7 +247,7 @@ static void left_open_scenario(struct world *w)
 		daemon_answers(&b, HVP_IC_SUCCESS);
 	}
 	if (hvg_bus_resume(w->bus) || hvg_bus_settle(w->bus, SETTLE_MS) || !b.channel->open ||
-	    !negotiated(&b))
+	    !agreed(&b))
 		return;
 	ask_plain(&b, HVP_FCOPY_CANCEL);
 	W_EQ(w, daemon_reads(&b, &message), HVP_FCOPY_CANCEL);

@@ -2,59 +2,19 @@
 /*
  * The guest's key-value service, between a host and a daemon that are late, gone or anew at any time.
  */
-#include "hvg/hvg_daemon.h"
-#include "hvp_daemon.h"
-#include "hvw_ic.h"
 #include "hvw_kvp.h"
 
 #define WORLD_DRIVER hvg_kvp_driver
-#include "tests/unit/guest_world.h"
+#define SERVICE_CLASS HVP_CLASS_KVP
+#define SERVICE_TYPE  HVP_IC_KVP
+#include "tests/unit/guest_daemon.h"
 
-#define ID 4711u
+/* The guest knows the first. */
+static const struct hvp_ic_version messages[] = { { 4, 0 }, { 5, 0 } };
 
-struct bed {
-	struct world *w;
-	struct fake_channel *channel;
-	struct hvg_device *device;
-	unsigned woken;
-	uint8_t bytes[8192]; /* what the host got last, and in it: */
-	struct hvw_ic ic;
-};
-
-static void wake(void *ctx)
+static bool up(struct bed *b, struct world *w)
 {
-	((struct bed *)ctx)->woken++;
-}
-
-/* What there is from the guest within a while. */
-static bool taken(struct bed *b)
-{
-	uint64_t id = 0;
-	int len;
-
-	hvos_sleep_ms(5);
-	len = fake_take(&b->w->fake, b->channel, &id, b->bytes, sizeof(b->bytes));
-	if (len < 0 || hvw_ic_parse(&b->ic, b->bytes, (size_t)len))
-		return false;
-	W_EQ(b->w, id, ID);
-	return b->ic.h.flags == (HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_RESPONSE);
-}
-
-static void put_versions(struct bed *b)
-{
-	struct hvp_ic_version framework = { 3, 0 }, message[] = { { 4, 0 }, { 5, 0 } };
-	uint8_t bytes[128];
-	int len = hvw_ic_build_negotiate(bytes, sizeof(bytes), &framework, 1, message, 2);
-
-	W_EQ(b->w, fake_put(&b->w->fake, b->channel, ID, bytes, (uint32_t)len), 0);
-}
-
-static bool chosen(struct bed *b)
-{
-	struct hvp_ic_version framework = { 3, 0 }, message = { 4, 0 }, is[2];
-
-	return taken(b) && b->ic.h.type == HVP_IC_NEGOTIATE &&
-	       !hvw_ic_parse_choice(&b->ic, &framework, 1, &message, 1, &is[0], &is[1]);
+	return service_up(b, w, (struct hvp_guid)HVP_CLASS_KVP, HVP_IC_KVP);
 }
 
 /* A daemon that says what it is and reads the answer to that. */
@@ -75,43 +35,12 @@ static bool daemon_comes(struct bed *b)
 	return true;
 }
 
-/* False: a failure keeps the device away. */
-static bool up(struct bed *b, struct world *w)
-{
-	memset(b, 0, sizeof(*b));
-	b->w = w;
-	b->channel = fake_add(&w->fake, (struct hvp_guid)HVP_CLASS_KVP, 1, 0);
-	if (!world_up(w) || !b->channel->open)
-		return false;
-	b->device = w->bus->devices;
-	return true;
-}
-
 static bool up_with_daemon(struct bed *b, struct world *w)
 {
-	bool good = up(b, w) && daemon_comes(b);
-
-	if (!good)
+	if (!up(b, w) || !daemon_comes(b))
 		return false;
-	put_versions(b);
-	good = chosen(b);
-	W_EQ(w, good, true);
-	return good;
-}
-
-static void ask_with(struct bed *b, const void *body, uint16_t size)
-{
-	struct hvp_ic_header header = {
-		.type = HVP_IC_KVP,
-		.size = size,
-		.flags = HVP_IC_FLAG_TRANSACTION | HVP_IC_FLAG_REQUEST,
-	};
-	uint8_t bytes[8192] = { 0 };
-	size_t len = hvw_ic_build(bytes, &header);
-
-	memcpy(bytes + HVW_IC_HEADERS, body, size);
-	W_EQ(b->w, fake_put(&b->w->fake, b->channel, ID, bytes, (uint32_t)len), 0);
-	hvos_sleep_ms(5);
+	put_versions(b, messages, 2);
+	return chosen(b, messages[0]);
 }
 
 static void ask_set(struct bed *b, const char *key, const char *value)
@@ -143,16 +72,6 @@ static void daemon_writes(struct bed *b, struct hvp_daemon_kvp *message, uint32_
 {
 	message->status = status;
 	W_EQ(b->w, hvg_daemon_write(b->device, message, sizeof(*message)), sizeof(*message));
-}
-
-static bool host_is_told(struct bed *b, uint32_t status)
-{
-	bool told = taken(b);
-
-	W_EQ(b->w, told, true);
-	if (told)
-		W_EQ(b->w, b->ic.h.status, status);
-	return told;
 }
 
 /* --- pairs ------------------------------------------------------------------------------------------- */
@@ -343,7 +262,7 @@ static void nobody_scenario(struct world *w)
 
 	if (!up(&b, w))
 		return;
-	put_versions(&b);
+	put_versions(&b, messages, 2);
 	W_EQ(w, taken(&b), false);
 	if (hvg_daemon_open(b.device, wake, &b))
 		return;
@@ -356,7 +275,7 @@ static void nobody_scenario(struct world *w)
 	hvg_daemon_close(b.device);
 	if (!daemon_comes(&b))
 		return;
-	W_EQ(w, chosen(&b), true);
+	chosen(&b, messages[0]);
 	/* One that has gone: the host is told at once from now on. */
 	hvg_daemon_close(b.device);
 	ask_set(&b, "a", "b");
@@ -434,8 +353,8 @@ static void impatient_scenario(struct world *w)
 	ask_set(&b, "a", "b");
 	if (!daemon_reads(&b, &message))
 		return;
-	put_versions(&b);
-	W_EQ(w, chosen(&b), true);
+	put_versions(&b, messages, 2);
+	chosen(&b, messages[0]);
 	ask_set(&b, "c", "d");
 	daemon_writes(&b, &message, HVP_IC_SUCCESS);
 	W_EQ(w, taken(&b), false);
@@ -464,8 +383,8 @@ static void suspend_scenario(struct world *w)
 	daemon_writes(&b, &message, HVP_IC_SUCCESS);
 	if (hvg_bus_resume(w->bus) || hvg_bus_settle(w->bus, SETTLE_MS) || !b.channel->open)
 		return;
-	put_versions(&b);
-	W_EQ(w, chosen(&b), true);
+	put_versions(&b, messages, 2);
+	chosen(&b, messages[0]);
 	ask_set(&b, "c", "d");
 	if (!daemon_reads(&b, &message))
 		return;
