@@ -12,20 +12,23 @@ bool hvh_scsi_lun_present(const struct scsi *scsi, unsigned lun)
 	return !(atomic_load(&scsi->lun[lun].users) & LUN_GONE_BIT);
 }
 
+/* One more that uses it, unless it is gone. */
+static bool take(_Atomic uint32_t *users)
+{
+	uint32_t before = atomic_load(users);
+
+	do {
+		if (before & LUN_GONE_BIT)
+			return false;
+	} while (!atomic_compare_exchange_weak(users, &before, before + 1));
+	return true;
+}
+
 struct scsi_lun *hvh_scsi_lun_get(struct scsi *scsi, const struct hvp_storvsp_srb *srb)
 {
-	struct scsi_lun *lun;
-	uint32_t users;
-
 	if (srb->path || srb->target || srb->lun >= HVH_SCSI_LUNS)
 		return NULL;
-	lun = &scsi->lun[srb->lun];
-	users = atomic_load(&lun->users);
-	do {
-		if (users & LUN_GONE_BIT)
-			return NULL;
-	} while (!atomic_compare_exchange_weak(&lun->users, &users, users + 1));
-	return lun;
+	return take(&scsi->lun[srb->lun].users) ? &scsi->lun[srb->lun] : NULL;
 }
 
 /* Nobody uses it and nobody can begin to. */
@@ -52,13 +55,7 @@ bool hvh_scsi_medium_present(const struct scsi_lun *lun)
 
 bool hvh_scsi_medium_get(struct scsi_lun *lun)
 {
-	uint32_t users = atomic_load(&lun->medium_users);
-
-	do {
-		if (users & LUN_GONE_BIT)
-			return false;
-	} while (!atomic_compare_exchange_weak(&lun->medium_users, &users, users + 1));
-	return true;
+	return take(&lun->medium_users);
 }
 
 static void ejected(struct scsi *scsi, struct scsi_lun *lun)
