@@ -8,6 +8,8 @@ CHANNELS = len(SERVICES) + 3
 
 # The highest VMBus version of each Debian suite's kernel; and what hosts are capped to.
 SUITES = {"bookworm": "5.3", "bullseye": "5.2", "trixie": "5.3", "sid": "5.3"}
+# By version: suite and flavour
+KERNELS = {"5.10": ("bullseye", "cloud"), "6.1": ("bookworm", "cloud"), "6.12": ("trixie", "cloud"), "7.2": ("sid", "cloud")}
 CAPS = ("5.2", "5.1", "5.0", "4.1", "4.0", "3.0", "2.4")
 
 

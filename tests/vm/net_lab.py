@@ -10,9 +10,8 @@ import subprocess
 import sys
 
 from hvhost_vm import TOP, VmError
+from shell import Shell
 
-ANSWER_TIMEOUT = 150
-KERNELS = {"5.10": ("bullseye", "cloud"), "6.1": ("bookworm", "cloud"), "6.12": ("trixie", "cloud"), "7.2": ("sid", "cloud")}
 INSIDE = "HVIS_NET_LAB_INSIDE"
 
 
@@ -62,31 +61,9 @@ def debian_files(package, program):
             **{f"lib/x86_64-linux-gnu/{path.name}": path for path in libraries if path.name != loader.name}}, [*command, root / program]
 
 
-class Shell:
-    """One boot: types commands at a shell."""
-
-    def __init__(self, tap, vm):
-        self.tap, self.vm = tap, vm
-
-    def order(self, command, timeout=ANSWER_TIMEOUT):
-        """What it printed, and whether it succeeded."""
-        before = len(self.vm.text())
-        self.vm.say(f"{command}; echo gue''st: status $?")
-        said = self.vm.wait(f"answer to {command}", timeout,
-                            lambda: re.search(r"(?s)(.*)guest: status (\d+)", self.vm.text()[before:]), pause=0.05)
-        return said[1].replace("\r", ""), int(said[2]) == 0
-
-    def must(self, command):
-        said, good = self.order(command)
-        if not good:
-            raise VmError(f"{command}: {said}")
-        return said
-
+class Guest(Shell):
     def nic(self, number=0):
         return next((nic for nic in self.vm.status().get("nics", []) if nic["number"] == number), {})
 
     def sum(self, counter, number=0):
         return sum(queue[counter] for queue in self.nic(number).get("queue", []))
-
-    def check(self, title, good, seen=""):
-        self.tap.check(title, good, seen)

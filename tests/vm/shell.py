@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""The guest of tests/guests/login at its prompt: types commands and reads what they print. The Vm needs talk=True."""
+"""Guests that wait at a shell on their serial line: types commands and reads what they print. The Vm needs talk=True."""
 
 import base64
 import re
 import time
+
+from hvhost_vm import VmError
 
 ANSWER_TIMEOUT = 180  # where others use the machine too
 LOGIN = "login: "
@@ -18,8 +20,40 @@ def ask(vm, command, pattern):
     return found, typed, time.time()
 
 
+def order(vm, command, timeout=ANSWER_TIMEOUT):
+    """Types a command; what it printed, and whether it succeeded."""
+    before = len(vm.text())
+    vm.say(f"{command}; echo gue''st: status $?")
+    said = vm.wait(f"answer to {command}", timeout,
+                   lambda: re.search(r"(?s)(.*)guest: status (\d+)", vm.text()[before:]), pause=0.05)
+    return re.sub(r"^(/ # )+", "", said[1].replace("\r", ""), flags=re.M), int(said[2]) == 0
+
+
+class Shell:
+    """One boot."""
+
+    def __init__(self, tap, vm):
+        self.tap, self.vm = tap, vm
+
+    def order(self, command, timeout=ANSWER_TIMEOUT):
+        return order(self.vm, command, timeout)
+
+    def must(self, command):
+        """What it printed; raises unless it succeeded."""
+        said, good = self.order(command)
+        if not good:
+            raise VmError(f"{command}: {said}")
+        return said
+
+    def check(self, what, command):
+        """It is a failure of the test unless it succeeds; what it printed."""
+        said, good = self.order(command)
+        self.tap.check(what, good, said[-600:])
+        return said
+
+
 def log_in(vm, timeout, since=0):
-    """Waits for the login that comes after `since` characters of the serial line."""
+    """For the guest of tests/guests/login: waits for the login that comes after `since` characters of the serial line."""
     vm.wait("the guest asks for a login", timeout, lambda: LOGIN in vm.text()[since:])
     vm.say("root")
     vm.wait("a prompt", ANSWER_TIMEOUT, lambda: PROMPT in vm.text()[since:].partition(LOGIN)[2])
