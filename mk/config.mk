@@ -25,6 +25,9 @@ endif
 HVHOST := $(BUILD)/hvhost
 HVIS := $(BUILD)/hvis
 DAEMONS := $(BUILD)/hvis-kvpd $(BUILD)/hvis-vssd $(BUILD)/hvis-fcopyd
+# Where there is no musl there are none of these, which tests/cli/musl.sh says.
+MUSL_CC ?= $(shell command -v musl-gcc)
+MUSL_DAEMONS := $(if $(MUSL_CC),$(DAEMONS:$(BUILD)/%=$(BUILD)/musl/%))
 
 # A compiler given by the user wins; make's built-in default "cc" does not.
 ifeq ($(origin CC),default)

@@ -96,6 +96,24 @@ $(BUILD)/hvis-vssd $(BUILD)/hvis-vssd-static: $(call objs,$(DAEMONS_SRCS) $(VSSD
 $(BUILD)/hvis-fcopyd $(BUILD)/hvis-fcopyd-static: $(call objs,$(DAEMONS_SRCS) $(FCOPYD_SRCS))
 	$(call link,$(if $(findstring static,$@),-no-pie -static))
 
+# With musl, as small systems have them. Its compiler knows no header of the kernel's, and must not see others of the C library's.
+$(BUILD)/musl/include:
+	@mkdir -p $@
+	$(Q)ln -sfn /usr/include/linux /usr/include/asm-generic $@/
+	$(Q)ln -sfn /usr/include/$(shell $(CC) -print-multiarch)/asm $@/asm
+
+define link-musl
+$(call say,MUSL  ,$@)
+@mkdir -p $(@D)
+$(Q)$(MUSL_CC) -std=c11 $(WARNINGS) $(CFLAGS) $(CPP_daemons) -isystem $(BUILD)/musl/include -static -o $@ $(filter %.c,$^)
+endef
+
+$(BUILD)/musl/hvis-kvpd: $(DAEMONS_SRCS) $(KVPD_SRCS)
+$(BUILD)/musl/hvis-vssd: $(DAEMONS_SRCS) $(VSSD_SRCS)
+$(BUILD)/musl/hvis-fcopyd: $(DAEMONS_SRCS) $(FCOPYD_SRCS)
+$(MUSL_DAEMONS): $(call objs,$(DAEMONS_SRCS) $(KVPD_SRCS) $(VSSD_SRCS) $(FCOPYD_SRCS)) $(FLAGS_FILE) | $(BUILD)/musl/include
+	$(link-musl)
+
 # For guests with nothing else in them
 $(HVIS)-static: $(call objs,$(TOOLS_HVIS_SRCS))
 	$(call link,-no-pie -static $(JANSSON_LIBS))

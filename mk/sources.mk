@@ -373,6 +373,7 @@ TESTS_CLI += tests/cli/cloud_init
 TESTS_CLI += tests/cli/daemons
 TESTS_CLI += tests/cli/hook.sh
 TESTS_CLI += tests/cli/hvis.sh
+TESTS_CLI += tests/cli/musl.sh
 TESTS_CLI += tests/cli/run_errors.sh
 TESTS_CLI += tests/cli/usage.sh
 

@@ -19,7 +19,7 @@ deps-test deps-demo deps-bench: deps-%:
 	@scripts/deps $*
 
 # Everything the tests of one variant need
-programs: $(PORTABLE_PROGRAMS) $(if $(SAN),,$(BARE_GUEST_OBJS)) $(if $(CROSS),,all) $(if $(SAN)$(CROSS),,guests baremetal) $(if $(SAN)$(CROSS),,$(call programs,$(TESTS_CLI) $(TESTS_CHECKS)))
+programs: $(PORTABLE_PROGRAMS) $(if $(SAN),,$(BARE_GUEST_OBJS)) $(if $(CROSS),,all) $(if $(SAN)$(CROSS),,guests baremetal $(MUSL_DAEMONS)) $(if $(SAN)$(CROSS),,$(call programs,$(TESTS_CLI) $(TESTS_CHECKS)))
 
 # One line for each test of this variant, for scripts/run-tests
 list-programs:
