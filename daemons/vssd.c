@@ -23,6 +23,7 @@ static const char *mounts_path = MOUNTS;
 static unsigned limit_s = LIMIT_S;
 static struct hvd_mounts mounts;
 static struct hvd_freeze frozen = { .ops = &hvd_freeze_ops };
+static bool asked; /* for a freeze or a thaw, of this process */
 
 static bool set_mounts(const char *value)
 {
@@ -63,6 +64,7 @@ static uint32_t freeze(int device)
 {
 	int err;
 
+	asked = true;
 	if (frozen.shared) {
 		/* It lasts until the thaw that is due to it. */
 		return HVP_IC_FAIL;
@@ -82,9 +84,17 @@ static uint32_t freeze(int device)
 
 static uint32_t thaw(void)
 {
+	const bool first = !asked;
 	size_t count = 0;
 	int err;
 
+	asked = true;
+	if (!frozen.shared && first) {
+		/* Whoever froze it has died, or was ended, and it was thawed then. */
+		hvd_log(LOG_ERR, "a thaw, of what this process has not frozen: a backup that "
+				 "began before is not one");
+		return HVP_IC_FAIL;
+	}
 	if (!frozen.shared)
 		return HVP_IC_SUCCESS;
 	for (size_t i = 0; i < frozen.count; i++)
@@ -99,6 +109,13 @@ static uint32_t thaw(void)
 		hvd_log(LOG_INFO, "%zu file systems were frozen for a backup", count);
 	hvd_mounts_free(&mounts);
 	return err ? HVP_IC_FAIL : HVP_IC_SUCCESS;
+}
+
+/* Nobody is going to say so any more. */
+static void end_freeze(void)
+{
+	if (frozen.shared)
+		thaw();
 }
 
 static uint32_t serve(int device, uint8_t op)
@@ -131,7 +148,7 @@ static int serve_all(int device)
 		}
 		if (n <= 0 || err) {
 			/* First of all. */
-			thaw();
+			end_freeze();
 			hvd_log(n ? LOG_ERR : LOG_INFO, "%s",
 				n ? strerror(n < 0 ? (int)-n : -err) : "the driver has gone");
 			return n ? 1 : 0;
@@ -164,6 +181,6 @@ int main(int argc, char **argv)
 		return n == -EINTR ? 0 : 1;
 	hvd_log(LOG_INFO, "serves backups");
 	status = serve_all(device);
-	thaw();
+	end_freeze();
 	return status;
 }

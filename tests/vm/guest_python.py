@@ -12,8 +12,9 @@ PYTHON = pathlib.Path("/usr/bin/python3")
 # Isolated, and without the modules of the site, as in the guest.
 LIST = """
 import importlib, json, sys
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     importlib.import_module(name)
+exec(sys.argv[1])
 print(json.dumps([module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)]))
 """
 
@@ -31,14 +32,17 @@ def libraries(program):
     return re.findall(r"(?:=> |^\s*)(/\S+) \(0x", said, re.M)
 
 
-def files(program, work):
+def files(program, work, statements=""):
     """
     By path in the guest: which file, for hvhost_vm.make_initrd(). There `bin/python3 -I -S` runs the program. What is
-    compiled, for a guest in emulation is slow at that, goes to the folder `work`.
+    compiled, for a guest in emulation is slow at that, goes to the folder `work`. `statements` load what the program loads later.
     """
-    done = subprocess.run([PYTHON, "-I", "-S", "-c", LIST, *imported(program)], stdout=subprocess.PIPE, text=True, check=True)
-    found = {"bin/python3": PYTHON, **{path.lstrip("/"): path for path in libraries(PYTHON)}}
-    for path in map(pathlib.Path, json.loads(done.stdout)):
+    done = subprocess.run([PYTHON, "-I", "-S", "-c", LIST, statements, *imported(program)], stdout=subprocess.PIPE, text=True, check=True)
+    paths = [pathlib.Path(path) for path in json.loads(done.stdout)]
+    found = {"bin/python3": PYTHON}
+    for path in [PYTHON, *(path for path in paths if path.suffix == ".so")]:
+        found.update((library.lstrip("/"), library) for library in libraries(path))
+    for path in paths:
         if path.suffix == ".py":
             compiled = work / path.relative_to("/").with_suffix(".pyc")
             py_compile.compile(path, cfile=compiled, doraise=True)
