@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Programs lock these files in one of two ways (fcntl and flock), and so both locks are taken. Because the file is replaced, whoever
+ * Programs lock these files in one of two ways (fcntl and flock), and so both locks are taken. Because a file may be replaced, whoever
  * gets a lock looks whether it still is the file of that name.
+ *
+ * A pair that is added, or whose change lies in one sector, is written in its place: what is not a whole pair at the end counts for
+ * nobody, and a sector is the old or the new one after any crash. Anything else replaces the file.
  */
 #include "daemons/pool.h"
 
@@ -20,6 +23,13 @@
 #define LOCK_TRIES   100
 #define LOCK_STEP_US 20000
 
+/* Disks write as much at once, or not at all. */
+#define SECTOR_BYTES 512
+
+/* Pairs that are read at once */
+#define CHUNK_PAIRS 16
+
+_Static_assert(sizeof(struct hvd_pair) % SECTOR_BYTES == 0, "no sector is of two pairs");
 _Static_assert(sizeof(struct hvd_pair) == HVD_KEY_BYTES + HVD_VALUE_BYTES, "as in the file");
 
 struct pool {
@@ -28,6 +38,14 @@ struct pool {
 	size_t count;
 };
 
+/* Hashes of the keys in a file, so that not all of it has to be read for one. What is found by them is looked at. */
+struct index {
+	struct stat of; /* the file as it was; st_ino 0: none */
+	uint32_t *hash;
+	size_t count, room;
+};
+
+static struct index indexes[HVP_KVP_POOLS];
 static int folder_fd = -1;
 
 int hvd_pools_open(const char *folder, bool make)
@@ -102,20 +120,21 @@ static void terminate(struct hvd_pair *pair)
 	pair->value[HVD_VALUE_BYTES - 1] = '\0';
 }
 
-static int read_all(struct pool *p, off_t bytes)
+/* What is not a whole pair at the end is what somebody has not finished. */
+static size_t pairs_in(off_t bytes)
 {
-	size_t count = (size_t)bytes / sizeof(struct hvd_pair), got = 0, want;
+	size_t count = (size_t)bytes / sizeof(struct hvd_pair);
 
-	/* What is not a whole pair at the end is what somebody has not finished. */
-	if (count > HVD_PAIRS_MAX)
-		count = HVD_PAIRS_MAX;
-	want = count * sizeof(struct hvd_pair);
-	/* Room for one more. */
-	p->pair = calloc(count + 1, sizeof(struct hvd_pair));
-	if (!p->pair)
-		return -ENOMEM;
+	return count < HVD_PAIRS_MAX ? count : HVD_PAIRS_MAX;
+}
+
+static int read_pairs(int fd, struct hvd_pair *pair, size_t first, size_t count)
+{
+	size_t want = count * sizeof(*pair), got = 0;
+
 	while (got < want) {
-		ssize_t n = pread(p->fd, (char *)p->pair + got, want - got, (off_t)got);
+		ssize_t n = pread(fd, (char *)pair + got, want - got,
+				  (off_t)(first * sizeof(*pair) + got));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -123,30 +142,18 @@ static int read_all(struct pool *p, off_t bytes)
 			return n ? -errno : -EIO;
 		got += (size_t)n;
 	}
-	p->count = count;
-	for (size_t i = 0; i < count; i++)
-		terminate(&p->pair[i]);
 	return 0;
 }
 
-static void leave(struct pool *p)
+static int read_all(struct pool *p, off_t bytes)
 {
-	free(p->pair);
-	/* Both locks go with it. */
-	close(p->fd);
-}
-
-static int enter(struct pool *p, unsigned pool)
-{
-	struct stat status;
 	int err;
 
-	*p = (struct pool){ .fd = open_locked(pool) };
-	if (p->fd < 0)
-		return p->fd;
-	err = fstat(p->fd, &status) ? -errno : read_all(p, status.st_size);
-	if (err)
-		leave(p);
+	p->count = pairs_in(bytes);
+	p->pair = malloc((p->count + 1) * sizeof(struct hvd_pair));
+	err = p->pair ? read_pairs(p->fd, p->pair, 0, p->count) : -ENOMEM;
+	for (size_t i = 0; i < p->count && !err; i++)
+		terminate(&p->pair[i]);
 	return err;
 }
 
@@ -182,35 +189,110 @@ static int replace(const struct pool *p, unsigned pool)
 		return -errno;
 	err = write_all(fd, p);
 	close(fd);
-	if (!err && renameat(folder_fd, fresh, folder_fd, name))
+	if (!err && (renameat(folder_fd, fresh, folder_fd, name) || fsync(folder_fd)))
 		err = -errno;
 	if (err)
 		unlinkat(folder_fd, fresh, 0);
 	return err;
 }
 
-/* Where other programs write, too. */
-static int write_in_place(const struct pool *p, const struct hvd_pair *pair)
+static int write_in_place(int fd, const void *bytes, size_t len, off_t at)
 {
 	ssize_t n;
 
 	do
-		n = pwrite(p->fd, pair, sizeof(*pair), (pair - p->pair) * (off_t)sizeof(*pair));
+		n = pwrite(fd, bytes, len, at);
 	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(*pair))
+	if (n != (ssize_t)len)
 		return n < 0 ? -errno : -ENOSPC;
-	return fdatasync(p->fd) ? -errno : 0;
+	return fdatasync(fd) ? -errno : 0;
+}
+
+/* --- keys -------------------------------------------------------------------------------------------- */
+
+/* Other programs may leave a key without an end. */
+static uint32_t hash_of(const char *key)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < HVD_KEY_BYTES - 1 && key[i]; i++)
+		hash = (hash ^ (unsigned char)key[i]) * 16777619u;
+	return hash;
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+static int add_hash(struct index *index, uint32_t hash)
+{
+	if (index->count == index->room) {
+		size_t room = index->room ? index->room * 2 : 64;
+		uint32_t *more = realloc(index->hash, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		index->hash = more;
+		index->room = room;
+	}
+	index->hash[index->count++] = hash;
+	return 0;
+}
+
+static int make_index(struct index *index, int fd, const struct stat *status)
+{
+	static struct hvd_pair chunk[CHUNK_PAIRS];
+	const size_t count = pairs_in(status->st_size);
+	int err = 0;
+
+	index->of.st_ino = 0;
+	index->count = 0;
+	for (size_t first = 0; first < count && !err; first += CHUNK_PAIRS) {
+		size_t here = count - first < CHUNK_PAIRS ? count - first : CHUNK_PAIRS;
+
+		err = read_pairs(fd, chunk, first, here);
+		for (size_t i = 0; i < here && !err; i++)
+			err = add_hash(index, hash_of(chunk[i].key));
+	}
+	if (!err)
+		index->of = *status;
+	return err;
+}
+
+/*
+ * The pair of that key, as it lies there, and its place; -ENOENT: there is none, and the place is the end. Times of files are no finer than the
+ * clock's ticks, so the index is not asked of the pool that other programs write.
+ */
+static int locate(unsigned pool, int fd, const char *key, struct hvd_pair *pair, size_t *at)
+{
+	struct index *index = &indexes[pool];
+	const uint32_t hash = hash_of(key);
+	struct stat status;
+	int err = fstat(fd, &status) ? -errno : 0;
+
+	if (!err && (pool == HVP_KVP_POOL_GUEST || !is_same(&index->of, &status)))
+		err = make_index(index, fd, &status);
+	for (*at = 0; !err && *at < index->count; ++*at) {
+		if (index->hash[*at] != hash)
+			continue;
+		err = read_pairs(fd, pair, *at, 1);
+		if (err || !strncmp(pair->key, key, HVD_KEY_BYTES - 1))
+			return err;
+	}
+	return err ? err : -ENOENT;
+}
+
+/* The file has changed, and the index with it. */
+static void keep_index(unsigned pool, int fd)
+{
+	if (fstat(fd, &indexes[pool].of))
+		indexes[pool].of.st_ino = 0;
 }
 
 /* --- pairs ------------------------------------------------------------------------------------------- */
-
-static struct hvd_pair *find(const struct pool *p, const char *key)
-{
-	for (size_t i = 0; i < p->count; i++)
-		if (!strcmp(p->pair[i].key, key))
-			return &p->pair[i];
-	return NULL;
-}
 
 int hvd_pool_read(unsigned pool, struct hvd_pair **pairs, size_t *count)
 {
@@ -240,17 +322,18 @@ int hvd_pool_read(unsigned pool, struct hvd_pair **pairs, size_t *count)
 
 int hvd_pool_get(unsigned pool, const char *key, char value[HVD_VALUE_BYTES])
 {
-	const struct hvd_pair *pair;
-	struct pool p;
-	int err = enter(&p, pool);
+	struct hvd_pair pair;
+	size_t at;
+	int fd = open_locked(pool), err;
 
-	if (err)
-		return err;
-	pair = find(&p, key);
-	if (pair)
-		memcpy(value, pair->value, HVD_VALUE_BYTES);
-	leave(&p);
-	return pair ? 0 : -ENOENT;
+	if (fd < 0)
+		return fd;
+	err = locate(pool, fd, key, &pair, &at);
+	terminate(&pair);
+	if (!err)
+		memcpy(value, pair.value, HVD_VALUE_BYTES);
+	close(fd);
+	return err;
 }
 
 /* Hosts read a pool pair by pair: no more is read than that one. */
@@ -274,47 +357,94 @@ int hvd_pool_at(unsigned pool, uint32_t index, struct hvd_pair *pair)
 	return n == (ssize_t)sizeof(*pair) ? 0 : -ENOENT;
 }
 
+static int append(unsigned pool, int fd, const struct hvd_pair *pair, size_t at)
+{
+	int err;
+
+	if (at == HVD_PAIRS_MAX)
+		return -EFBIG;
+	err = add_hash(&indexes[pool], hash_of(pair->key));
+	if (!err)
+		err = write_in_place(fd, pair, sizeof(*pair), (off_t)(at * sizeof(*pair)));
+	/* A file that is new, for all to read. */
+	if (!err && !at && (fchmod(fd, 0644) || fsync(folder_fd)))
+		err = -errno;
+	if (err)
+		indexes[pool].of.st_ino = 0;
+	else
+		keep_index(pool, fd);
+	return err;
+}
+
+/* The pair at that place becomes another with the same key, or, NULL, goes. Under the lock. */
+static int replace_pair(unsigned pool, int fd, size_t at, const struct hvd_pair *pair)
+{
+	struct pool p = { .fd = fd };
+	struct stat status;
+	int err = fstat(fd, &status) ? -errno : read_all(&p, status.st_size);
+
+	if (!err && pair)
+		p.pair[at] = *pair;
+	else if (!err)
+		memmove(&p.pair[at], &p.pair[at + 1], (--p.count - at) * sizeof(*pair));
+	if (!err)
+		err = replace(&p, pool);
+	indexes[pool].of.st_ino = 0;
+	free(p.pair);
+	return err;
+}
+
+static int change(unsigned pool, int fd, const struct hvd_pair *old, const struct hvd_pair *pair,
+		  size_t at)
+{
+	const char *from = (const char *)old, *to = (const char *)pair;
+	size_t first = 0, end = sizeof(*pair);
+	int err;
+
+	while (first < end && from[first] == to[first])
+		first++;
+	while (end > first && from[end - 1] == to[end - 1])
+		end--;
+	/* Whose programs have the lock of the guest's file do not look whether it is replaced. */
+	if (pool != HVP_KVP_POOL_GUEST && first < end &&
+	    first / SECTOR_BYTES != (end - 1) / SECTOR_BYTES)
+		return replace_pair(pool, fd, at, pair);
+	err = write_in_place(fd, to + first, end - first, (off_t)(at * sizeof(*pair) + first));
+	keep_index(pool, fd);
+	return err;
+}
+
 int hvd_pool_set(unsigned pool, const char *key, const char *value)
 {
-	struct hvd_pair *pair;
-	struct pool p;
-	int err = enter(&p, pool);
+	struct hvd_pair pair = { .key = "" }, old;
+	size_t at;
+	int fd = open_locked(pool), err;
 
-	if (err)
-		return err;
-	pair = find(&p, key);
-	if (!pair && p.count < HVD_PAIRS_MAX)
-		pair = &p.pair[p.count++];
-	if (pair) {
-		memset(pair, 0, sizeof(*pair));
-		snprintf(pair->key, sizeof(pair->key), "%s", key);
-		snprintf(pair->value, sizeof(pair->value), "%s", value);
-		err = pool == HVP_KVP_POOL_GUEST ? write_in_place(&p, pair) : replace(&p, pool);
-	} else {
-		err = -EFBIG;
-	}
-	leave(&p);
+	if (fd < 0)
+		return fd;
+	snprintf(pair.key, sizeof(pair.key), "%s", key);
+	snprintf(pair.value, sizeof(pair.value), "%s", value);
+	err = locate(pool, fd, pair.key, &old, &at);
+	if (!err)
+		err = change(pool, fd, &old, &pair, at);
+	else if (err == -ENOENT)
+		err = append(pool, fd, &pair, at);
+	/* Both locks go with it. */
+	close(fd);
 	return err;
 }
 
 int hvd_pool_delete(unsigned pool, const char *key)
 {
-	struct hvd_pair *pair;
-	struct pool p;
-	int err = enter(&p, pool);
+	struct hvd_pair pair;
+	size_t at;
+	int fd = open_locked(pool), err;
 
-	if (err)
-		return err;
-	pair = find(&p, key);
-	if (pair) {
-		size_t behind = p.count - (size_t)(pair - p.pair) - 1;
-
-		memmove(pair, pair + 1, behind * sizeof(*pair));
-		p.count--;
-		err = replace(&p, pool);
-	} else {
-		err = -ENOENT;
-	}
-	leave(&p);
+	if (fd < 0)
+		return fd;
+	err = locate(pool, fd, key, &pair, &at);
+	if (!err)
+		err = replace_pair(pool, fd, at, NULL);
+	close(fd);
 	return err;
 }

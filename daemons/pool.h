@@ -3,9 +3,10 @@
  * Pools of key-value pairs in files: 2560 bytes for each pair, 512 for the key and 2048 for the value, filled up with
  * zeroes. Other programs read and write them too, so this is as the kernel's own daemon has it.
  *
- * Every call works on what the file holds at that moment, under its lock, and replaces the file as a whole: whoever reads
- * it, and whoever comes after a crash, finds the old or the new one. Only the guest's own pool is written in its place,
- * because programs that write it do not look whether the file that they have the lock of has been replaced.
+ * Every call works on what the file holds at that moment, under its lock. Whoever comes after a crash finds each pair as it was
+ * before the call or after it, and what was confirmed is there. Where a pair is deleted, or much of it changed, the file is replaced;
+ * but the guest's own pool only to delete one, because programs that write it do not look whether the file that they have the lock
+ * of has been replaced.
  */
 #ifndef DAEMONS_POOL_H
 #define DAEMONS_POOL_H
