@@ -6,7 +6,8 @@
 COVERAGE_FOLDERS := wire host/vmbus host/dev vmm/image
 
 # And of guest/, what these tests must
-COVERAGE_GUEST_TESTS := $(filter tests/unit/test_guest_%.c,$(TESTS_UNIT)) tests/loopback/test_guest_host.c
+COVERAGE_GUEST_TESTS := $(filter tests/unit/test_guest_%.c,$(TESTS_UNIT)) tests/loopback/test_guest_host.c \
+	tests/loopback/test_guest_net_host.c tests/loopback/test_guest_stor_host.c
 
 COVERAGE_BUILD := build/coverage
 COVERAGE_MAKE = $(MAKE) $(JOBS) BUILD=$(COVERAGE_BUILD) CC=gcc CFLAGS='-Og -g --coverage'
