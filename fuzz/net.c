@@ -39,10 +39,12 @@ enum action {
 	REFUSE, /* 0: takes frames, 1: later, 2: never; after how many */
 	READY, /* queue */
 	SAVE_AND_LOAD,
+	DAMAGE, /* place of 2 bytes, and what is changed there, in the saved state that is loaded */
 	ACTIONS
 };
 
-static unsigned frames_sent, frames_taken, joined, control_answered, opened, saved, offloaded;
+static unsigned frames_sent, frames_taken, joined, control_answered, opened, saved, damaged,
+	refused, offloaded;
 
 static void check(bool ok)
 {
@@ -275,6 +277,29 @@ static void back_end(struct input *in, struct net_guest *n, enum action action)
 	embedder_run(&n->e);
 }
 
+/* False: the state was refused, and there is no device any more. */
+static bool load_damaged(struct input *in, struct net_guest *n)
+{
+	uint8_t *state, place[2], value;
+	size_t len;
+	int err;
+
+	input_take(in, place, sizeof(place));
+	value = (uint8_t)input_byte(in);
+	if (embedder_save(&n->e, &state, &len))
+		return true;
+	state[(place[0] | (size_t)place[1] << 8) % len] ^= value;
+	err = embedder_load(&n->e, state, len);
+	free(state);
+	if (err) {
+		refused++;
+		return false;
+	}
+	damaged += value != 0;
+	embedder_run(&n->e);
+	return true;
+}
+
 static void do_action(struct input *in, struct net_guest *n, enum action action)
 {
 	uint8_t bytes[256];
@@ -338,6 +363,7 @@ static void do_action(struct input *in, struct net_guest *n, enum action action)
 	case READY:
 		back_end(in, n, action);
 		break;
+	case DAMAGE: /* the caller's */
 	case ACTIONS:
 		break;
 	}
@@ -379,15 +405,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	configure(n, input_byte(&in));
 	check(net_guest_init(n));
 	for (unsigned i = 0; i < ACTIONS_MAX && in.left; i++) {
-		unsigned before = n->frames;
+		const unsigned before = n->frames, action = input_byte(&in) % ACTIONS;
 
-		do_action(&in, n, input_byte(&in) % ACTIONS);
+		if (action != DAMAGE)
+			do_action(&in, n, action);
+		else if (!load_damaged(&in, n))
+			goto out;
 		check_frames(n, before);
 	}
 	hvh_net_status(net_guest_device(n), &status);
 	frames_sent += n->frames;
 	for (unsigned i = 0; i < NET_GUEST_QUEUES; i++)
 		joined += (unsigned)status.queue[i].rx_joined;
+out:
 	net_guest_fini(n);
 	free(n);
 	return 0;
@@ -395,8 +425,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 int fuzz_corpus_complete(void)
 {
-	printf("# frames out %u (%u with offloads), in %u, joined %u; answers %u, channels opened %u, saved %u times\n",
-	       frames_sent, offloaded, frames_taken, joined, control_answered, opened, saved);
+	printf("# frames out %u (%u with offloads), in %u, joined %u; answers %u, channels opened %u, "
+	       "saved %u times, damaged states taken %u, refused %u\n",
+	       frames_sent, offloaded, frames_taken, joined, control_answered, opened, saved,
+	       damaged, refused);
 	return !frames_sent + !frames_taken + !joined + !control_answered + !opened + !saved +
-	       !offloaded;
+	       !offloaded + !damaged + !refused;
 }

@@ -74,6 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check(msg.len <= len - 1 && msg.len <= HVW_NVSP_MAX);
 	check(!memcmp(msg.u.bytes, data + 1, msg.len));
 	check(msg.u.h.type < HVP_NVSP_END);
+	check(strcmp(hvw_nvsp_name(msg.u.h.type), "UNKNOWN") != 0);
+	check(!version || strcmp(hvw_nvsp_version_name(version), "none") != 0);
 	check(version || msg.u.h.type <= HVP_NVSP_INIT_COMPLETE);
 	accepted[msg.u.h.type][direction]++;
 	take_parts(&msg, version);
