@@ -36,6 +36,35 @@ bool hvh_net_joins(const struct net *net, const struct net_rx_frame *f)
 	       (joins & (f->found.ip == 4 ? HVH_NET_JOINS_IPV4 : HVH_NET_JOINS_IPV6));
 }
 
+/* What is right gives 0. */
+static bool sums_up(const struct net_rx_frame *f)
+{
+	const struct hvw_frame *found = &f->found;
+	const uint8_t *ip = f->head + found->l3;
+	const uint32_t len = (uint32_t)f->len - found->l4;
+	uint8_t tail[8] = {
+		0
+	}; /* of the pseudo-header, as IPv6 has it; the zeros count for nothing with IPv4 */
+	const struct iovec pseudo[] = {
+		{ (void *)(ip + (found->ip == 4 ? 12 : 8)), found->ip == 4 ? 8 : 32 },
+		{ tail, sizeof(tail) },
+	};
+	const struct iovec header = { (void *)ip, HVW_IPV4_HEADER };
+
+	if (found->ip == 4 && hvh_net_sum_fold(hvh_net_sum(0, &header, 1, 0, header.iov_len)))
+		return false;
+	hvw_put_be32(tail, len);
+	tail[7] = HVW_PROTOCOL_TCP;
+	return !hvh_net_sum_fold(hvh_net_sum(hvh_net_sum(0, pseudo, 2, 0, SIZE_MAX), f->iov,
+					     f->iovs, found->l4, len));
+}
+
+bool hvh_net_join_verify(const struct net *net, const struct net_rx_frame *f)
+{
+	return hvh_net_joins(net, f) && !f->found.extended &&
+	       f->len - f->found.l3 == datagram_of(f) && sums_up(f);
+}
+
 /* Nothing but payload is in it that another segment could not have. */
 static bool is_plain(const struct net *net, const struct net_rx_frame *f)
 {

@@ -275,11 +275,12 @@ void hvh_net_write_head(const struct net *net, uint32_t sub, uint32_t len,
 			const struct hvw_rndis_meta *meta);
 
 /*
- * net_join.c: receive coalescing. Whether the frame may be joined with others of its flow; what the guest has
- * agreed to anew (0); a frame in its sub-allocations (r): false: it is to be published as it is, none in front of it is
+ * net_join.c: receive coalescing. Whether the frame may be joined with others of its flow; and whether, when nobody else has
+ * looked, its checksums are right, of those that may; what the guest has agreed to anew (0); a frame in its sub-allocations (r): false: it is to be published as it is, none in front of it is
  * held back any more; the end of a row of frames (r): nothing is held back.
  */
 bool hvh_net_joins(const struct net *net, const struct net_rx_frame *f);
+bool hvh_net_join_verify(const struct net *net, const struct net_rx_frame *f);
 void hvh_net_join_set(struct net *net);
 bool hvh_net_join(struct net *net, struct net_queue *reader, struct net_queue *q,
 		  const struct net_rx_frame *f, const uint32_t *subs, unsigned count);

@@ -136,7 +136,9 @@ static struct net_queue *look_at(struct net *net, struct net_queue *reader, stru
 {
 	struct net_queue *q = reader;
 
-	f->verified = info && (info->verified || info->checksum_start);
+	/* To join what nobody has looked at would hide a wrong sum for good. */
+	f->verified = (info && (info->verified || info->checksum_start)) ||
+		      hvh_net_join_verify(net, f);
 	describe(&f->meta, &f->found, f->verified);
 	/* Key and types are queue 0's, and change while other readers are at work. */
 	if (net->rss_types && !(net->backend->can & HVH_NET_READS_QUEUES)) {

@@ -79,8 +79,13 @@ struct seen {
 	uint32_t len[16];
 	uint8_t bytes[16][20000];
 	uint8_t head[16][64];
+	uint32_t checksum[16]; /* what the guest is told of the packet's: HVP_RX_CHECKSUM_* */
 	bool wrong; /* parts are not marked as they should be */
 };
+
+/* What it is told of one that is right. */
+#define SEEN_RIGHT(ipv6)                                                                           \
+	(HVP_RX_CHECKSUM_TCP_SUCCEEDED | ((ipv6) ? 0 : HVP_RX_CHECKSUM_IP_SUCCEEDED))
 
 /* One range: a PACKET with a frame or a part of one. */
 static void see_range(const struct net_guest *n, struct seen *s,
@@ -108,8 +113,10 @@ static void see_range(const struct net_guest *n, struct seen *s,
 	*open = !(flags & HVP_PACKET_ID_LAST);
 	s->packets += !!(flags & HVP_PACKET_ID_FIRST);
 	i = (s->packets - 1) % 16;
-	if (flags & HVP_PACKET_ID_FIRST)
+	if (flags & HVP_PACKET_ID_FIRST) {
 		s->len[i] = s->parts[i] = 0;
+		s->checksum[i] = meta.has & HVW_META_CHECKSUM ? meta.checksum : 0;
+	}
 	s->parts[i]++;
 	if (flags & HVP_PACKET_ID_FIRST)
 		memcpy(s->head[i], at + packet.data_at, sizeof(s->head[i]));
@@ -141,6 +148,9 @@ static bool joined(const struct seen *s, unsigned index, unsigned parts, uint32_
 		   uint32_t headers)
 {
 	bool good = TAP_EQ(s->parts[index], parts) && TAP_EQ(s->len[index], headers + payload);
+
+	/* Its sum is that of the first segment, so the guest must be told that all of it is right. */
+	good = TAP_EQ(s->checksum[index], SEEN_RIGHT(headers == 74)) && good;
 
 	for (uint32_t i = 0; i < payload && good; i++)
 		good = TAP_EQ(s->bytes[index][headers + i], (uint8_t)i);
@@ -334,19 +344,61 @@ TAP_TEST(what_differs_is_not_joined_and_keeps_its_order)
 	check_apart(add_padding);
 }
 
-TAP_TEST(what_is_not_verified_is_not_joined)
+/* Two segments that the back end does not vouch for, of which one byte of the second is changed; 0: none is. */
+static void check_unvouched(bool ipv6, size_t spoilt, bool is_joined)
 {
 	struct net_guest *n = world(HVP_NVSP_6_1, true);
 	struct seen *s = calloc(1, sizeof(*s));
 	struct made m;
 
 	for (uint32_t i = 0; i < 2; i++) {
-		segment(&m, false, 1, i, 500);
-		finish(&m, false);
+		segment(&m, ipv6, 1, i, 501);
+		finish(&m, ipv6);
+		if (i && spoilt)
+			m.bytes[spoilt] ^= 0x10;
 		TAP_EQ(push_as(n, &m, NULL), 0);
 	}
 	look(n, s);
-	TAP_EQ(s->packets, 2);
+	TAP_CHECK(!s->wrong);
+	TAP_EQ(s->packets, is_joined ? 1 : 2);
+	/* The first is right anyway. */
+	TAP_EQ(s->checksum[0], SEEN_RIGHT(ipv6));
+	if (is_joined)
+		TAP_CHECK(joined(s, 0, 2, 1002, ipv6 ? 74 : HEADERS));
+	else
+		TAP_EQ(s->checksum[1], 0);
+	free(s);
+	end(n);
+}
+
+TAP_TEST(what_the_back_end_does_not_vouch_for_is_joined_when_its_sums_are_right)
+{
+	check_unvouched(false, 0, true);
+	check_unvouched(true, 0, true);
+}
+
+TAP_TEST(what_is_wrong_is_not_joined_and_not_called_right)
+{
+	check_unvouched(false, 14 + 8, false); /* time to live: the header's sum */
+	check_unvouched(false, 34 + 16, false); /* TCP's sum */
+	check_unvouched(false, HEADERS + 500, false); /* the last byte */
+	check_unvouched(true, 54 + 17, false);
+	check_unvouched(true, 74 + 500, false);
+}
+
+/* Its guest sums for itself. */
+TAP_TEST(what_may_not_be_joined_is_not_summed)
+{
+	struct net_guest *n = world(HVP_NVSP_6_1, false);
+	struct seen *s = calloc(1, sizeof(*s));
+	struct made m;
+
+	segment(&m, false, 1, 0, 500);
+	finish(&m, false);
+	TAP_EQ(push_as(n, &m, NULL), 0);
+	look(n, s);
+	TAP_EQ(s->packets, 1);
+	TAP_EQ(s->checksum[0], 0);
 	free(s);
 	end(n);
 }
