@@ -87,11 +87,19 @@ static void build(const struct hvg_stor *stor, const struct hvg_stor_request *re
 static int send(struct hvg_stor_queue *queue, uint64_t id, const struct hvg_stor_request *request,
 		const struct hvw_storvsp *msg)
 {
-	if (request->bytes)
-		return hvg_chan_send_gpas(queue->chan, HVP_PACKET_FLAG_COMPLETION, id,
-					  request->ranges, request->ranges_len, msg->u.bytes,
-					  msg->len);
-	return hvg_chan_send(queue->chan, HVP_PACKET_FLAG_COMPLETION, id, msg->u.bytes, msg->len);
+	const struct hvw_piece pieces[] = { { request->ranges, request->ranges_len },
+					    { msg->u.bytes, msg->len } };
+	const unsigned skipped = request->bytes ? 0 : 1;
+	const uint16_t type = skipped ? HVP_PACKET_INBAND : HVP_PACKET_GPA_DIRECT;
+	const uint32_t header = skipped ? 0 : request->ranges_len;
+
+	if (!request->more)
+		return hvg_chan_send_pieces(queue->chan, type, HVP_PACKET_FLAG_COMPLETION, id,
+					    header, pieces + skipped, 2 - skipped);
+	/* First: whoever commits in between finds too much rather than too little. */
+	__atomic_store_n(&queue->quiet, 1, __ATOMIC_SEQ_CST);
+	return hvg_chan_send_quietly(queue->chan, type, HVP_PACKET_FLAG_COMPLETION, id, header,
+				     pieces + skipped, 2 - skipped);
 }
 
 /* With room wanted: once more, for some may have come just before that was said. */
@@ -197,6 +205,21 @@ int hvg_stor_submit(struct hvg_stor *stor, unsigned queue, struct hvg_stor_reque
 	err = submit(q, request);
 	put_queue(q);
 	return err;
+}
+
+void hvg_stor_commit(struct hvg_stor *stor)
+{
+	struct hvg_stor_queue *queue;
+	unsigned i;
+
+	for (i = 0; i < stor->config.queues; i++) {
+		queue = &stor->queues[i];
+		if (!__atomic_load_n(&queue->quiet, __ATOMIC_RELAXED) || !get_queue_alone(queue))
+			continue;
+		__atomic_store_n(&queue->quiet, 0, __ATOMIC_SEQ_CST);
+		hvg_chan_kick(queue->chan);
+		put_queue(queue);
+	}
 }
 
 /* --- back ----------------------------------------------------------------------------------------------- */
@@ -321,6 +344,7 @@ static void make_slots(struct hvg_stor_queue *queue)
 	queue->free = 0;
 	queue->under_way = 0;
 	queue->wants_room = 0;
+	queue->quiet = 0;
 }
 
 int hvg_stor_queue_start(struct hvg_stor_queue *queue, struct hvg_chan *chan)

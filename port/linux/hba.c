@@ -99,6 +99,7 @@ static struct scsi_host_template hba_template = {
 	.name = "storvsc_host_t",
 	.proc_name = "storvsc_host",
 	.queuecommand = hba_queue,
+	.commit_rqs = hba_commit,
 	.cmd_size = sizeof(struct hba_command),
 	.eh_host_reset_handler = hba_reset,
 	.eh_timed_out = hba_timed_out,

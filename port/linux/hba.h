@@ -77,6 +77,7 @@ extern int hba_logging;
 
 /* hba_io.c */
 compat_queue_status hba_queue(struct Scsi_Host *shost, struct scsi_cmnd *cmd);
+void hba_commit(struct Scsi_Host *shost, u16 queue);
 compat_timeout_action hba_timed_out(struct scsi_cmnd *cmd);
 int hba_reset(struct scsi_cmnd *cmd);
 void hba_done(void *ctx, struct hvg_stor_request *request);

@@ -109,10 +109,12 @@ static int submit(struct hba *hba, struct scsi_cmnd *cmd, struct hvg_stor_reques
 	return err;
 }
 
-static void fail(struct scsi_cmnd *cmd, int how)
+static void fail(struct hba *hba, struct scsi_cmnd *cmd, int how)
 {
 	cmd->result = how << 16;
 	compat_scsi_done(cmd);
+	/* It may have been the last of those that belong together. */
+	hvg_stor_commit(hba->stor);
 }
 
 compat_queue_status hba_queue(struct Scsi_Host *shost, struct scsi_cmnd *cmd)
@@ -122,11 +124,13 @@ compat_queue_status hba_queue(struct Scsi_Host *shost, struct scsi_cmnd *cmd)
 	int err;
 
 	if (unlikely(is_refused(hba, cmd) || cmd->sc_data_direction == DMA_BIDIRECTIONAL)) {
-		fail(cmd, DID_ERROR);
+		fail(hba, cmd, DID_ERROR);
 		return 0;
 	}
 	command->cmd = cmd;
 	describe(cmd, &command->request);
+	/* Nobody says of a command of the error handling's that it is the last. */
+	command->request.more = !(cmd->flags & SCMD_LAST) && !scsi_host_in_recovery(shost);
 	err = submit(hba, cmd, &command->request);
 	if (likely(!err))
 		return 0;
@@ -137,18 +141,33 @@ compat_queue_status hba_queue(struct Scsi_Host *shost, struct scsi_cmnd *cmd)
 	if (err != -ENODEV)
 		hvg_log(HVOS_WARNING, "storage: command 0x%02x cannot be sent: error %d",
 			cmd->cmnd[0], -err);
-	fail(cmd, err == -ENODEV ? DID_NO_CONNECT : DID_ERROR);
+	fail(hba, cmd, err == -ENODEV ? DID_NO_CONNECT : DID_ERROR);
 	return 0;
+}
+
+void hba_commit(struct Scsi_Host *shost, u16 queue)
+{
+	hvg_stor_commit(hba_of(shost)->stor);
 }
 
 /* --- back ----------------------------------------------------------------------------------------------- */
 
-/* Hosts do not know all that is asked so; Linux takes an empty answer better than an error. */
-static bool is_forgiven(const struct hba *hba, const struct scsi_cmnd *cmd)
+/*
+ * Hosts do not know all that is asked so; Linux takes an empty answer better than an error. But what is refused with a reason
+ * is said so: programs ask for saved mode pages, and can tell a disk that has none from one that answers too little.
+ */
+static bool is_forgiven(const struct hba *hba, const struct scsi_cmnd *cmd,
+			const struct hvg_stor_request *request)
 {
-	return cmd->cmnd[0] == INQUIRY || cmd->cmnd[0] == MODE_SENSE ||
-	       cmd->cmnd[0] == MODE_SENSE_10 ||
-	       (hba->kind->fibre && cmd->cmnd[0] == MAINTENANCE_IN);
+	switch (cmd->cmnd[0]) {
+	case INQUIRY:
+		return true;
+	case MODE_SENSE:
+	case MODE_SENSE_10:
+		return !request->sense_length;
+	default:
+		return hba->kind->fibre && cmd->cmnd[0] == MAINTENANCE_IN;
+	}
 }
 
 /* What else is known of the disk is not what it was: its size, or anything but (3F/03) INQUIRY data and (3F/0E) LUNs. */
@@ -230,7 +249,7 @@ static void finish(struct hba *hba, struct scsi_cmnd *cmd, const struct hvg_stor
 		return;
 	}
 	/* An answer as if there were no disk is one that the scan needs. */
-	if (code != HVP_SRB_INVALID_LUN && is_forgiven(hba, cmd)) {
+	if (code != HVP_SRB_INVALID_LUN && is_forgiven(hba, cmd, request)) {
 		scsi_set_resid(cmd, request->bytes - request->transferred);
 		cmd->result = 0;
 		return;

@@ -267,6 +267,7 @@ static void make(struct command *c)
 	c->request.lun = LUN;
 	c->request.data_in = c->reads ? HVP_STORVSP_READ : HVP_STORVSP_WRITE;
 	c->request.bytes = c->count * BLOCK;
+	c->request.more = !sim_random(3);
 	put_cdb(c);
 	if (!c->count)
 		return;
@@ -290,8 +291,11 @@ static void submit_one(void)
 	err = hvg_stor_submit(w.stor, c->queue, &c->request);
 	if (!err) {
 		c->again = false;
+		if (!sim_random(4))
+			hvg_stor_commit(w.stor);
 		return;
 	}
+	hvg_stor_commit(w.stor);
 	c->out = false;
 	TAP_CHECK(err == -EAGAIN || (err == -ENODEV && w.leaving));
 	w.full += err == -EAGAIN;
@@ -314,6 +318,8 @@ static void drain(void)
 	for (unsigned i = 0; i < 3000 && !is_quiet(); i++) {
 		if (device())
 			run_backend(20);
+		if (w.stor)
+			hvg_stor_commit(w.stor);
 		hvos_sleep_ms(2);
 	}
 	TAP_CHECK(is_quiet());

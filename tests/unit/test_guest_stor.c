@@ -43,6 +43,7 @@ static struct bed {
 	struct hvg_stor *stor;
 	int attach_result;
 	struct hvg_stor_request request[COMMANDS];
+	bool more; /* others follow the next request */
 	bool out[COMMANDS];
 	unsigned done, rooms, rescans;
 } b;
@@ -118,9 +119,9 @@ static int submit(unsigned n, unsigned queue)
 {
 	int err;
 
-	b.request[n] = (struct hvg_stor_request){ .lun = 2,
-						  .cdb = { HVP_SCSI_TEST_UNIT_READY, n },
-						  .cdb_length = 6 };
+	b.request[n] = (struct hvg_stor_request){
+		.lun = 2, .cdb = { HVP_SCSI_TEST_UNIT_READY, n }, .cdb_length = 6, .more = b.more
+	};
 	b.out[n] = true;
 	err = hvg_stor_submit(b.stor, queue, &b.request[n]);
 	if (err)
@@ -450,6 +451,48 @@ static void unasked(struct world *w)
 TAP_TEST(the_host_says_when_disks_have_changed)
 {
 	world_schedules(unasked, 0);
+}
+
+static void together(struct world *w)
+{
+	if (!up(w, MODE_SILENT))
+		return;
+	hvg_stor_commit(b.stor);
+	b.more = true;
+	W_EQ(w, submit(0, 0), 0);
+	W_EQ(w, submit(1, 0), 0);
+	W_EQ(w, submit(2, 0), 0);
+	hvos_sleep_ms(5);
+	W_EQ(w, b.seen_count, 0);
+	hvg_stor_commit(b.stor);
+	hvos_sleep_ms(5);
+	W_EQ(w, b.seen_count, 3);
+	for (unsigned i = 0; i < 3; i++)
+		good(b.channel, b.id[i], 64);
+	hvos_sleep_ms(5);
+	/* The last of them tells of the one before it. */
+	W_EQ(w, submit(3, 0), 0);
+	b.more = false;
+	W_EQ(w, submit(4, 0), 0);
+	hvos_sleep_ms(5);
+	W_EQ(w, b.seen_count, 5);
+	for (unsigned i = 3; i < 5; i++)
+		good(b.channel, b.id[i], 64);
+	hvos_sleep_ms(5);
+	W_EQ(w, b.done, 5);
+	/* One for which there is no room does not come after them. */
+	b.more = true;
+	for (unsigned i = 0; i < 4; i++)
+		W_EQ(w, submit(i, 0), 0);
+	W_EQ(w, submit(4, 0), -EAGAIN);
+	hvg_stor_commit(b.stor);
+	hvos_sleep_ms(5);
+	W_EQ(w, b.seen_count, 9);
+}
+
+TAP_TEST(the_host_hears_of_many_commands_at_once)
+{
+	world_schedules(together, 0);
 }
 
 /* --- the end -------------------------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ struct hvg_stor_request {
 	const void *
 		ranges; /* what a struct hvw_gpa_writer has written: one range of `bytes` bytes; until submit() returns */
 	uint32_t ranges_len;
+	bool more; /* others follow at once: the host hears of this one with them, at hvg_stor_commit() at the latest */
 
 	/*
 	 * Out. `err` 0: the host has answered. -EIO: its answer made no sense. -ENODEV: the device has gone before; the
@@ -132,6 +133,9 @@ bool hvg_stor_queue_open(const struct hvg_stor *stor, unsigned queue);
  */
 int hvg_stor_submit(struct hvg_stor *stor, unsigned queue,
 		    struct hvg_stor_request *request) HVW_MUST_CHECK;
+
+/* A. After requests with `more`, the last of which had it, too, or was not taken. */
+void hvg_stor_commit(struct hvg_stor *stor);
 
 /* T. Have the host begin anew with all disks. Hosts abort nothing by it. -EIO, -ENODEV, -ETIMEDOUT. */
 int hvg_stor_reset(struct hvg_stor *stor) HVW_MUST_CHECK;
