@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from hvhost_vm import TOP, VmError
+from linux_modules import KERNELS as BUILDS, Build, Skip
 import shell
 
 ANSWER_TIMEOUT = 120
@@ -44,6 +45,17 @@ def disk(vm, lun):
 
 def sectors(vm, name):
     return told(vm, f"cat /sys/block/{name}/size")
+
+
+def driver(tap, version, whose):
+    """What to put into an initramfs for that driver to be loaded instead of the kernel's own; None after a skip."""
+    if whose == "stock":
+        return {}
+    try:
+        return {"ours/hv_storvsc.ko": Build(BUILDS[version], targets=("storvsc",)).stripped("hv_storvsc")}
+    except Skip as reason:
+        tap.skip("our hv_storvsc", reason)
+        return None
 
 
 def tools_disk(tap):
