@@ -93,13 +93,17 @@ static int send(struct hvg_stor_queue *queue, uint64_t id, const struct hvg_stor
 	const uint16_t type = skipped ? HVP_PACKET_INBAND : HVP_PACKET_GPA_DIRECT;
 	const uint32_t header = skipped ? 0 : request->ranges_len;
 
+	int err;
+
 	if (!request->more)
 		return hvg_chan_send_pieces(queue->chan, type, HVP_PACKET_FLAG_COMPLETION, id,
 					    header, pieces + skipped, 2 - skipped);
-	/* First: whoever commits in between finds too much rather than too little. */
+	err = hvg_chan_send_quietly(queue->chan, type, HVP_PACKET_FLAG_COMPLETION, id, header,
+				    pieces + skipped, 2 - skipped);
+	/* Behind it: who commits for others may be quicker, and who sends this one has yet to. */
 	__atomic_store_n(&queue->quiet, 1, __ATOMIC_SEQ_CST);
-	return hvg_chan_send_quietly(queue->chan, type, HVP_PACKET_FLAG_COMPLETION, id, header,
-				     pieces + skipped, 2 - skipped);
+	__atomic_store_n(&queue->stor->quiet, 1, __ATOMIC_SEQ_CST);
+	return err;
 }
 
 /* With room wanted: once more, for some may have come just before that was said. */
@@ -196,6 +200,7 @@ static int submit(struct hvg_stor_queue *queue, struct hvg_stor_request *request
 int hvg_stor_submit(struct hvg_stor *stor, unsigned queue, struct hvg_stor_request *request)
 {
 	struct hvg_stor_queue *q = get_queue(stor, queue);
+	const bool more = request->more;
 	int err;
 
 	if (!q)
@@ -204,6 +209,9 @@ int hvg_stor_submit(struct hvg_stor *stor, unsigned queue, struct hvg_stor_reque
 		q = get_other(q);
 	err = submit(q, request);
 	put_queue(q);
+	/* Those before it may be in other queues: the caller has moved to another processor, or one was crowded. */
+	if (!more && __atomic_load_n(&stor->quiet, __ATOMIC_SEQ_CST))
+		hvg_stor_commit(stor);
 	return err;
 }
 
@@ -212,6 +220,7 @@ void hvg_stor_commit(struct hvg_stor *stor)
 	struct hvg_stor_queue *queue;
 	unsigned i;
 
+	__atomic_store_n(&stor->quiet, 0, __ATOMIC_SEQ_CST);
 	for (i = 0; i < stor->config.queues; i++) {
 		queue = &stor->queues[i];
 		if (!__atomic_load_n(&queue->quiet, __ATOMIC_RELAXED) || !get_queue_alone(queue))

@@ -44,7 +44,7 @@ struct hvg_stor_queue {
 	uint32_t open; /* (a) */
 	uint32_t users; /* (a) submits under way, which the channel's end waits for */
 	uint32_t wants_room; /* (a) a submit found none */
-	uint32_t quiet; /* (a) the host may not have heard of the last command */
+	uint32_t quiet; /* (a) the host may not have heard of its last command */
 	uint32_t spare; /* (c) while open: with less of its ring free, others help */
 	struct hvos_lock lock;
 	struct hvg_stor_slot *slots; /* (c) while open */
@@ -60,6 +60,7 @@ struct hvg_stor {
 	void *ctx; /* (c) */
 	struct hvg_stor_info info; /* (c) */
 	uint32_t ready; /* (a) commands are taken */
+	uint32_t quiet; /* (a) some queue's may be set */
 	struct hvos_mutex subs_mutex;
 	bool subs_wanted; /* (m) */
 	unsigned granted; /* (m) queues, the first included */

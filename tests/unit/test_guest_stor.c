@@ -170,6 +170,9 @@ static void answer_order(struct fake_channel *channel, uint64_t id, const struct
 		to.u.properties.flags = b.sub_channels ? HVP_STORVSP_MULTI_CHANNEL : 0;
 		to.u.properties.transfer_max = 0x40000;
 		len = b.mode == MODE_SHORT && !b.fibre ? 24 : 64;
+	} else if (m->u.h.operation == HVP_STORVSP_CREATE_SUB_CHANNELS && b.sub_channels) {
+		b.sub = fake_add(&b.w->fake, (struct hvp_guid)HVP_CLASS_SCSI, 1, 1);
+		fake_offer(&b.w->fake, b.sub);
 	} else if (m->u.h.operation == HVP_STORVSP_FIBRE_DATA) {
 		to.u.fibre.primary = !b.secondary;
 		for (unsigned i = 0; i < 2; i++) {
@@ -493,6 +496,31 @@ static void together(struct world *w)
 TAP_TEST(the_host_hears_of_many_commands_at_once)
 {
 	world_schedules(together, 0);
+}
+
+/* The last of them goes to another queue than the ones before it. */
+static void moved(struct world *w)
+{
+	begin(w, MODE_SILENT, HVP_STORVSP_6_2);
+	b.sub_channels = 1;
+	if (!world_up(w) || !b.stor)
+		return;
+	for (unsigned i = 0; i < 100 && !hvg_stor_queue_open(b.stor, 1); i++)
+		hvos_sleep_ms(1);
+	W_EQ(w, hvg_stor_queue_open(b.stor, 1), true);
+	for (unsigned queue = 0; queue < 2; queue++) {
+		b.more = true;
+		W_EQ(w, submit(2 * queue, queue), 0);
+		b.more = false;
+		W_EQ(w, submit(2 * queue + 1, !queue), 0);
+		hvos_sleep_ms(5);
+		W_EQ(w, b.seen_count, 2 * (queue + 1));
+	}
+}
+
+TAP_TEST(the_host_hears_of_many_commands_in_several_queues)
+{
+	world_schedules(moved, 0);
 }
 
 /* --- the end -------------------------------------------------------------------------------------------- */
