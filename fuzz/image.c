@@ -29,6 +29,7 @@ const unsigned fuzz_cuts = 6;
 #define KIND_FIXED     0x02u
 #define KIND_CRASHED   0x04u /* not closed */
 #define KIND_READ_ONLY 0x08u
+#define KIND_GROWS     0x10u /* while it is in use */
 
 #define MIB	   (1u << 20)
 #define DISK_BYTES (40u * MIB)
@@ -36,7 +37,7 @@ const unsigned fuzz_cuts = 6;
 /* Of a dynamic VHD: before the first page of the host's behind the table. */
 #define FIRST_BITMAP (4096u - 512u)
 
-static unsigned opened[8], replayed, refused, written;
+static unsigned opened[8], replayed, refused, written, grown;
 
 /* --- images in order --------------------------------------------------------------------------------- */
 
@@ -303,6 +304,23 @@ static void check_last(const struct vmm_disk_file *file, const struct last *last
 	REQUIRE(!memcmp(buffer, expected, last->bytes));
 }
 
+/* Somewhat larger, or far too large; what it is then it stays. */
+static bool grow(struct vmm_disk_file *file, struct input *in)
+{
+	const struct vmm_disk_image_facts *facts = vmm_disk_image_facts(file->image);
+	uint64_t more = ((uint64_t)input_word(in) + 1) << (input_byte(in) % 48) >> 12 << 12;
+	char why[256] = "";
+
+	if (vmm_disk_image_resize(file->image, file->bytes + more, why, sizeof(why))) {
+		REQUIRE(why[0] && facts->bytes == file->bytes);
+		return false;
+	}
+	REQUIRE(facts->bytes == file->bytes + more);
+	file->bytes = facts->bytes;
+	grown += more != 0;
+	return true;
+}
+
 static void use(int fd, unsigned kind, struct input *in)
 {
 	enum image_kind format = kind & KIND_VHDX ? IMAGE_VHDX : IMAGE_VHD;
@@ -311,6 +329,7 @@ static void use(int fd, unsigned kind, struct input *in)
 	struct last last = { .bytes = 0 };
 	struct vmm_disk_file file;
 	char why[256] = "";
+	uint64_t bytes;
 
 	if (image_driver_open(fd, format, read_only, &file, why)) {
 		REQUIRE(why[0]);
@@ -323,13 +342,18 @@ static void use(int fd, unsigned kind, struct input *in)
 	REQUIRE(file.bytes && file.bytes <= VHDX_DISK_BYTES_MAX);
 	REQUIRE(facts->block_bytes == 512 || facts->block_bytes == 4096);
 	REQUIRE(file.bytes % facts->block_bytes == 0);
-	for (unsigned i = 0; i < 24 && in->left; i++)
+	for (unsigned i = 0; i < 24 && in->left; i++) {
+		if (kind & KIND_GROWS && !read_only && i == 4)
+			(void)grow(&file, in);
 		good &= request(&file, in, &last);
+	}
 	check_last(&file, &last);
 	if (image_driver_close(&file) || !good || read_only)
 		return;
 	/* What it was made of has changed by no more than what the guest wrote. */
+	bytes = file.bytes;
 	REQUIRE(!image_driver_open(fd, format, false, &file, why));
+	REQUIRE(file.bytes == bytes);
 	check_last(&file, &last);
 	REQUIRE(!image_driver_close(&file));
 }
@@ -371,8 +395,8 @@ int fuzz_corpus_complete(void)
 		printf("# never: %s\n", names[i]);
 		missing++;
 	}
-	if (!replayed || !refused || !written) {
-		printf("# never: a log replayed, an image refused, or one written to\n");
+	if (!replayed || !refused || !written || !grown) {
+		printf("# never: a log replayed, an image refused, one written to, or one that grew\n");
 		missing++;
 	}
 	return missing;

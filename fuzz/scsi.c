@@ -45,6 +45,23 @@ static void take_all(struct scsi_guest *n)
 			look_at_answer(n);
 }
 
+/* What the embedder is told agrees with what it has done. */
+static void look_at_status(struct scsi_guest *n)
+{
+	struct hvh_scsi_status status;
+
+	hvh_scsi_status(scsi_guest_device(n), &status);
+	for (unsigned i = 0; i < SCSI_GUEST_DISKS; i++) {
+		const struct hvh_scsi_lun_status *lun = &status.lun[n->disk[i].lun];
+
+		EMBEDDER_REQUIRE(!lun->present || n->disk[i].there);
+		EMBEDDER_REQUIRE(!lun->present || lun->dvd == (i == SCSI_GUEST_DRIVE));
+		EMBEDDER_REQUIRE(!lun->present || lun->dvd || lun->bytes <= 2 * n->disk[i].is.bytes);
+	}
+	EMBEDDER_REQUIRE(!status.ready || status.version);
+	EMBEDDER_REQUIRE(status.queues <= 1 + SCSI_GUEST_QUEUES);
+}
+
 /* A command with a header of the input's choice; in most of them the parts that matter are plausible. */
 static void send_command(struct scsi_guest *n, struct input *in)
 {
@@ -163,6 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	for (unsigned i = 0; i < ACTIONS_MAX && in.left; i++)
 		act(n, &in);
 	take_all(n);
+	look_at_status(n);
 	hvh_channel_info(embedder_channel(&n->e, SCSI_GUEST_CHANNEL), &info);
 	broken += info.broken;
 	scsi_guest_fini(n);
