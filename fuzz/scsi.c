@@ -56,7 +56,8 @@ static void look_at_status(struct scsi_guest *n)
 
 		EMBEDDER_REQUIRE(!lun->present || n->disk[i].there);
 		EMBEDDER_REQUIRE(!lun->present || lun->dvd == (i == SCSI_GUEST_DRIVE));
-		EMBEDDER_REQUIRE(!lun->present || lun->dvd || lun->bytes <= 2 * n->disk[i].is.bytes);
+		EMBEDDER_REQUIRE(!lun->present || lun->dvd ||
+				 lun->bytes <= 2 * n->disk[i].is.bytes);
 	}
 	EMBEDDER_REQUIRE(!status.ready || status.version);
 	EMBEDDER_REQUIRE(status.queues <= 1 + SCSI_GUEST_QUEUES);

@@ -408,7 +408,21 @@ struct hvp_opcode_entry {
 } HVP_WIRE(1);
 HVP_SIZE(struct hvp_opcode_entry, 8);
 
+#define HVP_OPCODES_TIMEOUTS 0x80u /* … and a struct hvp_opcode_timeouts behind each */
+
+/* All 0: none is recommended. */
+struct hvp_opcode_timeouts {
+	uint8_t length[2]; /* of what follows */
+	uint8_t reserved;
+	uint8_t specific;
+	uint8_t nominal_seconds[4];
+	uint8_t recommended_seconds[4];
+} HVP_WIRE(1);
+HVP_SIZE(struct hvp_opcode_timeouts, 12);
+
 #define HVP_OPCODE_HAS_ACTION	 0x01u
+#define HVP_OPCODE_HAS_TIMEOUTS	 0x02u
+#define HVP_OPCODE_ONE_TIMEOUTS	 0x80u /* byte 1 of the answer about one: the same */
 #define HVP_OPCODE_NOT_SUPPORTED 1u /* byte 1 of the answer about one */
 #define HVP_OPCODE_SUPPORTED	 3u
 

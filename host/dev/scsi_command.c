@@ -292,8 +292,18 @@ void hvh_scsi_execute(struct scsi_request *r)
 
 /* --- which ones there are ---------------------------------------------------------------------------- */
 
+/* What a command may take: nothing is said. */
+static uint32_t put_timeouts(uint8_t *at)
+{
+	struct hvp_opcode_timeouts timeouts = { .reserved = 0 };
+
+	hvw_put_be16(timeouts.length, sizeof(timeouts) - sizeof(timeouts.length));
+	memcpy(at, &timeouts, sizeof(timeouts));
+	return sizeof(timeouts);
+}
+
 /* A list with an entry for each. */
-static void report_all(struct scsi_request *r)
+static void report_all(struct scsi_request *r, bool wants_timeouts)
 {
 	uint32_t len = sizeof(uint32_t);
 	size_t i;
@@ -307,16 +317,21 @@ static void report_all(struct scsi_request *r)
 			hvw_put_be16(entry.action, commands[i].action);
 			entry.flags = HVP_OPCODE_HAS_ACTION;
 		}
+		if (wants_timeouts)
+			entry.flags |= HVP_OPCODE_HAS_TIMEOUTS;
 		hvw_put_be16(entry.cdb_length, (uint16_t)hvw_cdb_bytes(commands[i].op));
 		memcpy(r->buffer + len, &entry, sizeof(entry));
 		len += (uint32_t)sizeof(entry);
+		if (wants_timeouts)
+			len += put_timeouts(r->buffer + len);
 	}
 	hvw_put_be32(r->buffer, len - (uint32_t)sizeof(uint32_t));
 	hvh_scsi_reply(r, len, r->cdb.length);
 }
 
 /* About one command: whether it is there, and which of its bits are looked at (not told in detail: all of them). */
-static void report_one(struct scsi_request *r, uint8_t op, bool has_action, uint16_t action)
+static void report_one(struct scsi_request *r, uint8_t op, bool has_action, uint16_t action,
+		       bool wants_timeouts)
 {
 	const struct command *command = find(r->lun, op);
 	unsigned len = command ? hvw_cdb_bytes(op) : 0;
@@ -332,23 +347,29 @@ static void report_one(struct scsi_request *r, uint8_t op, bool has_action, uint
 	hvw_put_be16(r->buffer + 2, (uint16_t)len);
 	memset(r->buffer + sizeof(uint32_t), 0xff, len);
 	r->buffer[sizeof(uint32_t)] = op;
-	hvh_scsi_reply(r, (uint32_t)(sizeof(uint32_t) + len), r->cdb.length);
+	len += (unsigned)sizeof(uint32_t);
+	if (wants_timeouts && r->buffer[1] == HVP_OPCODE_SUPPORTED) {
+		r->buffer[1] |= HVP_OPCODE_ONE_TIMEOUTS;
+		len += put_timeouts(r->buffer + len);
+	}
+	hvh_scsi_reply(r, len, r->cdb.length);
 }
 
 void hvh_scsi_report_opcodes(struct scsi_request *r)
 {
 	const uint8_t *cdb = r->message.u.srb.cdb;
 	uint16_t action = hvw_be16(cdb + 4);
+	bool wants_timeouts = cdb[2] & HVP_OPCODES_TIMEOUTS;
 
 	switch (cdb[2] & HVP_OPCODES_MASK) {
 	case HVP_OPCODES_ALL:
-		report_all(r);
+		report_all(r, wants_timeouts);
 		break;
 	case HVP_OPCODES_ONE:
-		report_one(r, cdb[3], false, 0);
+		report_one(r, cdb[3], false, 0, wants_timeouts);
 		break;
 	case HVP_OPCODES_ONE_ACTION:
-		report_one(r, cdb[3], true, action);
+		report_one(r, cdb[3], true, action, wants_timeouts);
 		break;
 	default:
 		hvh_scsi_invalid(r);

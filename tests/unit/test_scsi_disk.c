@@ -210,6 +210,30 @@ TAP_TEST(supported_commands_are_told_one_by_one_and_all)
 	end(n);
 }
 
+TAP_TEST(supported_commands_are_told_with_their_timeouts_if_these_are_asked_for)
+{
+	struct scsi_guest *n = world();
+	uint8_t cdb[16] = { HVP_SCSI_MAINTENANCE_IN, 0x0c, 0x80, [8] = 4 };
+	int len = data_in(n, 0, cdb, 1024);
+
+	TAP_EQ(hvw_be32(n->data), len - 4);
+	TAP_EQ((len - 4) % 20, 0);
+	for (int i = 4; i < len; i += 20) {
+		TAP_EQ(n->data[i + 5] & 0x02, 0x02);
+		TAP_EQ(hvw_be16(n->data + i + 8), 10);
+	}
+	cdb[2] = 0x81;
+	cdb[3] = HVP_SCSI_READ_10;
+	TAP_EQ(data_in(n, 0, cdb, 1024), 4 + 10 + 12);
+	TAP_EQ(n->data[1], 0x83);
+	TAP_EQ(n->data[4], HVP_SCSI_READ_10);
+	TAP_EQ(hvw_be16(n->data + 14), 10);
+	cdb[3] = 0xff;
+	TAP_EQ(data_in(n, 0, cdb, 1024), 4);
+	TAP_EQ(n->data[1], 1);
+	end(n);
+}
+
 TAP_TEST(a_command_is_listed_exactly_if_it_is_carried_out)
 {
 	struct scsi_guest *n = world();
