@@ -18,6 +18,8 @@ class UnusedType(type):
 class Unused(types.ModuleType):
     """In place of libraries that cloud-init's modules load and its reporting does not need."""
 
+    __file__ = None
+
     def __getattr__(self, name):
         return UnusedType(name, (Exception,), {"add_constructor": lambda *_: None})
 

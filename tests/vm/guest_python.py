@@ -12,9 +12,9 @@ PYTHON = pathlib.Path("/usr/bin/python3")
 # Isolated, and without the modules of the site, as in the guest.
 LIST = """
 import importlib, json, sys
+exec(sys.argv[1])
 for name in sys.argv[2:]:
     importlib.import_module(name)
-exec(sys.argv[1])
 print(json.dumps([module.__file__ for module in sys.modules.values() if getattr(module, "__file__", None)]))
 """
 
@@ -35,7 +35,7 @@ def libraries(program):
 def files(program, work, statements=""):
     """
     By path in the guest: which file, for hvhost_vm.make_initrd(). There `bin/python3 -I -S` runs the program. What is
-    compiled, for a guest in emulation is slow at that, goes to the folder `work`. `statements` load what the program loads later.
+    compiled, for a guest in emulation is slow at that, goes to the folder `work`. `statements` come first: they find and load what the program does not by itself.
     """
     done = subprocess.run([PYTHON, "-I", "-S", "-c", LIST, statements, *imported(program)], stdout=subprocess.PIPE, text=True, check=True)
     paths = [pathlib.Path(path) for path in json.loads(done.stdout)]
