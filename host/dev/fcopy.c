@@ -52,39 +52,48 @@ static int build_start(const struct hvh_fcopy_request *request, uint8_t *body)
 	if (len < 0)
 		return len;
 	memcpy(body, &start, sizeof(start));
-	return (int)sizeof(start);
+	return 0;
 }
 
-static int build_write(const struct hvh_fcopy_request *request, uint8_t *body)
+static void build_write(const struct hvh_fcopy_request *request, uint8_t *body)
 {
-	struct hvp_fcopy_write write = {
-		.h = { .op = HVP_FCOPY_WRITE },
-		.offset = request->offset,
-		.size = request->size,
-	};
+	const struct hvp_fcopy_header header = { .op = HVP_FCOPY_WRITE };
 
-	memcpy(body, &write, offsetof(struct hvp_fcopy_write, data));
+	memcpy(body, &header, sizeof(header));
+	memcpy(body + offsetof(struct hvp_fcopy_write, offset), &request->offset,
+	       sizeof(request->offset));
+	memcpy(body + offsetof(struct hvp_fcopy_write, size), &request->size,
+	       sizeof(request->size));
 	memcpy(body + offsetof(struct hvp_fcopy_write, data), request->data, request->size);
-	return (int)sizeof(write);
 }
 
-static int build(const struct hvh_ic_link *link, uint8_t body[IC_BODY_MAX])
+static int body_bytes(const struct hvh_ic_link *link)
+{
+	_Static_assert(sizeof(struct hvp_fcopy_write) <= IC_BODY_MAX, "the longest body fits");
+	switch (((const struct hvh_fcopy_request *)link)->op) {
+	case HVP_FCOPY_START:
+		return (int)sizeof(struct hvp_fcopy_start);
+	case HVP_FCOPY_WRITE:
+		return (int)sizeof(struct hvp_fcopy_write);
+	case HVP_FCOPY_COMPLETE:
+	case HVP_FCOPY_CANCEL:
+		return (int)sizeof(struct hvp_fcopy_header);
+	}
+	return -EINVAL;
+}
+
+static int build(const struct hvh_ic_link *link, uint8_t *body)
 {
 	const struct hvh_fcopy_request *request = (const struct hvh_fcopy_request *)link;
 	const struct hvp_fcopy_header header = { .op = request->op };
 
-	_Static_assert(sizeof(struct hvp_fcopy_write) <= IC_BODY_MAX, "the longest body fits");
-	switch (request->op) {
-	case HVP_FCOPY_START:
+	if (request->op == HVP_FCOPY_START)
 		return build_start(request, body);
-	case HVP_FCOPY_WRITE:
-		return build_write(request, body);
-	case HVP_FCOPY_COMPLETE:
-	case HVP_FCOPY_CANCEL:
+	if (request->op == HVP_FCOPY_WRITE)
+		build_write(request, body);
+	else
 		memcpy(body, &header, sizeof(header));
-		return (int)sizeof(header);
-	}
-	return -EINVAL;
+	return 0;
 }
 
 /* --- requests ---------------------------------------------------------------------------------------- */
@@ -172,8 +181,11 @@ int hvh_fcopy_request(struct hvh_device *device, struct hvh_fcopy_request *reque
 	struct fcopy *fcopy = (struct fcopy *)device;
 	int err = check_order(fcopy, request);
 
+	/* Only names can be such as cannot be said. */
 	if (!err)
-		err = hvh_ic_queue_check(&fcopy->queue, &request->link);
+		err = request->op == HVP_FCOPY_START ?
+			      hvh_ic_queue_check(&fcopy->queue, &request->link) :
+			      hvh_ic_queue_check_ready(&fcopy->queue);
 	if (err)
 		return err;
 	if (request->op == HVP_FCOPY_START) {
@@ -232,6 +244,7 @@ static const struct ic_queue_class fcopy_class = {
 		.version_count = sizeof(versions) / sizeof(versions[0]),
 	},
 	.timeout_max_ns = TIMEOUT_NS,
+	.body_bytes = body_bytes,
 	.build = build,
 	.timeout_ns = timeout_ns,
 	.done = done,

@@ -24,11 +24,23 @@ void hvh_ic_queue_init(struct ic_queue *queue, const struct ic_queue_class *clas
 	queue->last = &queue->first;
 }
 
+/* Its length, or why not. */
 static int build(const struct ic_queue *queue, const struct hvh_ic_link *link,
 		 uint8_t body[IC_BODY_MAX])
 {
-	memset(body, 0, IC_BODY_MAX);
-	return class_of(queue)->build(link, body);
+	const int bytes = class_of(queue)->body_bytes(link);
+	int err;
+
+	if (bytes < 0)
+		return bytes;
+	memset(body, 0, (size_t)bytes);
+	err = class_of(queue)->build(link, body);
+	return err ? err : bytes;
+}
+
+int hvh_ic_queue_check_ready(const struct ic_queue *queue)
+{
+	return queue->ic.status.state == HVH_IC_READY ? 0 : -ENOTCONN;
 }
 
 int hvh_ic_queue_check(struct ic_queue *queue, const struct hvh_ic_link *link)
@@ -36,7 +48,7 @@ int hvh_ic_queue_check(struct ic_queue *queue, const struct hvh_ic_link *link)
 	uint8_t body[IC_BODY_MAX];
 	int len;
 
-	if (queue->ic.status.state != HVH_IC_READY)
+	if (hvh_ic_queue_check_ready(queue))
 		return -ENOTCONN;
 	len = build(queue, link, body);
 	return len < 0 ? len : 0;

@@ -16,8 +16,11 @@ struct ic_queue_class {
 	struct ic_class ic; /* begins with IC_QUEUE_CLASS */
 	uint64_t timeout_max_ns;
 
-	/* The request's body into `body`, which is zeroed: its length, or why it cannot be said. */
-	int (*build)(const struct hvh_ic_link *link, uint8_t body[IC_BODY_MAX]);
+	/* How long the request's body is, or -EINVAL. */
+	int (*body_bytes)(const struct hvh_ic_link *link);
+
+	/* The body into `body`, of which so much is zeroed: 0, or why it cannot be said. */
+	int (*build)(const struct hvh_ic_link *link, uint8_t *body);
 
 	/* From the time on when a request is the first. */
 	uint64_t (*timeout_ns)(const struct hvh_ic_link *link);
@@ -53,7 +56,10 @@ void hvh_ic_queue_go_on(struct ic_queue *queue);
 /* From within `done`: all that wait behind the request that is over, in their order, taken out of the queue. */
 struct hvh_ic_link *hvh_ic_queue_take_all(struct ic_queue *queue);
 
-/* Can it be asked, and be said? 0, -ENOTCONN, or as `build`. */
+/* Is there somebody to ask? 0 or -ENOTCONN. */
+int hvh_ic_queue_check_ready(const struct ic_queue *queue) HVW_MUST_CHECK;
+
+/* And can it be said? 0, -ENOTCONN, or as `body_bytes` and `build`. */
 int hvh_ic_queue_check(struct ic_queue *queue, const struct hvh_ic_link *link) HVW_MUST_CHECK;
 
 /* For the classes and operations of all of them. */

@@ -31,29 +31,32 @@ struct kvp {
 
 /* --- bodies ------------------------------------------------------------------------------------------ */
 
-static int build_pair(const struct hvh_kvp_request *request, uint8_t body[IC_BODY_MAX])
+/* Bodies are reached by their offsets: they need not be aligned. */
+static int build_pair(const struct hvh_kvp_request *request, uint8_t *body)
 {
 	const struct hvp_kvp_header h = { (uint8_t)request->op, request->pool };
-	struct hvp_kvp_set set = { .h = h };
-	struct hvp_kvp_delete delete = { .h = h };
-	struct hvp_kvp_enumerate enumerate = { .h = h, .index = request->index };
-	int err = 0;
+	struct hvp_kvp_pair pair;
+	int err;
 
-	if (request->op == HVP_KVP_ENUMERATE) {
-		memcpy(body, &enumerate, sizeof(enumerate));
+	memcpy(body, &h, sizeof(h));
+	switch (request->op) {
+	case HVP_KVP_SET:
+		body += offsetof(struct hvp_kvp_set, pair);
+		err = hvw_kvp_put_key(body, request->key);
+		return err ? err : hvw_kvp_put_value(body, request->value);
+	case HVP_KVP_DELETE:
+		err = hvw_kvp_put_key(&pair, request->key);
+		if (err)
+			return err;
+		memcpy(body + offsetof(struct hvp_kvp_delete, key_size), &pair.key_size,
+		       sizeof(pair.key_size));
+		memcpy(body + offsetof(struct hvp_kvp_delete, key), pair.key, pair.key_size);
+		return 0;
+	default:
+		memcpy(body + offsetof(struct hvp_kvp_enumerate, index), &request->index,
+		       sizeof(request->index));
 		return 0;
 	}
-	err = hvw_kvp_put_key(&set.pair, request->key);
-	if (request->op == HVP_KVP_SET) {
-		if (!err)
-			err = hvw_kvp_put_value(&set.pair, request->value);
-		memcpy(body, &set, sizeof(set));
-	} else {
-		delete.key_size = set.pair.key_size;
-		memcpy(delete.key, set.pair.key, sizeof(delete.key));
-		memcpy(body, &delete, sizeof(delete));
-	}
-	return err;
 }
 
 #define UNITS(field) (sizeof(((struct hvp_kvp_ip *)NULL)->field) / sizeof(uint16_t))
@@ -65,7 +68,7 @@ static int put_text(void *field, size_t units, const char *text)
 	return len < 0 ? len : 0;
 }
 
-static int build_ip(const struct hvh_kvp_request *request, uint8_t body[IC_BODY_MAX])
+static int build_ip(const struct hvh_kvp_request *request, uint8_t *body)
 {
 	struct hvp_kvp_ip ip = {
 		.h = { (uint8_t)request->op, request->pool },
@@ -85,25 +88,29 @@ static int build_ip(const struct hvh_kvp_request *request, uint8_t body[IC_BODY_
 	return err;
 }
 
-static int build(const struct hvh_ic_link *link, uint8_t body[IC_BODY_MAX])
+static int body_bytes(const struct hvh_ic_link *link)
 {
-	const struct hvh_kvp_request *request = (const struct hvh_kvp_request *)link;
-	int err;
-
-	switch (request->op) {
+	switch (((const struct hvh_kvp_request *)link)->op) {
 	case HVP_KVP_SET:
 	case HVP_KVP_DELETE:
 	case HVP_KVP_ENUMERATE:
-		err = build_pair(request, body);
-		return err ? err : (int)HVP_KVP_PAIR_BODY;
+		return (int)HVP_KVP_PAIR_BODY;
 	case HVP_KVP_GET_IP:
 	case HVP_KVP_SET_IP:
-		err = build_ip(request, body);
-		return err ? err : (int)sizeof(struct hvp_kvp_ip);
+		return (int)sizeof(struct hvp_kvp_ip);
 	case HVP_KVP_GET:
 		break;
 	}
 	return -EINVAL;
+}
+
+static int build(const struct hvh_ic_link *link, uint8_t *body)
+{
+	const struct hvh_kvp_request *request = (const struct hvh_kvp_request *)link;
+
+	return request->op == HVP_KVP_GET_IP || request->op == HVP_KVP_SET_IP ?
+		       build_ip(request, body) :
+		       build_pair(request, body);
 }
 
 static int parse_pair(const struct hvw_ic *message, struct hvh_kvp_request *request)
@@ -248,6 +255,7 @@ static const struct ic_queue_class kvp_class = {
 		.version_count = sizeof(versions) / sizeof(versions[0]),
 	},
 	.timeout_max_ns = TIMEOUT_NS,
+	.body_bytes = body_bytes,
 	.build = build,
 	.timeout_ns = timeout_ns,
 	.parse = parse,

@@ -41,13 +41,9 @@ struct vss {
 
 /* --- requests ---------------------------------------------------------------------------------------- */
 
-static int build(const struct hvh_ic_link *link, uint8_t body[IC_BODY_MAX])
+static int body_bytes(const struct hvh_ic_link *link)
 {
-	const struct hvh_vss_request *request = (const struct hvh_vss_request *)link;
-	const struct hvp_vss_header header = { .op = (uint8_t)request->op };
-
-	memcpy(body, &header, sizeof(header));
-	switch (request->op) {
+	switch (((const struct hvh_vss_request *)link)->op) {
 	case HVP_VSS_FREEZE:
 		return (int)sizeof(struct hvp_vss_freeze);
 	case HVP_VSS_HOT_BACKUP:
@@ -57,6 +53,15 @@ static int build(const struct hvh_ic_link *link, uint8_t body[IC_BODY_MAX])
 	default:
 		return -EINVAL;
 	}
+}
+
+static int build(const struct hvh_ic_link *link, uint8_t *body)
+{
+	const struct hvh_vss_request *request = (const struct hvh_vss_request *)link;
+	const struct hvp_vss_header header = { .op = (uint8_t)request->op };
+
+	memcpy(body, &header, sizeof(header));
+	return 0;
 }
 
 static uint64_t timeout_ns(const struct hvh_ic_link *link)
@@ -221,6 +226,7 @@ static const struct ic_queue_class vss_class = {
 		.version_count = sizeof(versions) / sizeof(versions[0]),
 	},
 	.timeout_max_ns = HVH_VSS_FREEZE_TIMEOUT_MS * NS_PER_MS,
+	.body_bytes = body_bytes,
 	.build = build,
 	.timeout_ns = timeout_ns,
 	.parse = parse,
