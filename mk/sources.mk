@@ -301,6 +301,7 @@ TESTS_UNIT += tests/unit/test_pkt.c
 TESTS_UNIT += tests/unit/test_pae.c
 TESTS_UNIT += tests/unit/test_pm.c
 TESTS_UNIT += tests/unit/test_pvh.c
+TESTS_UNIT += tests/unit/test_pool.c
 TESTS_UNIT += tests/unit/test_ring.c
 TESTS_UNIT += tests/unit/test_ring_threads.c
 TESTS_UNIT += tests/unit/test_rndis.c
@@ -500,6 +501,7 @@ SRCS_tests/unit/test_enlighten.c := vmm/enlighten.c
 SRCS_tests/unit/test_fault_guard.c := vmm/fault_guard.c
 SRCS_tests/unit/test_freeze.c := daemons/freeze.c
 SRCS_tests/unit/test_mounts.c := daemons/mounts.c
+SRCS_tests/unit/test_pool.c := daemons/pool.c
 SRCS_tests/unit/test_target.c := daemons/target.c
 SRCS_tests/unit/test_uio.c := daemons/service.c daemons/uio.c
 CFLAGS_tests/unit/test_uio.c := -DHVIS_VERSION='"test"'
