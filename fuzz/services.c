@@ -301,14 +301,21 @@ static void make(struct world *w, unsigned service)
 
 static void look_at_the_end(struct world *w)
 {
-	struct hvh_kvp_status status;
+	struct hvh_kvp_status kvp;
+	struct hvh_fcopy_status fcopy;
+	struct hvh_vss_status vss;
 
 	if (w->open)
 		reopen(w, 0);
-	/* The first of each is what they have in common. */
 	if (w->service == KVP) {
-		hvh_kvp_status(device_of(w), &status);
-		violations += status.ic.violations != 0;
+		hvh_kvp_status(device_of(w), &kvp);
+		violations += kvp.ic.violations != 0;
+	} else if (w->service == FCOPY) {
+		hvh_fcopy_status(device_of(w), &fcopy);
+		EMBEDDER_REQUIRE(!fcopy.open);
+	} else {
+		hvh_vss_status(device_of(w), &vss);
+		EMBEDDER_REQUIRE(!vss.frozen);
 	}
 	for (unsigned i = 0; i < ASKS; i++)
 		EMBEDDER_REQUIRE(!w->pending[i]);
