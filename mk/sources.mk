@@ -410,14 +410,18 @@ FUZZ_TARGETS += fuzz/storvsp.c
 BENCH += bench/bench_ring.c
 BENCH += bench/boot
 BENCH += bench/chan
+BENCH += bench/image
 BENCH += bench/manage
 BENCH += bench/net
+BENCH += bench/stor
 
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
 BENCH_HELPERS += bench/chan_run.c
+BENCH_HELPERS += bench/image_run.c
 BENCH_HELPERS += bench/manage_load.c
 BENCH_HELPERS += bench/net_peer.c
+BENCH_HELPERS += bench/stor_run.c
 
 # Programs that run the guest core on port/sim, and what they need for it
 USES_SIM += fuzz/echo_driver.c
@@ -447,6 +451,7 @@ SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
 # The same for port/user, whose objects of the core lie under user/
 USES_USER += bench/chan_run.c
+USES_USER += bench/stor_run.c
 USES_USER += fuzz/threaded_host.c
 USES_USER += fuzz/threaded_loop.c
 USES_USER += fuzz/threaded_partition.c
@@ -558,8 +563,11 @@ LIBS_tests/unit/test_trace_net.c = $(JANSSON_LIBS)
 CFLAGS_tests/unit/test_trace_net.c = $(JANSSON_CFLAGS)
 SRCS_tests/unit/test_user.c = $(USER_SRCS) $(addprefix user/,$(SUITE_SRCS))
 SRCS_bench/boot_run.c := bench/bench.c
+SRCS_bench/image_run.c := bench/bench.c $(SRCS_tests/unit/test_image_qemu.c)
+LIBS_bench/image_run.c := -luring
 SRCS_bench/net_peer.c := bench/bench.c
 SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
+SRCS_bench/stor_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
 CFLAGS_bench/ring_dpdk.c = $(shell $(PKG_CONFIG) --cflags-only-I libdpdk 2>/dev/null) -include rte_config.h
