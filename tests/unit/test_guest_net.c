@@ -727,6 +727,7 @@ static void hostile(struct world *w)
 	struct hvp_transfer_pages pages = { .set_id = 0xcafe, .range_count = 1 };
 	struct net_host_range range = { 0 };
 	struct hvw_rndis_meta meta = { .has = HVW_META_HASH };
+	struct hvg_net_counters counters;
 	uint8_t good[600] = { 0 }, bad[600], packet[48] = { 0 };
 	uint32_t count = sizeof(wrongs) / sizeof(wrongs[0]);
 
@@ -744,6 +745,16 @@ static void hostile(struct world *w)
 		W_EQ(w, stack.received, 0);
 		W_EQ(w, host.failed_parts, i + 1);
 	}
+	/* Infos that nobody has room for. */
+	memset(bad, 0, sizeof(bad));
+	TAP_CHECK(hvw_rndis_packet_build(bad, &meta, 500, 100, 0) > 0);
+	set_word(bad, 32, 450);
+	range.len = 600;
+	W_EQ(w, net_host_send(&host, 0, &range, 1, NULL), 0);
+	settle();
+	W_EQ(w, stack.received, 0);
+	W_EQ(w, host.failed_parts, ++count);
+	range.len = 300;
 	/* A frame that is good lies where the next ones begin. */
 	memcpy(bad, good, sizeof(bad));
 	W_EQ(w, net_host_send(&host, 0, &range, 1, NULL), 0);
@@ -779,6 +790,10 @@ static void hostile(struct world *w)
 	net_host_say(&host, 0, 0x7777, 5, 0, packet, 48);
 	settle();
 	W_EQ(w, stack.received, 1);
+	hvg_net_counters(stack.nic->net, 0, &counters);
+	/* These, and a message above of no type. Only a list that is there is gone through. */
+	W_EQ(w, counters.violations, 6 + 1);
+	W_EQ(w, counters.rx_invalid, host.failed_parts - 1);
 	/* After all that it still works. */
 	stack.expected = 0;
 	memcpy(bad, good, sizeof(bad));
