@@ -368,6 +368,12 @@ RAW_SRCS += tests/guests/raw/main.c
 RAW_SRCS += tests/guests/raw/orders.c
 RAW_SRCS += tests/guests/raw/tap.c
 
+# The guest with lwIP, on the same machine with the driver core
+LWIP_GUEST_SRCS += tests/guests/lwip/main.c
+LWIP_GUEST_SRCS += tests/guests/lwip/nic.c
+LWIP_GUEST_SRCS += tests/guests/lwip/servers.c
+LWIP_GUEST_SRCS += tests/guests/lwip/text.c
+
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
 TESTS_CLI += tests/cli/cloud_init
