@@ -416,6 +416,7 @@ FUZZ_TARGETS += fuzz/storvsp.c
 BENCH += bench/bench_ring.c
 BENCH += bench/boot
 BENCH += bench/chan
+BENCH += bench/frames
 BENCH += bench/image
 BENCH += bench/manage
 BENCH += bench/net
@@ -424,6 +425,7 @@ BENCH += bench/stor
 # Programs that these run
 BENCH_HELPERS += bench/boot_run.c
 BENCH_HELPERS += bench/chan_run.c
+BENCH_HELPERS += bench/frames_run.c
 BENCH_HELPERS += bench/image_run.c
 BENCH_HELPERS += bench/manage_load.c
 BENCH_HELPERS += bench/net_peer.c
@@ -457,6 +459,7 @@ SIM_SRCS := $(GUEST_SRCS) $(PORT_SIM_SRCS) fuzz/soft_hypervisor.c
 
 # The same for port/user, whose objects of the core lie under user/
 USES_USER += bench/chan_run.c
+USES_USER += bench/frames_run.c
 USES_USER += bench/stor_run.c
 USES_USER += fuzz/threaded_host.c
 USES_USER += fuzz/threaded_loop.c
@@ -573,6 +576,7 @@ SRCS_bench/image_run.c := bench/bench.c $(SRCS_tests/unit/test_image_qemu.c)
 LIBS_bench/image_run.c := -luring
 SRCS_bench/net_peer.c := bench/bench.c
 SRCS_bench/chan_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
+SRCS_bench/frames_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/stor_run.c := bench/bench.c $(USER_SRCS) $(THREADED_HOST_SRCS)
 SRCS_bench/bench_ring.c := bench/bench.c bench/ring_dpdk.c bench/ring_hvis.c
 LIBS_bench/bench_ring.c := -lrte_bus_vmbus -lrte_eal
