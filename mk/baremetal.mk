@@ -7,7 +7,7 @@ BAREMETAL := $(BUILD)/hvis-baremetal.elf
 BAREMETAL_OBJ := $(BUILD)/obj-baremetal
 baremetal-objs = $(patsubst %,$(BAREMETAL_OBJ)/%.o,$(1))
 # What stands on the core; the rest of it other programs take too
-BAREMETAL_OWN := port/baremetal/disk.c port/baremetal/main.c port/baremetal/net.c
+BAREMETAL_OWN := port/baremetal/disk.c port/baremetal/main.c port/baremetal/net.c port/baremetal/net_bench.c
 BAREMETAL_MACHINE_OBJS := $(call baremetal-objs,$(filter-out $(BAREMETAL_OWN),$(PORT_BAREMETAL_SRCS)) $(WIRE_SRCS))
 BAREMETAL_OBJS := $(call baremetal-objs,$(BAREMETAL_OWN) $(GUEST_SRCS)) $(BAREMETAL_MACHINE_OBJS)
 

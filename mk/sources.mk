@@ -197,6 +197,7 @@ PORT_BAREMETAL_SRCS += port/baremetal/firmware.c
 PORT_BAREMETAL_SRCS += port/baremetal/main.c
 PORT_BAREMETAL_SRCS += port/baremetal/mem.c
 PORT_BAREMETAL_SRCS += port/baremetal/net.c
+PORT_BAREMETAL_SRCS += port/baremetal/net_bench.c
 PORT_BAREMETAL_SRCS += port/baremetal/os.c
 PORT_BAREMETAL_SRCS += port/baremetal/start.S
 
@@ -414,6 +415,7 @@ FUZZ_TARGETS += fuzz/storvsp.c
 
 # Benchmarks: print one JSON object per result line (see scripts/run-bench)
 BENCH += bench/bench_ring.c
+BENCH += bench/bare
 BENCH += bench/boot
 BENCH += bench/chan
 BENCH += bench/frames

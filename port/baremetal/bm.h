@@ -182,6 +182,11 @@ extern enum hvos_power bm_power_action;
 struct hvg_driver;
 extern const struct hvg_driver bm_net_driver;
 
+/* --- net_bench.c: measures instead, when bench= is on the command line -------------------------------------------- */
+
+extern const struct hvg_driver bm_net_bench_driver;
+void bm_net_bench(void);
+
 /* --- disk.c ------------------------------------------------------------------------------------------------- */
 
 extern const struct hvg_driver bm_disk_driver;

@@ -3,7 +3,7 @@
  * The bare-metal guest: finds the host, answers its services, prints what it sees, ends when asked.
  *
  * Command line: vmbus=MAJOR.MINOR (newest version to offer), cycles=N (so many times from contact to
- * unload), quit (do not wait to be asked), disk=copy (write to all disks; disk.c).
+ * unload), quit (do not wait to be asked), disk=copy (write to all disks; disk.c), bench=… (measure the network; net_bench.c).
  */
 #include <hvg/hvg_bus.h>
 #include <hvg/hvg_ic.h>
@@ -17,10 +17,12 @@
 
 #define SETTLE_MS 30000u
 
-static const struct hvg_driver *const drivers[] = {
+/* The last is the network's: it serves, or it measures. */
+static const struct hvg_driver *drivers[] = {
 	&hvg_heartbeat_driver, &hvg_shutdown_driver, &hvg_timesync_driver,
-	&bm_net_driver,	       &bm_disk_driver,
+	&bm_disk_driver,       &bm_net_driver,
 };
+#define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 
 static unsigned number(const char **text)
 {
@@ -84,6 +86,7 @@ static bool serve(const struct hvg_bus_config *config, bool wait)
 		bm_printf("warning: the offers are not complete\n");
 	hvg_bus_each(bus, print_device, NULL);
 	bm_printf("ready\n");
+	bm_net_bench();
 	if (wait)
 		bm_run(&bm_power_asked);
 	print_counters(bus);
@@ -97,7 +100,7 @@ void bm_main(uint32_t start_info)
 	struct hvg_bus_config config = {
 		.os_id = OS_ID,
 		.drivers = drivers,
-		.driver_count = sizeof(drivers) / sizeof(drivers[0]),
+		.driver_count = DRIVERS,
 	};
 	char value[16];
 	const char *at = value;
@@ -112,6 +115,8 @@ void bm_main(uint32_t start_info)
 	bm_printf("hvis bare metal, %u processors, %lu MiB\n", bm_firmware.cpu_count,
 		  (bm_firmware.ram_end - bm_firmware.ram_first) >> 20);
 	config.version_max = version_max();
+	if (bm_option("bench", NULL, 0))
+		drivers[DRIVERS - 1] = &bm_net_bench_driver;
 	quit = bm_option("quit", NULL, 0);
 	if (bm_option("cycles", value, sizeof(value)))
 		cycles = number(&at);
