@@ -401,6 +401,50 @@ TAP_TEST(no_answer_of_the_host_hangs_it)
 		}
 }
 
+/* More queues than it was asked for. */
+static void promise_queues(struct net_host *from, uint8_t *bytes, uint32_t *len)
+{
+	uint32_t type;
+
+	(void)from;
+	memcpy(&type, bytes, sizeof(type));
+	if (type == HVP_NVSP_SUBCHANNEL && *len >= sizeof(struct hvp_nvsp_subchannel_complete)) {
+		struct hvp_nvsp_subchannel_complete answer;
+
+		memcpy(&answer, bytes, sizeof(answer));
+		answer.count = 4;
+		memcpy(bytes, &answer, sizeof(answer));
+	}
+}
+
+/* Sections that the buffer does not hold; queues that are not there. */
+static void promised(struct world *w)
+{
+	host.queues = 4;
+	if (w->n)
+		host.spoil = promise_queues;
+	else
+		host.section_bytes = (96u << 10) + 8;
+	w->faults_allowed = true;
+	if (!world_up(w))
+		return;
+	W_EQ(w, stack.attach_err, w->n ? 0 : -EPROTO);
+	if (!stack.nic)
+		return;
+	(void)!switch_on();
+	settle();
+	hvg_netif_lock(stack.nic);
+	W_EQ(w, hvg_net_settled(stack.nic->net), true);
+	W_EQ(w, hvg_net_queue_count(stack.nic->net), 1);
+	hvg_netif_unlock(stack.nic);
+}
+
+TAP_TEST(more_than_there_is_is_not_taken)
+{
+	schedules(promised, 0);
+	schedules(promised, 1);
+}
+
 /* --- transmit ---------------------------------------------------------------------------------------------- */
 
 static void sends(struct world *w)
