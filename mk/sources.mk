@@ -418,6 +418,7 @@ BENCH += bench/bench_ring.c
 BENCH += bench/bare
 BENCH += bench/boot
 BENCH += bench/chan
+BENCH += bench/disk
 BENCH += bench/frames
 BENCH += bench/image
 BENCH += bench/manage
