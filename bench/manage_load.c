@@ -25,7 +25,7 @@
 #define PAIRS  20u
 
 static FILE *in, *out;
-static char piece[PIECE / 3 * 4 + 1]; /* base64 of zeros */
+static char piece[PIECE];
 static char reply[1 << 20];
 
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
@@ -113,9 +113,13 @@ static void copy_file(unsigned kib)
 	hear();
 	copy = number("copy");
 	while (done < pieces) {
-		while (sent < pieces && sent < done + WINDOW)
-			say("{\"command\": \"copy\", \"order\": \"write\", \"copy\": %ld, \"offset\": %u, \"data\": \"%s\"}",
-			    copy, sent++ * PIECE, piece);
+		while (sent < pieces && sent < done + WINDOW) {
+			fprintf(out,
+				"{\"command\": \"copy\", \"order\": \"write\", \"copy\": %ld, \"offset\": %u, \"data_bytes\": %u}\n",
+				copy, sent++ * PIECE, PIECE);
+			fwrite(piece, PIECE, 1, out);
+			fflush(out);
+		}
 		hear();
 		done++;
 	}
@@ -165,7 +169,6 @@ int main(int argc, char **argv)
 		fail("%s cannot be reached", argv[1]);
 	in = fdopen(fd, "r");
 	out = fdopen(dup(fd), "w");
-	memset(piece, 'A', sizeof(piece) - 1);
 	begin = now_ns();
 	if (!strcmp(row, "kvp-set"))
 		set_pairs(count);

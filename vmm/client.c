@@ -82,29 +82,45 @@ pid_t vmm_client_peer(const struct vmm_client *client)
 	return getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) ? 0 : peer.pid;
 }
 
-int vmm_client_send(struct vmm_client *client, json_t *request)
+static int send_all(struct vmm_client *client, const char *at, size_t len)
 {
-	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL, *at = text;
-	size_t len = text ? strlen(text) : 0;
-	int error = text ? 0 : -ENOMEM;
-
-	if (text)
-		text[len++] = '\n'; /* in place of the zero: it is not a string any more */
-	while (!error && len) {
+	while (len) {
 		ssize_t n = send(client->fd, at, len, MSG_NOSIGNAL);
 
 		if (n > 0) {
 			at += n;
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
-			error = -ETIMEDOUT;
+			return -ETIMEDOUT;
 		} else if (errno != EINTR) {
-			error = errno == ECONNRESET ? -EPIPE : -errno;
+			return errno == ECONNRESET ? -EPIPE : -errno;
 		}
+	}
+	return 0;
+}
+
+int vmm_client_send_with(struct vmm_client *client, json_t *request, const void *data,
+			 size_t data_len)
+{
+	size_t len = request ? json_dumpb(request, NULL, 0, JSON_COMPACT) : 0;
+	char *text = len ? malloc(len + 1 + data_len) : NULL;
+	int error = -ENOMEM;
+
+	if (text) {
+		json_dumpb(request, text, len, JSON_COMPACT);
+		text[len] = '\n';
+		if (data_len)
+			memcpy(text + len + 1, data, data_len);
+		error = send_all(client, text, len + 1 + data_len);
 	}
 	free(text);
 	json_decref(request);
 	return error;
+}
+
+int vmm_client_send(struct vmm_client *client, json_t *request)
+{
+	return vmm_client_send_with(client, request, NULL, 0);
 }
 
 /* One line out of what has been read: 1, or 0 when there is none yet, or negative errno. */

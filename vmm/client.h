@@ -25,6 +25,10 @@ pid_t vmm_client_peer(const struct vmm_client *client);
 /* Send a request; `request` is taken. -EPIPE: the VM has ended; -ETIMEDOUT: it does not read. */
 int vmm_client_send(struct vmm_client *client, json_t *request);
 
+/* Likewise, with bytes behind it, which it says itself ("data_bytes"). */
+int vmm_client_send_with(struct vmm_client *client, json_t *request, const void *data,
+			 size_t data_len);
+
 /*
  * The next reply or event, to be released by the caller. -EPIPE: the VM has ended; -ETIMEDOUT:
  * nothing by `deadline_ns` of vmm_now_ns(); -EPROTO: it talks nonsense.

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "vmm/ask.h"
-#include "vmm/base64.h"
 #include "vmm/client.h"
 #include "vmm/commands.h"
 #include "vmm/copy.h"
@@ -40,7 +39,6 @@ struct copy {
 	unsigned waiting; /* requests without a reply */
 	bool shown; /* the screen has a line that is not finished */
 	uint8_t piece[VMM_COPY_PIECE_MAX];
-	char text[VMM_BASE64_LEN(VMM_COPY_PIECE_MAX) + 1];
 };
 
 static volatile sig_atomic_t interrupted;
@@ -94,9 +92,9 @@ static int complain(struct copy *copy, const char *text)
 /* --- talking to the VM ---------------------------------------------------------------------------- */
 
 /* `request` is taken. -1 after a line to stderr. */
-static int send_order(struct copy *copy, json_t *request)
+static int send_order(struct copy *copy, json_t *request, size_t data_len)
 {
-	int err = vmm_client_send(copy->client, request);
+	int err = vmm_client_send_with(copy->client, request, copy->piece, data_len);
 
 	if (err) {
 		wipe(copy);
@@ -142,7 +140,7 @@ static int receive_reply(struct copy *copy)
 
 static int order(struct copy *copy, json_t *request)
 {
-	return send_order(copy, request) ? -1 : receive_reply(copy);
+	return send_order(copy, request, 0) ? -1 : receive_reply(copy);
 }
 
 /* A reply that nobody minds any more, but for the number of the copy. False: none has come. */
@@ -197,10 +195,11 @@ static int send_piece(struct copy *copy)
 		}
 		len += (size_t)n;
 	}
-	vmm_base64_encode(copy->text, copy->piece, len);
-	if (send_order(copy, json_pack("{s:s, s:s, s:I, s:I, s:s}", "command", "copy", "order",
-				       "write", "copy", copy->id, "offset", (json_int_t)copy->sent,
-				       "data", copy->text)))
+	if (send_order(copy,
+		       json_pack("{s:s, s:s, s:I, s:I, s:I}", "command", "copy", "order", "write",
+				 "copy", copy->id, "offset", (json_int_t)copy->sent, "data_bytes",
+				 (json_int_t)len),
+		       len))
 		return -1;
 	copy->sent += len;
 	return 0;

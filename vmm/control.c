@@ -21,12 +21,14 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 
-#define LINE_BYTES_MAX	 (64u << 10)
+#define LINE_BYTES_MAX	 (64u << 10) /* and of what follows a line */
 #define OUTPUT_BYTES_MAX (1u << 20) /* unread output of one client */
 #define CLIENTS_MAX	 64
 #define REQUESTS_MAX	 64 /* waiting ones of one client */
 #define FLUSH_MS	 1000
 #define ACCEPT_PAUSE_NS	 1000000000ull
+
+_Static_assert(VMM_CONTROL_DATA_MAX <= LINE_BYTES_MAX, "both are read into the same place");
 
 struct client {
 	struct vmm_control *control;
@@ -41,6 +43,8 @@ struct client {
 	uint64_t last_request_ns;
 	char *line; /* LINE_BYTES_MAX */
 	size_t line_len;
+	json_t *object; /* a request whose bytes are not all here; else NULL */
+	size_t data_bytes; /* that it has */
 	char *output;
 	size_t output_len;
 	size_t output_size;
@@ -51,6 +55,8 @@ struct vmm_request {
 	struct vmm_request *next;
 	struct client *client; /* NULL: gone */
 	json_t *id; /* or NULL */
+	const uint8_t *data; /* while it is handled */
+	size_t data_len;
 };
 
 struct vmm_control {
@@ -73,6 +79,7 @@ struct vmm_control {
 
 static void client_free(struct client *client)
 {
+	json_decref(client->object);
 	free(client->line);
 	free(client->output);
 	free(client);
@@ -198,6 +205,12 @@ static void request_finish(struct vmm_request *request, json_t *reply)
 	free(request);
 }
 
+const uint8_t *vmm_request_data(const struct vmm_request *request, size_t *len)
+{
+	*len = request->data_len;
+	return request->data;
+}
+
 void vmm_reply(struct vmm_request *request, json_t *result)
 {
 	request_finish(request, json_pack("{s:b, s:o}", "ok", 1, "result", result));
@@ -236,7 +249,7 @@ static void client_complain(struct client *client, const char *text)
 	json_decref(reply);
 }
 
-static void handle_object(struct client *client, json_t *object)
+static void handle_object(struct client *client, json_t *object, const char *data, size_t len)
 {
 	struct vmm_control *control = client->control;
 	const char *command = json_string_value(json_object_get(object, "command"));
@@ -251,6 +264,8 @@ static void handle_object(struct client *client, json_t *object)
 		.next = control->requests,
 		.client = client,
 		.id = json_incref(json_object_get(object, "id")),
+		.data = (const uint8_t *)data,
+		.data_len = len,
 	};
 	control->requests = request;
 	client->requests++;
@@ -267,30 +282,58 @@ static void handle_line(struct client *client, const char *line, size_t len)
 {
 	json_error_t where;
 	json_t *object = json_loadb(line, len, JSON_REJECT_DUPLICATES, &where);
+	const json_t *bytes = json_object_get(object, "data_bytes");
 
-	if (object && json_is_object(object))
-		handle_object(client, object);
-	else
+	if (!object || !json_is_object(object)) {
 		client_complain(client, "a request must be one line with a JSON object");
+	} else if (!bytes) {
+		handle_object(client, object, NULL, 0);
+	} else if (json_is_integer(bytes) && json_integer_value(bytes) > 0 &&
+		   json_integer_value(bytes) <= VMM_CONTROL_DATA_MAX) {
+		client->object = json_incref(object);
+		client->data_bytes = (size_t)json_integer_value(bytes);
+	} else {
+		/* Where its next line begins nobody knows. */
+		client_complain(client, "\"data_bytes\" must be a number from 1 to 43008");
+		client_drop(client);
+	}
 	json_decref(object);
 }
 
-/* New bytes are at line + `old_len`: handle the lines that are complete. */
+/* The next line, or the bytes behind one, from `*start` on; false: it is not all here, as far as `scanned`. */
+static bool handle_next(struct client *client, size_t *start, size_t *scanned)
+{
+	const char *from = client->line + *start, *newline;
+	json_t *object = client->object;
+
+	if (object) {
+		if (client->line_len - *start < client->data_bytes)
+			return false;
+		*start += client->data_bytes;
+		client->object = NULL;
+		handle_object(client, object, from, client->data_bytes);
+		json_decref(object);
+	} else {
+		newline = memchr(client->line + *scanned, '\n', client->line_len - *scanned);
+		if (!newline)
+			return false;
+		*start = (size_t)(newline - client->line) + 1;
+		if (client->skipping)
+			client->skipping = false;
+		else if (newline > from)
+			handle_line(client, from, (size_t)(newline - from));
+	}
+	*scanned = *start;
+	return true;
+}
+
+/* New bytes are at line + `old_len`: handle what is complete. */
 static void handle_input(struct client *client, size_t old_len)
 {
 	size_t start = 0, scanned = old_len;
-	char *newline;
 
-	while (!client->dead &&
-	       (newline = memchr(client->line + scanned, '\n', client->line_len - scanned))) {
-		size_t end = (size_t)(newline - client->line);
-
-		if (client->skipping)
-			client->skipping = false;
-		else if (end > start)
-			handle_line(client, client->line + start, end - start);
-		start = scanned = end + 1;
-	}
+	while (!client->dead && handle_next(client, &start, &scanned))
+		;
 	if (client->dead)
 		return;
 	client->line_len -= start;

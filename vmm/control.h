@@ -5,6 +5,8 @@
  *   request  {"id": N, "command": "status", ...arguments}
  *   reply    {"id": N, "ok": true, "result": {...}}  or  {"id": N, "ok": false, "error": "one line"}
  *
+ * A request with a number "data_bytes" is followed by so many bytes that are no line.
+ *
  * `id` is the client's and optional. Replies may come in another order than requests. Everything
  * runs on the loop that vmm_control_create() was given.
  */
@@ -12,6 +14,11 @@
 #define VMM_CONTROL_H
 
 #include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes behind a request, at most. */
+#define VMM_CONTROL_DATA_MAX 43008u
 
 struct vmm_control;
 struct vmm_loop;
@@ -25,6 +32,9 @@ struct vmm_request;
  */
 typedef void (*vmm_control_fn)(void *ctx, struct vmm_request *request, const char *command,
 			       const json_t *arguments);
+
+/* The bytes behind the request, borrowed for the call that handles it; none: `len` is 0. */
+const uint8_t *vmm_request_data(const struct vmm_request *request, size_t *len);
 
 /* `result` is taken. */
 void vmm_reply(struct vmm_request *request, json_t *result);

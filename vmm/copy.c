@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/base64.h"
 #include "vmm/control.h"
 #include "vmm/vm_priv.h"
 
@@ -25,7 +24,7 @@ struct job {
 	json_int_t id; /* of the copy */
 	enum hvp_fcopy_op op;
 	char *path, *name; /* of START */
-	uint8_t data[VMM_COPY_PIECE_MAX]; /* of WRITE */
+	uint8_t *data; /* of WRITE */
 	struct hvh_fcopy_request ask[MESSAGES_MAX];
 	unsigned asks, sent, answered;
 	/* How the first that failed ended, else zero. */
@@ -44,6 +43,7 @@ static void free_job(struct job *job)
 {
 	free(job->path);
 	free(job->name);
+	free(job->data);
 	free(job);
 }
 
@@ -264,14 +264,18 @@ static const char *take_start(struct job *job, const json_t *arguments)
 
 static const char *take_write(struct job *job, const json_t *arguments)
 {
-	const char *text = json_string_value(json_object_get(arguments, "data"));
 	const json_t *offset = json_object_get(arguments, "offset");
-	ssize_t len = text ? vmm_base64_decode(job->data, sizeof(job->data), text) : -1;
+	size_t len;
+	const uint8_t *data = vmm_request_data(job->request, &len);
 
 	if (!json_is_integer(offset) || json_integer_value(offset) < 0)
 		return "\"offset\" must be a place in the file";
-	if (len <= 0)
-		return "\"data\" must be base64 of 1 to 43008 bytes";
+	if (!len)
+		return "\"data_bytes\" must say how many bytes follow, 1 to 43008";
+	job->data = malloc(len);
+	if (!job->data)
+		return "out of memory";
+	memcpy(job->data, data, len);
 	job->asks = 0;
 	for (uint32_t at = 0; at < (uint32_t)len; at += HVP_FCOPY_DATA) {
 		struct hvh_fcopy_request *ask = &job->ask[job->asks++];

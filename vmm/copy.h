@@ -8,13 +8,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "vmm/control.h"
 #include "vmm/loop.h"
 
 struct vmm_request;
 struct vmm_vm;
 
-/* Bytes of a file in one request: the base64 of them fits into a line, and they fill whole messages to the guest. */
-#define VMM_COPY_PIECE_MAX 43008
+/* Bytes of a file in one request: they fill whole messages to the guest. */
+#define VMM_COPY_PIECE_MAX VMM_CONTROL_DATA_MAX
 
 /* The file that is being copied; there is one at a time. */
 struct vmm_copy {

@@ -43,6 +43,13 @@ static void handle(void *ctx, struct vmm_request *request, const char *command,
 
 	if (strcmp(command, "echo") == 0) {
 		vmm_reply(request, json_deep_copy(arguments));
+	} else if (strcmp(command, "sum") == 0) {
+		size_t len, sum = 0;
+		const uint8_t *data = vmm_request_data(request, &len);
+
+		for (size_t i = 0; i < len; i++)
+			sum += data[i];
+		vmm_reply_error(request, "%zu bytes, sum %zu", len, sum);
 	} else if (strcmp(command, "hold") == 0) {
 		if (s->held)
 			vmm_reply_error(s->held, "another is held now");
@@ -214,6 +221,61 @@ TAP_TEST(request_gets_its_reply_with_its_id)
 	TAP_CHECK(reply_is(fd, "no command 'nothing'"));
 	TAP_CHECK(reply_is(fd, ""));
 	close(fd);
+	server_stop(&s);
+}
+
+TAP_TEST(bytes_behind_a_request_are_its_own)
+{
+	static char most[VMM_CONTROL_DATA_MAX + 64];
+	struct server s;
+	int fd, end;
+
+	TAP_REQUIRE(server_start(&s, "vm", -1) == 0);
+	fd = connect_to("vm");
+	TAP_CHECK(send_text(
+		fd, "{\"command\":\"sum\",\"data_bytes\":3}\n\n\n\002{\"command\":\"sum\"}\n"));
+	TAP_CHECK(reply_is(fd, "3 bytes, sum 22"));
+	TAP_CHECK(reply_is(fd, "0 bytes, sum 0"));
+	/* In pieces, the last with a whole line and half of the next one */
+	TAP_CHECK(send_text(fd, "{\"command\":\"sum\",\"data_bytes\":5}\n\001\001"));
+	usleep(20000);
+	TAP_CHECK(send_text(fd, "\001\001"));
+	usleep(20000);
+	TAP_CHECK(send_text(fd, "\001{\"command\":\"nothing\"}\n{\"command\":\"sum\",\"data_by"));
+	TAP_CHECK(reply_is(fd, "5 bytes, sum 5"));
+	TAP_CHECK(reply_is(fd, "no command 'nothing'"));
+	TAP_CHECK(send_text(fd, "tes\":1}\n\007"));
+	TAP_CHECK(reply_is(fd, "1 bytes, sum 7"));
+	end = snprintf(most, sizeof(most), "{\"command\":\"sum\",\"data_bytes\":%u}\n",
+		       VMM_CONTROL_DATA_MAX);
+	memset(most + end, 1, VMM_CONTROL_DATA_MAX);
+	TAP_CHECK(send_text(fd, most));
+	TAP_CHECK(reply_is(fd, "43008 bytes, sum 43008"));
+	/* One that goes in between takes nothing with it. */
+	TAP_CHECK(send_text(fd, "{\"command\":\"sum\",\"data_bytes\":9}\nx"));
+	close(fd);
+	TAP_CHECK(still_serves("vm"));
+	server_stop(&s);
+}
+
+TAP_TEST(bytes_that_cannot_be_end_the_connection)
+{
+	static const char *const wrong[] = { "0",     "-1",  "43009", "4294967297",
+					     "\"3\"", "1.5", "null",  "[]" };
+	struct server s;
+
+	TAP_REQUIRE(server_start(&s, "vm", -1) == 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char line[80];
+		int fd = connect_to("vm");
+
+		snprintf(line, sizeof(line), "{\"command\":\"sum\",\"data_bytes\":%s}\n", wrong[i]);
+		TAP_CHECK(send_text(fd, line));
+		TAP_CHECK(reply_is(fd, "must be a number from 1 to 43008"));
+		TAP_CHECK(is_closed(fd));
+		close(fd);
+	}
+	TAP_CHECK(still_serves("vm"));
 	server_stop(&s);
 }
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Guests with a daemon of the integration services in them: Debian's daemons, and the drivers that they work with."""
 
-import base64
 import collections
 import json
 import os
@@ -117,9 +116,9 @@ class Control:
         self.lines.close()
         self.socket.close()
 
-    def ask(self, command, **arguments):
+    def ask(self, command, data=b"", **arguments):
         """The whole reply."""
-        self.socket.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
+        self.socket.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n" + data)
         while True:
             reply = json.loads(self.lines.readline())
             if "ok" in reply:
@@ -135,4 +134,4 @@ class Control:
         return found
 
     def write(self, copy, offset, data):
-        return self.ask("copy", order="write", copy=copy, offset=offset, data=base64.b64encode(data).decode())
+        return self.ask("copy", data, order="write", copy=copy, offset=offset, data_bytes=len(data))

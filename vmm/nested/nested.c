@@ -578,9 +578,14 @@ static int add_output(struct vmm_nested *nested, const char *bytes, size_t len)
 	return 0;
 }
 
-/* One object to the inner monitor. The stream is read there all the time: if it stays full something is wrong. */
-static int send_line(struct vmm_nested *nested, const json_t *message)
+/*
+ * One object to the inner monitor, and bytes behind it. The stream is read there all the time: if it stays full something is
+ * wrong.
+ */
+static int send_with(struct vmm_nested *nested, const json_t *message, const uint8_t *data,
+		     size_t data_len)
 {
+	const size_t before = nested->output_len;
 	char *text = json_dumps(message, JSON_COMPACT);
 	size_t len;
 	int err;
@@ -591,7 +596,19 @@ static int send_line(struct vmm_nested *nested, const json_t *message)
 	text[len++] = '\n';
 	err = nested->control_fd < 0 ? -EPIPE : add_output(nested, text, len);
 	free(text);
-	return err ? err : flush_control(nested);
+	if (!err && data_len)
+		err = add_output(nested, (const char *)data, data_len);
+	if (err) {
+		/* A line without its bytes would put all that follows out of step. */
+		nested->output_len = before;
+		return err;
+	}
+	return flush_control(nested);
+}
+
+static int send_line(struct vmm_nested *nested, const json_t *message)
+{
+	return send_with(nested, message, NULL, 0);
 }
 
 /*
@@ -629,6 +646,8 @@ void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, 
 			const json_t *arguments)
 {
 	struct pending *slot = nested->pending;
+	size_t data_len;
+	const uint8_t *data = vmm_request_data(request, &data_len);
 	json_t *message;
 	int err;
 
@@ -647,7 +666,7 @@ void vmm_nested_command(struct vmm_nested *nested, struct vmm_request *request, 
 	}
 	slot->id = ++nested->last_id;
 	json_object_set_new(message, "id", json_integer(slot->id));
-	err = send_line(nested, message);
+	err = send_with(nested, message, data, data_len);
 	json_decref(message);
 	if (err)
 		vmm_reply_error(request, "the nested machine does not answer");
