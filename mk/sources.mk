@@ -376,6 +376,7 @@ LWIP_GUEST_SRCS += tests/guests/lwip/text.c
 # Command line tests: run hvhost, path in $HVHOST
 TESTS_CLI += tests/cli/clients.sh
 TESTS_CLI += tests/cli/cloud_init
+TESTS_CLI += tests/cli/copy_through
 TESTS_CLI += tests/cli/daemons
 TESTS_CLI += tests/cli/hook.sh
 TESTS_CLI += tests/cli/hvis.sh
