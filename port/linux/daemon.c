@@ -23,6 +23,9 @@
 struct hvg_linux_daemon {
 	struct miscdevice misc; /* (c) */
 	struct kref refs; /* the device's, and the open file's */
+	struct mutex
+		io; /* of the buffer; taken before the lock, and never by who ends the device: memory of users is touched under it */
+	void *buffer; /* (c) MESSAGE_MAX */
 	struct mutex lock;
 	struct hvg_device *device; /* under the lock; NULL: it has gone */
 	bool open; /* under the lock */
@@ -35,6 +38,7 @@ static void free_daemon(struct kref *refs)
 	struct hvg_linux_daemon *daemon = container_of(refs, struct hvg_linux_daemon, refs);
 
 	kfree(daemon->misc.name);
+	kfree(daemon->buffer);
 	kfree(daemon);
 }
 
@@ -80,58 +84,55 @@ static int daemon_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int take_message(struct hvg_linux_daemon *daemon, void *message, size_t size)
+static ssize_t take_message(struct hvg_linux_daemon *daemon, char __user *buffer, size_t size)
 {
 	int len = -EBADF;
 
+	if (mutex_lock_interruptible(&daemon->io))
+		return -ERESTARTSYS;
 	mutex_lock(&daemon->lock);
 	if (daemon->device)
-		len = hvg_daemon_read(daemon->device, message, size);
+		len = hvg_daemon_read(daemon->device, daemon->buffer, size);
 	mutex_unlock(&daemon->lock);
+	if (len > 0 && copy_to_user(buffer, daemon->buffer, len))
+		len = -EFAULT;
+	mutex_unlock(&daemon->io);
 	return len;
 }
 
 static ssize_t daemon_read(struct file *file, char __user *buffer, size_t size, loff_t *offset)
 {
 	struct hvg_linux_daemon *daemon = file->private_data;
-	void *message = kmalloc(MESSAGE_MAX, GFP_KERNEL);
-	int len;
 
-	if (!message)
-		return -ENOMEM;
 	for (;;) {
 		unsigned int seen = READ_ONCE(daemon->news);
+		ssize_t len = take_message(daemon, buffer, min_t(size_t, size, MESSAGE_MAX));
 
-		len = take_message(daemon, message, min_t(size_t, size, MESSAGE_MAX));
 		if (len != -EAGAIN || file->f_flags & O_NONBLOCK)
-			break;
+			return len;
 		len = wait_event_interruptible(daemon->wait, READ_ONCE(daemon->news) != seen);
 		if (len)
-			break;
+			return len;
 	}
-	if (len > 0 && copy_to_user(buffer, message, len))
-		len = -EFAULT;
-	kfree(message);
-	return len;
 }
 
 static ssize_t daemon_write(struct file *file, const char __user *buffer, size_t size,
 			    loff_t *offset)
 {
 	struct hvg_linux_daemon *daemon = file->private_data;
-	int len = -EBADF;
-	void *message;
+	int len = -EFAULT;
 
 	if (!size || size > MESSAGE_MAX)
 		return -EINVAL;
-	message = memdup_user(buffer, size);
-	if (IS_ERR(message))
-		return PTR_ERR(message);
-	mutex_lock(&daemon->lock);
-	if (daemon->device)
-		len = hvg_daemon_write(daemon->device, message, size);
-	mutex_unlock(&daemon->lock);
-	kfree(message);
+	if (mutex_lock_interruptible(&daemon->io))
+		return -ERESTARTSYS;
+	if (!copy_from_user(daemon->buffer, buffer, size)) {
+		mutex_lock(&daemon->lock);
+		len = daemon->device ? hvg_daemon_write(daemon->device, daemon->buffer, size) :
+				       -EBADF;
+		mutex_unlock(&daemon->lock);
+	}
+	mutex_unlock(&daemon->io);
 	return len;
 }
 
@@ -167,13 +168,15 @@ int hvg_linux_daemon_start(struct hvg_device *device, const char *node)
 	if (!daemon)
 		return -ENOMEM;
 	kref_init(&daemon->refs);
+	mutex_init(&daemon->io);
 	mutex_init(&daemon->lock);
 	init_waitqueue_head(&daemon->wait);
 	daemon->device = device;
 	daemon->misc.minor = MISC_DYNAMIC_MINOR;
 	daemon->misc.fops = &daemon_files;
 	daemon->misc.name = kasprintf(GFP_KERNEL, "vmbus/%s", node);
-	err = daemon->misc.name ? misc_register(&daemon->misc) : -ENOMEM;
+	daemon->buffer = kmalloc(MESSAGE_MAX, GFP_KERNEL);
+	err = daemon->misc.name && daemon->buffer ? misc_register(&daemon->misc) : -ENOMEM;
 	if (err) {
 		kref_put(&daemon->refs, free_daemon);
 		return err;
