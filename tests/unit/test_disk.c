@@ -211,7 +211,7 @@ TAP_TEST(files_grow_and_do_not_shrink)
 
 static void first(struct hvh_disk_io *io, struct vmm_disk_call *call)
 {
-	const struct vmm_disk_file file = { .fd = -1 };
+	const struct vmm_disk_file file = { .fd = -1, .dsync = true };
 
 	vmm_disk_begin(io);
 	TAP_CHECK(vmm_disk_again(&file, io, call));
@@ -227,7 +227,7 @@ TAP_TEST(short_transfers_go_on_where_they_stopped)
 				  .iov = iov,
 				  .iovs = 3,
 				  .durable = true };
-	const struct vmm_disk_file file = { .fd = -1 };
+	const struct vmm_disk_file file = { .fd = -1, .dsync = true };
 	struct vmm_disk_call call;
 
 	first(&io, &call);
@@ -254,6 +254,26 @@ TAP_TEST(short_transfers_go_on_where_they_stopped)
 	first(&io, &call);
 	TAP_CHECK(!vmm_disk_next(&file, &io, -ENOSPC, &call));
 	TAP_EQ(io.result, -ENOSPC);
+}
+
+TAP_TEST(where_a_write_is_not_durable_by_itself_a_sync_follows)
+{
+	uint8_t bytes[512];
+	struct iovec iov = { bytes, sizeof(bytes) };
+	struct hvh_disk_io io = {
+		.op = HVH_DISK_WRITE, .bytes = 512, .iov = &iov, .iovs = 1, .durable = true
+	};
+	const struct vmm_disk_file file = { .fd = -1 };
+	struct vmm_disk_call call;
+
+	vmm_disk_begin(&io);
+	TAP_CHECK(vmm_disk_again(&file, &io, &call));
+	TAP_EQ(call.kind, VMM_DISK_WRITEV);
+	TAP_EQ(call.flags, 0);
+	TAP_REQUIRE(vmm_disk_next(&file, &io, 512, &call));
+	TAP_EQ(call.kind, VMM_DISK_FDATASYNC);
+	TAP_CHECK(!vmm_disk_next(&file, &io, 0, &call));
+	TAP_EQ(io.result, 0);
 }
 
 TAP_TEST(ranges_are_zeroed_by_the_file_system_or_else_written)

@@ -83,7 +83,8 @@ static int write_flags(const struct vmm_disk_file *file, struct hvh_disk_io *io)
 {
 	if (io->op != HVH_DISK_WRITE || !io->durable)
 		return 0;
-	if (!file->image || !vmm_disk_image_pending(file->image, io->offset + io->done, io->part))
+	if (file->dsync &&
+	    (!file->image || !vmm_disk_image_pending(file->image, io->offset + io->done, io->part)))
 		return RWF_DSYNC;
 	io->unsynced = true;
 	return 0;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vmm/image/image.h"
@@ -196,6 +198,27 @@ static int open_image(const struct vmm_disk_config *config, struct vmm_disk_file
 	return 0;
 }
 
+/* Others may ignore that flag, as Linux' 9p does: there a write is followed by a sync. */
+static bool heeds_dsync(const struct vmm_disk_file *file)
+{
+	struct statfs fs;
+
+	if (file->device)
+		return true;
+	if (fstatfs(file->fd, &fs) < 0)
+		return false;
+	switch ((unsigned long)fs.f_type) {
+	case BTRFS_SUPER_MAGIC:
+	case EXT4_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case XFS_SUPER_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
 		   size_t why_size)
 {
@@ -208,6 +231,7 @@ static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *f
 		snprintf(why, why_size, "%s: neither a file nor a block device", config->path);
 		return -EINVAL;
 	}
+	file->dsync = heeds_dsync(file);
 	/* Before anything is read: whoever has it may just be writing. */
 	if (lock(file)) {
 		snprintf(why, why_size, "%s: another program uses it", config->path);

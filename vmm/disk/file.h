@@ -17,6 +17,7 @@ struct vmm_disk_file {
 	struct vmm_disk_image *image; /* NULL: the file's bytes are the disk's */
 	const char *format; /* for people */
 	bool device; /* a block device */
+	bool dsync; /* a write with RWF_DSYNC is on stable storage when it returns */
 	bool read_only;
 	uint64_t bytes; /* a multiple of the block */
 	uint32_t block_bytes; /* that the guest counts in */
