@@ -26,7 +26,7 @@ $(call baremetal-objs,$(LWIP_GUEST_SRCS)): BAREMETAL_CFLAGS += $(LWIP_INCLUDES)
 $(LWIP_OBJ)/%.o: $(LWIP)/%.c $(FLAGS_FILE)
 	$(call say,CC    ,lwIP $*.c)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(BAREMETAL_CFLAGS) $(LWIP_INCLUDES) -w -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(BAREMETAL_CFLAGS) $(LWIP_INCLUDES) -w -MD -MP -c -o $@ $<
 
 $(LWIP_GUEST): $(LWIP_GUEST_OBJS) $(LWIP_OBJS) port/baremetal/image.ld
 	$(link-baremetal)

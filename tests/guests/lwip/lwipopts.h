@@ -26,11 +26,10 @@
 #define IP_REASS_MAX_PBUFS		    200
 
 #define TCP_MSS		   8960
-#define LWIP_WND_SCALE	   1
-#define TCP_RCV_SCALE	   3
-#define TCP_WND		   (256u << 10)
-#define TCP_SND_BUF	   (256u << 10)
-#define TCP_SND_QUEUELEN   1024
+/* All that may wait to be sent back is in one chain, whose length has 16 bits. */
+#define TCP_WND		   (56u << 10)
+#define TCP_SND_BUF	   (60u << 10)
+#define TCP_SND_QUEUELEN   256
 #define MEMP_NUM_TCP_SEG   TCP_SND_QUEUELEN
 #define TCP_SNDLOWAT	   16384
 #define TCP_LISTEN_BACKLOG 0

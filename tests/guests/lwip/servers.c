@@ -37,6 +37,9 @@ static void send_on(struct stream *stream, struct tcp_pcb *pcb)
 		if (len > tcp_sndbuf(pcb) ||
 		    tcp_write(pcb, first->payload, len, TCP_WRITE_FLAG_COPY))
 			break;
+		/* What is behind it is held by it alone. */
+		if (first->next)
+			pbuf_ref(first->next);
 		stream->waiting = pbuf_dechain(first);
 		pbuf_free(first);
 		tcp_recved(pcb, len);
