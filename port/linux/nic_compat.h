@@ -22,6 +22,19 @@ static inline void compat_napi_add(struct net_device *ndev, struct napi_struct *
 #endif
 }
 
+/* An administrator has said which processor or receive queue sends by which queue. */
+static inline bool compat_xps(const struct net_device *ndev)
+{
+#if !defined(CONFIG_XPS)
+	return false;
+#elif COMPAT_XPS_MAPS
+	return rcu_access_pointer(ndev->xps_maps[XPS_CPUS]) ||
+	       rcu_access_pointer(ndev->xps_maps[XPS_RXQS]);
+#else
+	return rcu_access_pointer(ndev->xps_cpus_map) || rcu_access_pointer(ndev->xps_rxqs_map);
+#endif
+}
+
 static inline void compat_tso_max_size(struct net_device *ndev, unsigned int bytes)
 {
 #if COMPAT_TSO_MAX_SIZE

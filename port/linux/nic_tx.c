@@ -12,6 +12,7 @@
 #include <net/xdp.h>
 
 #include "nic.h"
+#include "nic_compat.h"
 
 static bool is_xdp(const void *cookie)
 {
@@ -92,7 +93,7 @@ unsigned hvg_net_port_pieces(const struct hvg_net_frame *frame, uint32_t offset,
 
 /* --- which queue ------------------------------------------------------------------------------------------ */
 
-/* Where this connection went before; where it came in; or by its hash. */
+/* As the administrator wants it (XPS); where this connection went before; where it came in; or by its hash. */
 u16 nic_select_queue(struct net_device *ndev, struct sk_buff *skb, struct net_device *sb_dev)
 {
 	struct hvg_net_port *nic = nic_of(ndev);
@@ -110,6 +111,8 @@ u16 nic_select_queue(struct net_device *ndev, struct sk_buff *skb, struct net_de
 		return queue;
 	if (count < 2)
 		return 0;
+	if (unlikely(compat_xps(ndev)))
+		return netdev_pick_tx(ndev, skb, sb_dev) % count;
 	if (before >= 0 && before < count && !skb->ooo_okay)
 		return before;
 	if (skb_rx_queue_recorded(skb))
