@@ -8,7 +8,7 @@ int image_driver_open(int fd, enum image_kind kind, bool read_only, struct vmm_d
 {
 	int err;
 
-	*file = (struct vmm_disk_file){ .fd = fd, .read_only = read_only };
+	*file = (struct vmm_disk_file){ .fd = fd, .read_only = read_only, .dsync = true };
 	if (kind == IMAGE_RAW) {
 		file->bytes = memory_store_of(fd)->bytes;
 		return 0;

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vmm/image/image.h"
@@ -198,25 +196,31 @@ static int open_image(const struct vmm_disk_config *config, struct vmm_disk_file
 	return 0;
 }
 
-/* Others may ignore that flag, as Linux' 9p does: there a write is followed by a sync. */
-static bool heeds_dsync(const struct vmm_disk_file *file)
+/*
+ * Others may ignore that flag, as Linux' 9p does: there a write is followed by a sync. By its mount, because 9p says that a file is
+ * on what the other side has it on.
+ */
+static bool heeds_dsync(const struct vmm_disk_file *file, const struct stat *st)
 {
-	struct statfs fs;
+	static const char *const names[] = { "ext4", "f2fs", "xfs" };
+	char line[4096], type[32];
+	unsigned ma, mi;
+	bool heeds = file->device;
+	FILE *mounts = heeds ? NULL : fopen("/proc/self/mountinfo", "re");
 
-	if (file->device)
-		return true;
-	if (fstatfs(file->fd, &fs) < 0)
-		return false;
-	switch ((unsigned long)fs.f_type) {
-	case BTRFS_SUPER_MAGIC:
-	case EXT4_SUPER_MAGIC:
-	case F2FS_SUPER_MAGIC:
-	case TMPFS_MAGIC:
-	case XFS_SUPER_MAGIC:
-		return true;
-	default:
-		return false;
+	while (mounts && fgets(line, sizeof(line), mounts)) {
+		const char *rest = strstr(line, " - ");
+
+		if (!rest || sscanf(line, "%*u %*u %u:%u", &ma, &mi) != 2 ||
+		    makedev(ma, mi) != st->st_dev || sscanf(rest, " - %31s", type) != 1)
+			continue;
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			heeds |= !strcmp(type, names[i]);
+		break;
 	}
+	if (mounts)
+		fclose(mounts);
+	return heeds;
 }
 
 static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *file, char *why,
@@ -231,7 +235,7 @@ static int look_at(const struct vmm_disk_config *config, struct vmm_disk_file *f
 		snprintf(why, why_size, "%s: neither a file nor a block device", config->path);
 		return -EINVAL;
 	}
-	file->dsync = heeds_dsync(file);
+	file->dsync = heeds_dsync(file, &st);
 	/* Before anything is read: whoever has it may just be writing. */
 	if (lock(file)) {
 		snprintf(why, why_size, "%s: another program uses it", config->path);
