@@ -42,9 +42,8 @@ static bool sums_up(const struct net_rx_frame *f)
 	const struct hvw_frame *found = &f->found;
 	const uint8_t *ip = f->head + found->l3;
 	const uint32_t len = (uint32_t)f->len - found->l4;
-	uint8_t tail[8] = {
-		0
-	}; /* of the pseudo-header, as IPv6 has it; the zeros count for nothing with IPv4 */
+	/* Of the pseudo-header, as IPv6 has it; the zeros count for nothing with IPv4. */
+	uint8_t tail[8] = { 0 };
 	const struct iovec pseudo[] = {
 		{ (void *)(ip + (found->ip == 4 ? 12 : 8)), found->ip == 4 ? 8 : 32 },
 		{ tail, sizeof(tail) },

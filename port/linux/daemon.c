@@ -23,8 +23,8 @@
 struct hvg_linux_daemon {
 	struct miscdevice misc; /* (c) */
 	struct kref refs; /* the device's, and the open file's */
-	struct mutex
-		io; /* of the buffer; taken before the lock, and never by who ends the device: memory of users is touched under it */
+	/* Of the buffer; taken before the lock, and never by who ends the device: memory of users is touched under it. */
+	struct mutex io;
 	void *buffer; /* (c) MESSAGE_MAX */
 	struct mutex lock;
 	struct hvg_device *device; /* under the lock; NULL: it has gone */
